@@ -1,0 +1,142 @@
+"""Reverse-mode differentiation: the operations, last first, each sending its cotangent to its operands.
+
+Source: Griewank and Walther, Evaluating Derivatives (2008), chapter 3 (reverse accumulation). The operations are
+visited in the reverse of the order in which they ran, which a heap of creation numbers gives without any
+recursion, so that chains of any length work.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from tinynet.backend import namespace
+from tinynet.tape import no_grad, state
+from tinynet.tensor import Tensor
+
+
+def backward(y: Tensor, gradient: Any = None) -> None:
+    """Add d(y · gradient)/d(leaf) to ``.grad`` of every leaf of ``y`` that requires a gradient.
+
+    ``gradient`` has the shape of ``y`` and may be left out where ``y`` is a single number. Raises ValueError if
+    ``y`` has no history, or has more than one element and no ``gradient``.
+    """
+    for leaf, g in _differentiate(y, gradient, None, create_graph=False).values():
+        leaf.grad = g if leaf.grad is None else _untracked_sum(leaf.grad, g)
+
+
+def grad(
+    y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None, create_graph: bool = False
+) -> Tensor | tuple[Tensor, ...]:
+    """Return d(y · gradient)/dx for each of ``xs`` (a tuple, or one tensor for one tensor), in its shape.
+
+    With ``create_graph=True`` the gradients can be differentiated again. An x that ``y`` does not depend on
+    has gradient zero. Raises ValueError as ``backward`` does, or if an x does not require a gradient.
+    """
+    wanted = (xs,) if isinstance(xs, Tensor) else tuple(xs)
+    for i, x in enumerate(wanted):
+        if not x.requires_grad:
+            raise ValueError(f"xs[{i}] does not require a gradient: make it with requires_grad=True")
+    found = _differentiate(y, gradient, wanted, create_graph)
+    grads = tuple(found[id(x)][1] if id(x) in found else _zeros_like(x) for x in wanted)
+    return grads[0] if isinstance(xs, Tensor) else grads
+
+
+def _differentiate(y, gradient, wanted, create_graph):
+    """Return {id(x): (x, cotangent)} for the wanted tensors, or for all leaves where ``wanted`` is None."""
+    if not y.requires_grad:
+        raise ValueError(
+            "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
+        )
+    with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
+        seed = _seed(y, gradient)
+        # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
+        as_tensors = create_graph or state.recorder is not None
+        sweep = _Sweep(as_tensors, None if wanted is None else {id(x) for x in wanted})
+        return sweep.run(y, seed if as_tensors else seed.data)
+
+
+def _seed(y, gradient):
+    if gradient is None:
+        if y.size != 1:
+            raise ValueError(
+                f"backward of a tensor of shape {y.shape}: only a single number has an implied gradient of 1; "
+                "pass gradient= or reduce it with .sum() or .mean()"
+            )
+        gradient = namespace(y.data).ones(y.shape, dtype=y.dtype)
+        if state.recorder is not None:
+            return state.recorder.constant(Tensor(gradient))
+    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    if seed.shape != y.shape:
+        raise ValueError(f"gradient has shape {seed.shape}, expected the shape of the tensor, {y.shape}")
+    return seed
+
+
+class _Sweep:
+    """One pass backwards. Contributions to a tensor wait until the last of its consumers has been visited."""
+
+    def __init__(self, as_tensors: bool, wanted: set[int] | None):
+        self.as_tensors, self.wanted = as_tensors, wanted
+        self.waiting: dict[int, tuple[Tensor, list]] = {}
+        self.heap: list[tuple[int, int]] = []
+        self.leaves: list[int] = []
+
+    def run(self, y: Tensor, seed: Any) -> dict[int, tuple[Tensor, Tensor]]:
+        self.send(y, seed, None)
+        found = {}
+        while self.heap or self.leaves:
+            key = heapq.heappop(self.heap)[1] if self.heap else self.leaves.pop(0)
+            x, contributions = self.waiting.pop(key)
+            g = _total(x, contributions)
+            if (self.wanted is None and x.node is None) or (self.wanted is not None and key in self.wanted):
+                found[key] = (x, g if isinstance(g, Tensor) else Tensor._wrap(g))
+            if x.node is not None:
+                self.visit(x, g)
+        return found
+
+    def visit(self, x: Tensor, g: Any) -> None:
+        node = x.node
+        assert node is not None
+        with _at_time(node.time):
+            for operand, cotangent in node.cotangents(g, x, self.as_tensors):
+                self.send(operand, cotangent, node.time)
+
+    def send(self, x: Tensor, cotangent: Any, time: int | None) -> None:
+        key = id(x)
+        if key not in self.waiting:
+            self.waiting[key] = (x, [])
+            if x.node is None:
+                self.leaves.append(key)
+            else:
+                heapq.heappush(self.heap, (-x.node.order, key))
+        self.waiting[key][1].append((cotangent, time))
+
+
+def _total(x: Tensor, contributions: list) -> Any:
+    """Add up what arrived at ``x``; a recording names the sum, and the share that comes from the next step."""
+    if state.recorder is not None:
+        return state.recorder.gradient(x, contributions)
+    total = contributions[0][0]
+    for cotangent, _ in contributions[1:]:
+        total = total + cotangent
+    return total
+
+
+def _untracked_sum(a: Tensor, b: Tensor) -> Tensor:
+    with no_grad():
+        return a + b
+
+
+def _zeros_like(x: Tensor) -> Tensor:
+    return Tensor._wrap(namespace(x.data).zeros(x.shape, dtype=x.dtype))
+
+
+def _in_phase(phase: str, y: Tensor):
+    return nullcontext() if state.recorder is None else state.recorder.in_phase(phase, loss=y)
+
+
+def _at_time(time: int | None):
+    return nullcontext() if state.recorder is None else state.recorder.at_time(time)
+

@@ -1,0 +1,54 @@
+"""Functions of Tensors, with PyTorch's names and argument order (``tn.functional``)."""
+
+from tinynet.functional.shapes import (  # isort: skip
+    cat,
+    embedding,
+    expand,
+    flatten,
+    flip,
+    gather,
+    getitem,
+    linear,
+    matmul,
+    maximum,
+    mean,
+    minimum,
+    pad,
+    reshape,
+    squeeze,
+    stack,
+    unsqueeze,
+    where,
+)
+from tinynet.functional.activations import relu, sigmoid, softmax, tanh
+from tinynet.functional.losses import cross_entropy, mse_loss
+from tinynet.functional.recurrent import lstm, rnn
+
+__all__ = [
+    "cat",
+    "cross_entropy",
+    "embedding",
+    "expand",
+    "flatten",
+    "flip",
+    "gather",
+    "getitem",
+    "linear",
+    "lstm",
+    "matmul",
+    "maximum",
+    "mean",
+    "minimum",
+    "mse_loss",
+    "pad",
+    "relu",
+    "reshape",
+    "rnn",
+    "sigmoid",
+    "softmax",
+    "squeeze",
+    "stack",
+    "tanh",
+    "unsqueeze",
+    "where",
+]

@@ -1,0 +1,31 @@
+"""Softmax and cross-entropy in one pass."""
+
+from __future__ import annotations
+
+from tinynet.backend import namespace
+
+
+def softmax_forward(x, dim=-1):
+    xp = namespace(x)
+    p = xp.exp(x - xp.max(x, axis=dim, keepdims=True))
+    p = p / xp.sum(p, axis=dim, keepdims=True)
+    return p, p
+
+
+def softmax_backward(g, p, x, dim=-1):
+    xp = namespace(g)
+    return (p * (g - xp.sum(g * p, axis=dim, keepdims=True)),)
+
+
+def cross_entropy_forward(x, target):
+    xp = namespace(x)
+    shifted = x - xp.max(x, axis=-1, keepdims=True)
+    e = xp.exp(shifted)
+    total = xp.sum(e, axis=-1, keepdims=True)
+    return xp.log(total) - xp.take_along_axis(shifted, target, axis=-1), e / total
+
+
+def cross_entropy_backward(g, p, x, target):
+    xp = namespace(p)
+    onehot = xp.arange(p.shape[-1]) == target
+    return g * (p - onehot), None

@@ -1,0 +1,75 @@
+"""Losses, with PyTorch's names and arguments. Recorded, their quantities are called ``loss.p``, ``loss.sum`` …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as P
+from tinynet.functional.activations import exponentials
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import softmax as kernel
+from tinynet.recording import is_recording, name, scope
+from tinynet.tensor import Tensor
+
+
+@composite(kernel.cross_entropy_forward, kernel.cross_entropy_backward)
+def _cross_entropy(input: Tensor, target: Tensor) -> Tensor:
+    """−ln p[target] for every row: (…, C) and integers (…, 1) give (…, 1).
+
+    Computed as ln Σ e^(x − max) − (x[target] − max), whose derivative is p − onehot (Goodfellow, Bengio and
+    Courville, Deep Learning, section 6.2.2.3).
+    """
+    with scope("loss"):
+        largest, e, total = exponentials(input, -1)
+        name((e / total).detach(), "p", title="probabilities")
+        target_score = P.take_along_axis(input - largest, target, axis=input.ndim - 1)
+        return name(P.log(total) - target_score, "nll", title="minus the log of the target's probability")
+
+
+def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of logits ``input`` (…, C) with integer classes ``target`` (…).
+
+    ``reduction`` is ``mean`` over all targets, ``sum``, or ``none``. Raises ValueError for shapes or classes that
+    do not fit and TypeError for targets that are not integers. Unlike PyTorch's, the classes are the *last* axis,
+    whatever the number of axes.
+    """
+    classes = target if isinstance(target, Tensor) else Tensor(target, name="target")
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"target holds {classes.dtype}: cross_entropy expects integer classes")
+    if classes.shape != input.shape[:-1]:
+        raise ValueError(f"target has shape {classes.shape}, expected {input.shape[:-1]} for logits {input.shape}")
+    low, high = (int(classes.data.min()), int(classes.data.max())) if classes.size else (0, 0)
+    if low < 0 or high >= input.shape[-1]:
+        raise ValueError(f"target holds class {low if low < 0 else high}: expected 0 to {input.shape[-1] - 1}")
+    if is_recording() and classes.name is None:
+        name(classes, "target")
+    losses = _cross_entropy(input, P.reshape(classes, shape=(*classes.shape, 1)))
+    return _reduce(P.reshape(losses, shape=classes.shape), reduction)
+
+
+def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Squared error (input − target)², ``mean`` over all elements, ``sum``, or ``none``.
+
+    Raises ValueError where the shapes differ: broadcasting here is nearly always a mistake.
+    """
+    wanted = target if isinstance(target, Tensor) else Tensor(target, name="target")
+    if wanted.shape != input.shape:
+        raise ValueError(f"target has shape {wanted.shape}, expected {input.shape}, the shape of the input")
+    with scope("loss"):
+        error = name(input - wanted, "error", title="what is missing from the target")
+        return _reduce(error * error, reduction, "square")
+
+
+def _reduce(losses: Tensor, reduction: str, quantity: str = "nll") -> Tensor:
+    if reduction == "none":
+        return name(losses, quantity)
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction is {reduction!r}, expected 'mean', 'sum' or 'none'")
+    total = P.sum(losses, axis=None, keepdims=False)
+    if reduction == "mean":
+        total = total / max(int(np.prod(losses.shape)), 1)
+    return total
+
+

@@ -1,0 +1,139 @@
+"""Functions that shape, join and reduce; arguments as in PyTorch and the array API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as P
+from tinynet.tensor import Tensor
+
+
+def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """Give the elements another shape, in row-major order; one size may be -1. Raises ValueError if they differ."""
+    sizes = [int(size) for size in shape]
+    if sizes.count(-1) == 1:
+        known = -int(np.prod(sizes))
+        sizes[sizes.index(-1)] = input.size // known if known > 0 else 0
+    if int(np.prod(sizes)) != input.size:
+        raise ValueError(f"cannot reshape {input.shape} ({input.size} elements) to {tuple(shape)}")
+    return P.reshape(input, shape=tuple(sizes))
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Join the axes from ``start_dim`` to ``end_dim`` into one."""
+    start, end = start_dim % input.ndim, end_dim % input.ndim
+    return reshape(input, (*input.shape[:start], -1, *input.shape[end + 1 :]))
+
+
+def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """Repeat along axes of size 1, or new leading ones; -1 keeps a size."""
+    lead = len(shape) - input.ndim
+    sizes = [input.shape[i - lead] if size == -1 and i >= lead else int(size) for i, size in enumerate(shape)]
+    return P.broadcast_to(input, shape=tuple(sizes))
+
+
+def squeeze(input: Tensor, dim: int | None = None) -> Tensor:
+    """Drop all axes of size 1, or the axis ``dim`` if its size is 1."""
+    axes = range(input.ndim) if dim is None else (dim % input.ndim,)
+    return P.reshape(input, shape=tuple(n for i, n in enumerate(input.shape) if i not in axes or n != 1))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """Insert an axis of size 1 at ``dim``."""
+    at = dim % (input.ndim + 1)
+    return P.reshape(input, shape=(*input.shape[:at], 1, *input.shape[at:]))
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors along an axis that exists."""
+    return P.concatenate(*tensors, axis=dim)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+    return P.concatenate(*(unsqueeze(x, dim) for x in tensors), axis=dim)
+
+
+def pad(input: Tensor, pad_width: Sequence[tuple[int, int]]) -> Tensor:
+    """Put zeros before and after each axis: ``pad_width`` holds (before, after) for every axis, as NumPy's."""
+    return P.pad(input, pad_width=tuple((int(low), int(high)) for low, high in pad_width))
+
+
+def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
+    """Reverse the order along the axes ``dims``."""
+    return P.flip(input, axis=dims if isinstance(dims, int) else tuple(dims))
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """Pick by slices, integers and integer arrays. An index that is itself a Tensor picks rows (embedding)."""
+    if isinstance(index, Tensor):
+        return P.take(input, index)
+    if isinstance(index, tuple):
+        index = tuple(_plain_index(i) for i in index)
+    return P.getitem(input, index=_plain_index(index))
+
+
+def _plain_index(index: Any) -> Any:
+    if isinstance(index, Tensor):
+        return index.numpy()
+    if isinstance(index, np.ndarray) and index.dtype == bool:
+        raise TypeError("a boolean mask has no fixed shape: use tn.where, or np.flatnonzero(mask) for the places")
+    return index
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Pick one number for every place of ``index`` along ``dim`` (as ``torch.gather``)."""
+    return P.take_along_axis(input, index, axis=dim % input.ndim)
+
+
+def embedding(input: Tensor, weight: Tensor) -> Tensor:
+    """Look up the rows of ``weight`` (V, D) for integer ``input`` of any shape: the result is (…, D)."""
+    return P.take(weight, input)
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """Take ``input`` where the condition holds, ``other`` elsewhere."""
+    return P.where(condition, input, other)
+
+
+def maximum(input: Any, other: Any) -> Tensor:
+    """The larger of two, element by element; where equal, each gets half the gradient."""
+    return P.maximum(input, other)
+
+
+def minimum(input: Any, other: Any) -> Tensor:
+    """The smaller of two, element by element; where equal, each gets half the gradient."""
+    return P.minimum(input, other)
+
+
+def mean(input: Tensor, dim: Any = None, keepdims: bool = False) -> Tensor:
+    """Sum over ``dim`` (all axes by default), divided by the number of elements summed."""
+    axes = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    count = int(np.prod([input.shape[axis] for axis in axes]))
+    if count == 0:
+        raise ValueError(f"mean over no elements: the tensor has shape {input.shape}")
+    return P.sum(input, axis=dim, keepdims=keepdims) / count
+
+
+def matmul(input: Any, other: Any) -> Tensor:
+    """Matrix product (…, n, k) @ (…, k, m); a vector stands for a row on the left, a column on the right.
+
+    Raises ValueError where the inner sizes differ.
+    """
+    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (input, other))
+    if not a.ndim or not b.ndim or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(f"cannot multiply {a.shape} by {b.shape}: the inner sizes must be equal")
+    left, right = a.ndim == 1, b.ndim == 1
+    a, b = (unsqueeze(a, 0) if left else a), (unsqueeze(b, 1) if right else b)
+    out = P.matmul(a, b)
+    out = squeeze(out, -1) if right else out
+    return squeeze(out, -1 if right else -2) if left else out
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``input @ weight.T + bias``: (…, in) and (out, in) give (…, out)."""
+    out = matmul(input, weight.T)
+    return out if bias is None else out + bias

@@ -1,0 +1,97 @@
+"""Module: parameters and child modules by attribute path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import namespace
+from tinynet.tape import state
+from tinynet.tensor import Parameter, Tensor
+
+
+class Module:
+    """Base of all layers: a subclass sets Parameters and Modules as attributes and defines ``forward``."""
+
+    training: bool = True
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if state.recorder is None:
+            return self.forward(*inputs, **options)
+        with state.recorder.in_module(self):
+            return self.forward(*inputs, **options)
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """Yield (name, module) for the direct children, in the order of assignment."""
+        for name, item in vars(self).items():
+            if isinstance(item, Module):
+                yield name, item
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield (path, module) for this module (path ``""``) and all below it."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Yield (path, parameter) for all parameters, once each."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, item in vars(module).items():
+                if isinstance(item, Parameter) and id(item) not in seen:
+                    seen.add(id(item))
+                    yield (f"{path}.{name}" if path else name), item
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield all parameters, once each."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of all parameters by path."""
+        return {path: parameter.data.copy() for path, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over parameters (arrays or tensors, PyTorch's too), each in its present dtype.
+
+        Raises ValueError that names every missing, unexpected or misshapen key; nothing is loaded then.
+        """
+        own = dict(self.named_parameters())
+        arrays = {key: _as_array(item) for key, item in state_dict.items()}
+        faults = [f"missing {key}" for key in own if key not in arrays]
+        faults += [f"unexpected {key}" for key in arrays if key not in own]
+        faults += [
+            f"{key} has shape {tuple(arrays[key].shape)}, expected {own[key].shape}"
+            for key in own
+            if key in arrays and tuple(arrays[key].shape) != own[key].shape
+        ]
+        if faults:
+            raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")
+        for key, parameter in own.items():
+            data = parameter.data
+            parameter.data = namespace(data).asarray(arrays[key], dtype=data.dtype, copy=True)
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch this module and all below it to training (or, with False, evaluation); returns it."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+
+def _as_array(item: Any) -> Any:
+    if isinstance(item, Tensor):
+        return item.data
+    return item.detach().cpu().numpy() if hasattr(item, "detach") else np.asarray(item)

@@ -1,0 +1,50 @@
+"""Optimisers. Recorded, an update is steps of the run like any other, and cells of the workbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinynet.tape import no_grad, state
+from tinynet.tensor import Parameter, Tensor
+
+
+class SGD:
+    """Stochastic gradient descent: p ← p − lr · dL/dp. Source: Robbins and Monro (1951).
+
+    Raises ValueError if there is nothing to learn or ``lr`` is negative.
+    """
+
+    def __init__(self, params: Iterable[Parameter], lr: float):
+        self.params, self.lr = list(params), lr
+        if not self.params:
+            raise ValueError("SGD got no parameters: pass model.parameters()")
+        if lr < 0:
+            raise ValueError(f"lr is {lr}, expected a learning rate of at least 0")
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        if state.recorder is not None:
+            self._recorded_step()
+            return
+        for p in self.params:
+            if p.grad is not None:
+                p.data = p.data - self.lr * p.grad.data
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.params:
+            p.grad = None
+
+    def _recorded_step(self) -> None:
+        recorder = state.recorder
+        assert recorder is not None
+        with no_grad(), recorder.in_phase("update"):
+            for p in self.params:
+                if p.grad is not None:
+                    lr = recorder.hyperparameter("lr", np.asarray(self.lr, dtype=p.dtype))
+                    new: Tensor = p - lr * p.grad
+                    p.data = new.data
+                    recorder.updated(p, new)
+        recorder.update += 1

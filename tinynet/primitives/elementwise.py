@@ -1,0 +1,86 @@
+"""Elementwise primitives: each a line, its derivative beside it (all broadcast as NumPy does)."""
+
+from __future__ import annotations
+
+from tinynet.primitives.core import Primitive
+
+
+def _elementwise(name, forward, *vjps):
+    return Primitive(name, "elementwise", forward, vjps)
+
+
+def _sigmoid(xp, x):
+    # One exponential of a number that is never positive: no overflow at either end.
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _where(xp, condition, a, b):
+    return xp.where(condition, *_matched(xp, a, b))
+
+
+def _maximum(xp, a, b):
+    return xp.maximum(*_matched(xp, a, b))
+
+
+def _minimum(xp, a, b):
+    return xp.minimum(*_matched(xp, a, b))
+
+
+def _matched(xp, a, b):
+    """Turn a Python number into an array of the other operand's dtype."""
+    if not hasattr(a, "dtype"):
+        a = xp.asarray(a, dtype=b.dtype) if hasattr(b, "dtype") else xp.asarray(a)
+    if not hasattr(b, "dtype"):
+        b = xp.asarray(b, dtype=a.dtype)
+    return a, b
+
+
+def _ties_shared(g, wins, ties):
+    """The cotangent of a maximum: all of it to the winner, half each where the two are equal (as PyTorch)."""
+    return where(wins, g, where(ties, 0.5 * g, 0))
+
+
+def _power_of_exponent(g, y, x, p):
+    # d(x**p)/dp = x**p ln x; where x = 0 the value is flat in p, and ln x must not be looked at.
+    return g * y * log(where(x > 0, x, 1))
+
+
+add = _elementwise("add", lambda xp, a, b: a + b, lambda g, y, a, b: g, lambda g, y, a, b: g)
+subtract = _elementwise("subtract", lambda xp, a, b: a - b, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+multiply = _elementwise("multiply", lambda xp, a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+divide = _elementwise(
+    "divide", lambda xp, a, b: a / b, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)
+)
+power = _elementwise("power", lambda xp, x, p: x**p, lambda g, y, x, p: g * p * x ** (p - 1), _power_of_exponent)
+negative = _elementwise("negative", lambda xp, x: -x, lambda g, y, x: -g)
+exp = _elementwise("exp", lambda xp, x: xp.exp(x), lambda g, y, x: g * y)
+log = _elementwise("log", lambda xp, x: xp.log(x), lambda g, y, x: g / x)
+sqrt = _elementwise("sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, x: g / (2 * y))
+tanh = _elementwise("tanh", lambda xp, x: xp.tanh(x), lambda g, y, x: g * (1 - y * y))
+sigmoid = _elementwise("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
+relu = _elementwise("relu", lambda xp, x: _maximum(xp, x, 0), lambda g, y, x: where(x > 0, g, 0))
+sign = _elementwise("sign", lambda xp, x: xp.sign(x))
+absolute = _elementwise("absolute", lambda xp, x: xp.abs(x), lambda g, y, x: g * sign(x))
+maximum = _elementwise(
+    "maximum",
+    _maximum,
+    lambda g, y, a, b: _ties_shared(g, a > b, equal(a, b)),
+    lambda g, y, a, b: _ties_shared(g, b > a, equal(a, b)),
+)
+minimum = _elementwise(
+    "minimum",
+    _minimum,
+    lambda g, y, a, b: _ties_shared(g, a < b, equal(a, b)),
+    lambda g, y, a, b: _ties_shared(g, b < a, equal(a, b)),
+)
+where = _elementwise(
+    "where", _where, None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)
+)
+
+greater = _elementwise("greater", lambda xp, a, b: a > b)
+less = _elementwise("less", lambda xp, a, b: a < b)
+greater_equal = _elementwise("greater_equal", lambda xp, a, b: a >= b)
+less_equal = _elementwise("less_equal", lambda xp, a, b: a <= b)
+equal = _elementwise("equal", lambda xp, a, b: a == b)
+not_equal = _elementwise("not_equal", lambda xp, a, b: a != b)

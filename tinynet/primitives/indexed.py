@@ -1,0 +1,48 @@
+"""Primitives whose places are chosen by integer data: the data may be edited in a cell, so they are computed.
+
+``take`` picks rows of a table (an embedding); ``take_along_axis`` picks one number per place (the probability of
+the target class). Each has the other direction, which adds up what goes to the same place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.primitives.core import Primitive
+
+
+def _put_along_axis(xp, x, index, axis, size):
+    shape = list(x.shape)
+    shape[axis] = size
+    places = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    places[axis] = index
+    out = xp.zeros(tuple(shape), dtype=x.dtype)
+    xp.add.at(out, tuple(places), x)
+    return out
+
+
+def _put(xp, x, index, size):
+    out = xp.zeros((size, *x.shape[index.ndim :]), dtype=x.dtype)
+    xp.add.at(out, index, x)
+    return out
+
+
+take = Primitive(
+    "take",
+    "indexed",
+    lambda xp, x, index: x[index],
+    (lambda g, y, x, index: put(g, index, size=x.shape[0]), None),
+)
+put = Primitive("put", "indexed", _put, (lambda g, y, x, index, size: take(g, index), None))
+take_along_axis = Primitive(
+    "take_along_axis",
+    "indexed",
+    lambda xp, x, index, axis: xp.take_along_axis(x, index, axis=axis),
+    (lambda g, y, x, index, axis: put_along_axis(g, index, axis=axis, size=x.shape[axis]), None),
+)
+put_along_axis = Primitive(
+    "put_along_axis",
+    "indexed",
+    _put_along_axis,
+    (lambda g, y, x, index, axis, size: take_along_axis(g, index, axis=axis), None),
+)

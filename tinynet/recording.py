@@ -1,0 +1,276 @@
+"""Recording: fills a Run while code runs, and gives the quantities their names.
+
+The functions ``name``, ``scope`` and ``time_step`` are what a definition says about its own quantities; they do
+nothing, at almost no cost, while nobody records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tinynet.backend import is_array
+from tinynet.primitives import TABLE, Primitive
+from tinynet.run import Run, Step, Value
+from tinynet.tape import state, switched
+from tinynet.tensor import Parameter, Tensor
+
+
+@contextmanager
+def record() -> Iterator[Run]:
+    """Record every operation of the block: ``with tn.record() as run: loss = ...; loss.backward()``."""
+    if state.recorder is not None:
+        raise RuntimeError("a recording is already running: record() blocks cannot be nested")
+    recorder = Recorder()
+    with switched(recorder=recorder):
+        yield recorder.run
+    recorder.finish()
+
+
+def name(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> Tensor:
+    """Call ``x`` by the name of a quantity in the present scope (and time step); returns ``x``."""
+    if state.recorder is not None:
+        state.recorder.name(x, quantity, t, title)
+    return x
+
+
+def name_after(x: Tensor, other: Tensor, quantity: str, title: str = "") -> Tensor:
+    """Call ``x`` by a quantity in the scope, and at the time step, of ``other``; returns ``x``."""
+    if state.recorder is not None:
+        state.recorder.name_after(x, other, quantity, title)
+    return x
+
+
+def is_recording() -> bool:
+    """Tell whether a recording is running: definitions then run instead of fused kernels."""
+    return state.recorder is not None
+
+
+def scope(label: str):
+    """Context that puts ``label.`` before the names inside it."""
+    return state.recorder.in_scope(label) if state.recorder is not None else switched()
+
+
+def time_step(t: int):
+    """Context in which names get the time step ``[t]`` (0-based)."""
+    return state.recorder.at_time(t) if state.recorder is not None else switched()
+
+
+class Recorder:
+    """Listens to the primitives and builds a Run."""
+
+    def __init__(self) -> None:
+        self.run = Run()
+        self.phase, self.update = "forward", 0
+        self.time: int | None = None
+        self.scopes: list[str] = []
+        self.paths: dict[int, str] = {}
+        self.hyperparameters: dict[tuple[str, float], Tensor] = {}
+        self.keep: list[Any] = []  # modules whose id is a key above must outlive the recording
+
+    # What the primitives tell
+    def add(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any], out: Tensor) -> None:
+        """Note one operation."""
+        inputs = tuple(self._operand(operand) for operand in operands)
+        # A view is copied: later changes of what it looks at must not reach the recording.
+        array = out.data.copy() if primitive.kind == "structural" else out.data
+        out.value = self._value(array, source=out.data)
+        number = len(self.run.steps) + 1
+        step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
+        self.run.steps.append(step)
+
+    def value_of(self, x: Tensor) -> Value:
+        """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
+        if x.value is None or x.value.run is not self.run or x.value.source is not x.data:
+            kind = "parameter" if isinstance(x, Parameter) else "input"
+            x.value = self._value(x.data.copy(), kind, quantity=x.name, source=x.data)
+            x.value.requires_grad = x.requires_grad
+        return x.value
+
+    def constant(self, x: Tensor) -> Tensor:
+        """Note a leaf that belongs to the computation itself, such as the 1 that a backward pass starts from."""
+        self.value_of(x).kind = "constant"
+        return x
+
+    def hyperparameter(self, label: str, array: Any) -> Tensor:
+        """Return the leaf that stands for a hyper-parameter of this value (the same one each time)."""
+        x = self.hyperparameters.get((label, array.item()))
+        if x is None:
+            x = self.hyperparameters[label, array.item()] = Tensor(array, name=label)
+            self.value_of(x).kind = "hyperparameter"
+        return x
+
+    def updated(self, old: Tensor, new: Tensor) -> None:
+        """Note that an optimiser replaces ``old`` by ``new``; ``old`` already holds the new numbers."""
+        before, after = old.value, self.value_of(new)
+        after.copy_of = before.copy_of or before
+        after.quantity = f"new_{after.copy_of.quantity}"
+        old.value = after
+
+    def _operand(self, operand: Any) -> Any:
+        if isinstance(operand, Tensor):
+            return self.value_of(operand)
+        if is_array(operand) and operand.ndim:
+            return self._value(operand.copy(), "constant")
+        return operand.item() if hasattr(operand, "item") else operand
+
+    def _value(self, array: Any, kind: str = "computed", **labels: Any) -> Value:
+        value = Value(len(self.run.values), array, kind, update=self.update, run=self.run, **labels)
+        self.run.values.append(value)
+        return value
+
+    # Names
+    def name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
+        value = self.value_of(x)
+        if value.quantity is None:
+            value.quantity = ".".join([*self.scopes[-1:], quantity])
+            value.time, value.title = (self.time if t is None else t), title
+
+    def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
+        value, like = self.value_of(x), self.value_of(other)
+        if value.quantity is None:
+            prefix = (like.quantity or "").rpartition(".")[0] or ".".join(self.scopes[-1:])
+            value.quantity = f"{prefix}.{quantity}" if prefix else quantity
+            value.time = self.time if like.time is None else like.time
+            value.title = title
+
+    def register(self, module: Any) -> str:
+        """Return a module's path, which is its scope; a module that is called first is the root of its own.
+
+        A root with children lends no name (its children are ``lstm``, ``head`` …, as in its state dict); a root
+        without any is called after its class (``lstm``).
+        """
+        if id(module) not in self.paths:
+            alone = len(list(module.named_modules())) == 1
+            prefix = self._unused(type(module).__name__.lower()) if alone else ""
+            self.keep.append(module)
+            for path, child in module.named_modules():
+                self.paths[id(child)] = ".".join(filter(None, [prefix, path]))
+            for path, parameter in module.named_parameters():
+                value = self.value_of(parameter)
+                value.quantity = value.quantity or ".".join(filter(None, [prefix, path]))
+        return self.paths[id(module)]
+
+    def _unused(self, label: str) -> str:
+        number = 2
+        candidate = label
+        while candidate in self.paths.values():
+            candidate, number = f"{label}_{number}", number + 1
+        return candidate
+
+    # Gradients
+    def gradient(self, x: Tensor, contributions: list) -> Tensor:
+        """Add up the cotangents that arrived at ``x``; where some come from the next time step, name that share."""
+        value = self.value_of(x)
+        later = [g for g, time in contributions if value.time is not None and time == value.time + 1]
+        here = [g for g, time in contributions if value.time is None or time != value.time + 1]
+        with self.at_time(value.time):
+            if value.quantity and later and here:
+                total = self._label(_sum(here), value, "here") + self._label(_sum(later), value, "next")
+            else:
+                total = _sum(here + later)
+            return self._label(total, value, None) if value.quantity or value.kind != "computed" else total
+
+    def _label(self, g: Tensor, value: Value, share: str | None) -> Tensor:
+        label = self.value_of(g)
+        if label.of is not None or label.quantity is not None:
+            # One tensor is the cotangent of two values (an addition passes it on): each has a name of its own.
+            g = TABLE["reshape"](g, shape=g.shape)
+            label = self.value_of(g)
+        label.of, label.share, label.time = value, share, value.time
+        return g
+
+    # Contexts
+    @contextmanager
+    def in_scope(self, label: str) -> Iterator[None]:
+        self.scopes.append(".".join([*self.scopes[-1:], label]) if self.scopes and self.scopes[-1] else label)
+        yield from self._popping()
+
+    @contextmanager
+    def in_module(self, module: Any) -> Iterator[None]:
+        path = self.register(module)
+        self.scopes.append(path)
+        yield from self._popping()
+
+    def _popping(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    @contextmanager
+    def at_time(self, t: int | None) -> Iterator[None]:
+        before, self.time = self.time, t
+        try:
+            yield
+        finally:
+            self.time = before
+
+    @contextmanager
+    def in_phase(self, phase: str, loss: Tensor | None = None) -> Iterator[None]:
+        before, self.phase = self.phase, phase
+        if loss is not None and loss.size == 1:
+            value = self.value_of(loss)
+            value.quantity = value.quantity or "loss"
+            if self.run.loss is None:
+                self.run.loss = value
+        try:
+            yield
+        finally:
+            self.phase = before
+
+    # The end
+    def finish(self) -> None:
+        """Give every leaf a name, every repeated name a number, every gradient the name of what it belongs to."""
+        values = self.run.values
+        if not any(value.kind == "parameter" for value in values):
+            for value in values:
+                if value.kind == "input" and value.requires_grad:
+                    value.kind = "parameter"
+        for value in values:
+            if value.kind != "computed" and value.quantity is None and value.of is None:
+                value.quantity = value.kind
+        self._tell_apart([value for value in values if value.quantity is not None])
+        gradients = [value for value in values if value.of is not None]
+        for value in gradients:
+            assert value.of is not None
+            leaf = value.of.copy_of
+            again = f"#{value.update + 1}" if leaf is not None else ""
+            prefix = "d_" if value.share is None else f"d_{value.share}_"
+            value.quantity = f"{prefix}{(leaf or value.of).quantity}{again}"
+            value.time = value.of.time
+        self._tell_apart(gradients)
+
+    @staticmethod
+    def _tell_apart(values: list[Value]) -> None:
+        """A leaf's second name gets a number; a computed quantity that repeats becomes a series in time, or over
+        the optimiser's updates (``#2``)."""
+        for value in values:
+            if value.update and value.kind == "computed" and value.of is None:
+                value.quantity = f"{value.quantity}#{value.update + 1}"
+        groups = defaultdict(list)
+        for value in values:
+            groups[value.name].append(value)
+        taken = Counter(value.quantity for value in values)
+        for name_, group in groups.items():
+            if len(group) == 1:
+                continue
+            series = all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
+            for position, value in enumerate(group):
+                if series:
+                    value.time = position
+                elif position:
+                    number = position + 1
+                    while taken[f"{value.quantity}_{number}"]:
+                        number += 1
+                    taken[f"{name_}_{number}"] += 1
+                    value.quantity = f"{value.quantity}_{number}"
+
+
+def _sum(contributions: list[Tensor]) -> Tensor:
+    total = contributions[0]
+    for g in contributions[1:]:
+        total = total + g
+    return total

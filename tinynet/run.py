@@ -1,0 +1,246 @@
+"""Run: what happened, in order and by name. It is data: it knows nothing of modules, nor of spreadsheets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinynet import serialization
+from tinynet.backend import namespace, to_host
+from tinynet.primitives import TABLE
+
+INITIAL = -1  # the time step of an initial state: shown as "initial"
+
+
+@dataclass(eq=False)
+class Value:
+    """One array of a run.
+
+    ``kind`` is parameter, input, hyperparameter, constant or computed. ``quantity`` is its name without the time
+    step, ``time`` the step (None where it has none). A gradient has ``of``, the value it belongs to; ``share`` is
+    ``"next"`` or ``"here"`` for the part of it that arrives from the next time step, or from this one.
+    ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter that an updated one was.
+    """
+
+    index: int
+    array: Any
+    kind: str = "computed"
+    quantity: str | None = None
+    time: int | None = None
+    title: str = ""
+    update: int = 0
+    of: Value | None = None
+    copy_of: Value | None = None
+    share: str | None = None
+    requires_grad: bool = False
+    source: Any = field(default=None, repr=False)
+    run: Any = field(default=None, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
+    @property
+    def name(self) -> str | None:
+        """The full name: ``scope.quantity`` with ``[t]`` for a time step."""
+        if self.quantity is None:
+            return None
+        return self.quantity + ("" if self.time is None else f"[{time_label(self.time)}]")
+
+
+@dataclass(eq=False)
+class Step:
+    """One operation of a run: a primitive, its operands (values or plain numbers) and what came out."""
+
+    number: int
+    primitive: str
+    operands: tuple[Any, ...]
+    arguments: dict[str, Any]
+    output: Value
+    phase: str
+    time: int | None = None
+
+    @property
+    def name(self) -> str | None:
+        return self.output.name
+
+
+def time_label(time: int) -> str:
+    """How a time step is written: ``0``, ``1``, … or ``initial``."""
+    return "initial" if time == INITIAL else str(time)
+
+
+class Run:
+    """A recorded computation: ``run["lstm.c[3]"]``, ``run.grad["lstm.c[3]"]``, ``run.steps``, ``print(run)``."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.steps: list[Step] = []
+        self.loss: Value | None = None
+        self.description = ""
+
+    # Looking things up
+    @property
+    def names(self) -> list[str]:
+        """All names, in order of first appearance; gradients are called ``d_`` + name."""
+        return [value.name for value in self.values if value.name is not None]
+
+    @property
+    def leaves(self) -> list[Value]:
+        """The values that were not computed: parameters, inputs, hyper-parameters and constants."""
+        return [value for value in self.values if value.kind != "computed"]
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters by name, as they were at the start."""
+        return {str(v.name): to_host(v.array) for v in self.values if v.kind == "parameter"}
+
+    @property
+    def grad(self) -> Gradients:
+        """Gradients by the name of the value: ``run.grad["lstm.c[3]"]`` is dLoss/d(lstm.c[3])."""
+        return Gradients(self)
+
+    def find(self, name: str) -> Value:
+        """Return the value called ``name``. Raises KeyError with the nearest names."""
+        for value in self.values:
+            if value.name == name:
+                return value
+        raise KeyError(unknown_name(name, self.names))
+
+    def __getitem__(self, name: str) -> Any:
+        return self.find(name).array
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def step_of(self, value: Value) -> Step | None:
+        """Return the step that computed ``value``, None for a leaf."""
+        return next((step for step in self.steps if step.output is value), None)
+
+    # Running it again
+    def replay(self, **leaves: Any) -> Run:
+        """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
+
+        A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises
+        KeyError for a name that is no leaf and ValueError for a wrong shape.
+        """
+        known = {value.name: value for value in self.leaves}
+        arrays: dict[int, Any] = {}
+        for name, new in leaves.items():
+            if name not in known:
+                raise KeyError(unknown_name(name, [n for n in known if n], "leaf"))
+            leaf = known[name]
+            array = namespace(leaf.array).asarray(getattr(new, "data", new), dtype=leaf.array.dtype)
+            if tuple(array.shape) != leaf.shape:
+                raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
+            arrays[leaf.index] = array
+        return self._recomputed(arrays)
+
+    def astype(self, dtype: Any) -> Run:
+        """Return the run computed again in another floating dtype."""
+        floating = {v.index: v.array.astype(dtype) for v in self.leaves if v.array.dtype.kind == "f"}
+        return self._recomputed(floating)
+
+    def _recomputed(self, arrays: dict[int, Any]) -> Run:
+        run = Run()
+        run.description = self.description
+        for value in self.values:
+            array = arrays.get(value.index, value.array if value.kind != "computed" else None)
+            of = None if value.of is None else run.values[value.of.index]
+            copy_of = None if value.copy_of is None else run.values[value.copy_of.index]
+            run.values.append(replace(value, array=array, of=of, copy_of=copy_of, run=run, source=None))
+        for step in self.steps:
+            operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
+            output = run.values[step.output.index]
+            inputs = [o.array if isinstance(o, Value) else o for o in operands]
+            result = TABLE[step.primitive].forward(namespace(*inputs), *inputs, **step.arguments)
+            output.array = result if hasattr(result, "ndim") and result.ndim else np.asarray(result)
+            run.steps.append(replace(step, operands=operands, output=output))
+        run.loss = None if self.loss is None else run.values[self.loss.index]
+        return run
+
+    # In and out
+    def to_json(self) -> str:
+        """Return the run as JSON text: leaves with their numbers, steps by the names of primitives."""
+        return json.dumps(serialization.encode(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Run:
+        """Read what ``to_json`` wrote and compute it. Only registered primitives run; ValueError otherwise."""
+        return serialization.decode(text)
+
+    def to_excel(self, path: Any, detail: str = "names", title: str | None = None) -> Any:
+        """Write the run as a workbook of live formulas; see ``tinynet.workbook.write``."""
+        from tinynet import workbook
+
+        return workbook.write(self, path, detail=detail, title=title)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __str__(self) -> str:
+        rows = [("step", "phase", "t", "name", "operation", "operands", "shape")]
+        for step in self.steps:
+            rows.append(
+                (
+                    str(step.number),
+                    step.phase,
+                    "" if step.time is None else time_label(step.time),
+                    step.name or f"#{step.output.index}",
+                    step.primitive,
+                    ", ".join(_operand_text(o) for o in step.operands),
+                    "×".join(map(str, step.output.shape)) or "1",
+                )
+            )
+        widths = [min(44, max(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+        return "\n".join(
+            "  ".join(cell[:44].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+class Gradients:
+    """The gradients of a run, by the name of the value that they belong to."""
+
+    def __init__(self, run: Run):
+        self._run = run
+
+    def __getitem__(self, name: str) -> Any:
+        return self._of(self._run.find(name)).array
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self[name]
+        except KeyError:
+            return False
+        return True
+
+    def _of(self, value: Value) -> Value:
+        total = [v for v in self._run.values if v.of is value and v.share is None]
+        if total:
+            return total[-1]
+        step = self._run.step_of(value)
+        if step is not None and TABLE[step.primitive].kind == "structural" and len(step.operands) == 1:
+            # A named part of a leaf (``lstm.W_ii``): the same part of the leaf's gradient.
+            whole = self._of(step.operands[0]).array
+            part = TABLE[step.primitive].forward(namespace(whole), whole, **step.arguments)
+            return replace(value, array=part)
+        raise KeyError(f"no gradient of {value.name!r} was recorded: call backward() inside record()")
+
+
+def unknown_name(name: str, names: list[str], what: str = "value") -> str:
+    """The message for a name that is not there, with the nearest ones that are."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+    return f"no {what} is called {name!r}; the nearest are {', '.join(near)}" if near else f"no {what} has a name"
+
+
+def _operand_text(operand: Any) -> str:
+    if isinstance(operand, Value):
+        return operand.name or f"#{operand.index}"
+    return f"{operand:g}" if isinstance(operand, (int, float)) else str(operand)

@@ -1,0 +1,292 @@
+"""Tensor: an array that remembers how it was made. Its operators are the primitives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet import backend
+from tinynet.tape import Node, state
+
+
+class Tensor:
+    """An array with a gradient. It mirrors the array API (``@ * + - / ** .T .sum .reshape [..]``).
+
+    ``grad`` is None until ``backward`` has reached the tensor; then it holds dL/d(self), in the same shape,
+    accumulated over all calls.
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "name", "node", "requires_grad", "value")
+    __array_ufunc__ = None  # so that array * Tensor is Tensor.__rmul__
+
+    data: Any
+    grad: Tensor | None
+    node: Node | None
+    name: str | None
+    requires_grad: bool
+    value: Any
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None):
+        array = data.data if isinstance(data, Tensor) else data
+        if not backend.is_array(array):
+            array = _from_python(array)
+        if dtype is not None:
+            array = array.astype(dtype)
+        self._set(array)
+        self.name = name
+        if requires_grad:
+            self.requires_grad_()
+
+    def _set(self, array: Any) -> None:
+        self.data, self.requires_grad = array, False
+        self.grad = self.node = self.name = self.value = None
+
+    @classmethod
+    def _wrap(cls, array: Any) -> Tensor:
+        """Make a Tensor of an array as it is (a NumPy scalar becomes a 0-d array)."""
+        out = Tensor.__new__(Tensor)
+        out._set(array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array))
+        return out
+
+    def requires_grad_(self) -> Tensor:
+        """Ask for gradients of this tensor. Raises TypeError for integers and booleans, which have none."""
+        if not backend.is_floating(self.data):
+            raise TypeError(
+                f"only floating-point tensors can take a gradient, this one holds {self.data.dtype}: "
+                "make it with a floating dtype (for example dtype='float64')"
+            )
+        self.requires_grad = True
+        return self
+
+    # What it is
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.data.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.data.shape))
+
+    @property
+    def dtype(self) -> Any:
+        return self.data.dtype
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        body = np.array2string(backend.to_host(self.data), separator=", ", precision=4, prefix="tensor(")
+        name = f", name={self.name!r}" if self.name else ""
+        return f"tensor({body}{name}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def item(self) -> float:
+        """Return the one number of a tensor of size 1. Raises ValueError for any other size."""
+        if self.size != 1:
+            raise ValueError(f"item() needs a tensor with one element, this one has shape {self.shape}")
+        return backend.to_host(self.data).reshape(()).item()
+
+    def numpy(self) -> np.ndarray:
+        """Return the numbers as a NumPy array (shared, where they already are one)."""
+        return backend.to_host(self.data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def detach(self) -> Tensor:
+        """Return the same numbers without their history: gradients stop here."""
+        out = Tensor._wrap(self.data)
+        out.name = self.name
+        if state.recorder is not None:
+            out.value = state.recorder.value_of(self)
+        return out
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add dself/dleaf to ``.grad`` of every leaf that requires it; see ``tinynet.autograd.backward``."""
+        autograd.backward(self, gradient)
+
+    # Arithmetic
+    def __add__(self, other):
+        return P.add(self, _operand(other))
+
+    def __radd__(self, other):
+        return P.add(_operand(other), self)
+
+    def __sub__(self, other):
+        return P.subtract(self, _operand(other))
+
+    def __rsub__(self, other):
+        return P.subtract(_operand(other), self)
+
+    def __mul__(self, other):
+        return P.multiply(self, _operand(other))
+
+    def __rmul__(self, other):
+        return P.multiply(_operand(other), self)
+
+    def __truediv__(self, other):
+        return P.divide(self, _operand(other))
+
+    def __rtruediv__(self, other):
+        return P.divide(_operand(other), self)
+
+    def __pow__(self, other):
+        return P.power(self, _operand(other))
+
+    def __rpow__(self, other):
+        return P.power(_operand(other), self)
+
+    def __neg__(self):
+        return P.negative(self)
+
+    def __abs__(self):
+        return P.absolute(self)
+
+    def __matmul__(self, other):
+        return functional.matmul(self, other)
+
+    def __rmatmul__(self, other):
+        return functional.matmul(other, self)
+
+    # Comparisons give tensors of booleans, which take no gradient
+    def __gt__(self, other):
+        return P.greater(self, _operand(other))
+
+    def __lt__(self, other):
+        return P.less(self, _operand(other))
+
+    def __ge__(self, other):
+        return P.greater_equal(self, _operand(other))
+
+    def __le__(self, other):
+        return P.less_equal(self, _operand(other))
+
+    def __eq__(self, other):  # type: ignore[override]
+        return P.equal(self, _operand(other))
+
+    def __ne__(self, other):  # type: ignore[override]
+        return P.not_equal(self, _operand(other))
+
+    __hash__ = object.__hash__
+
+    # Shape
+    def __getitem__(self, index):
+        return functional.getitem(self, index)
+
+    @property
+    def T(self) -> Tensor:
+        return P.transpose(self, axes=tuple(reversed(range(self.ndim))))
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Exchange two axes (as ``torch.Tensor.transpose``)."""
+        axes = list(range(self.ndim))
+        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+        return P.transpose(self, axes=tuple(axes))
+
+    def permute(self, *axes: int) -> Tensor:
+        """Order the axes anew."""
+        return P.transpose(self, axes=tuple(axis % self.ndim for axis in axes))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Give the elements another shape, in row-major order; one size may be -1."""
+        return functional.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def expand(self, *shape: int) -> Tensor:
+        """Repeat along axes of size 1, or new leading ones, without copying; -1 keeps a size."""
+        return functional.expand(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def squeeze(self, axis: int | None = None) -> Tensor:
+        """Drop axes of size 1: all of them, or the one named."""
+        return functional.squeeze(self, axis)
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """Insert an axis of size 1."""
+        return functional.unsqueeze(self, axis)
+
+    # Reductions
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return P.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return functional.mean(self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return P.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return P.min(self, axis=axis, keepdims=keepdims)
+
+    # Functions
+    def exp(self) -> Tensor:
+        return P.exp(self)
+
+    def log(self) -> Tensor:
+        return P.log(self)
+
+    def sqrt(self) -> Tensor:
+        return P.sqrt(self)
+
+    def abs(self) -> Tensor:
+        return P.absolute(self)
+
+    def tanh(self) -> Tensor:
+        return P.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        return P.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        return P.relu(self)
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: it always requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, name: str | None = None):
+        super().__init__(data, requires_grad=True, name=name)
+
+
+def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None) -> Tensor:
+    """Make a tensor of numbers, nested lists or an array; ``name`` is what a recorded run calls it.
+
+    An array keeps its dtype; Python floats get the default one (float64); integers and booleans stay so and
+    take no gradient. Raises TypeError for what is not numeric or ragged.
+    """
+    return Tensor(data, requires_grad, name, dtype)
+
+
+def _from_python(data: Any) -> np.ndarray:
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise TypeError(
+            f"cannot make a tensor: nested lists must have equal lengths and hold numbers only ({error})"
+        ) from None
+    if array.dtype.kind == "f" and not isinstance(data, np.generic):
+        return array.astype(backend.get_default_dtype())
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"cannot make a tensor of {type(data).__name__} {str(data)[:40]!r}: expected real numbers")
+    return array
+
+
+def _operand(x: Any) -> Any:
+    """Let numbers, arrays and tensors be; make an array of a list."""
+    return _from_python(x) if isinstance(x, (list, tuple)) else x
+
+
+from tinynet import autograd, functional  # noqa: E402
+from tinynet import primitives as P  # noqa: E402
