@@ -11,7 +11,15 @@ from tinynet.backend import to_host
 from tinynet.primitives import TABLE
 
 FORMAT = "tinynet run 1"
-_LABELS = ("kind", "quantity", "time", "title", "update", "share", "requires_grad")
+_LABELS = {
+    "kind": "computed",
+    "quantity": None,
+    "time": None,
+    "title": "",
+    "update": 0,
+    "share": None,
+    "requires_grad": False,
+}
 
 
 def encode(run: Any) -> dict[str, Any]:
@@ -19,7 +27,7 @@ def encode(run: Any) -> dict[str, Any]:
     from tinynet.run import Value
 
     def value(v):
-        out = {label: getattr(v, label) for label in _LABELS if getattr(v, label) not in (None, "", 0, False)}
+        out = {label: getattr(v, label) for label, usual in _LABELS.items() if getattr(v, label) != usual}
         out |= {"shape": list(v.shape), "dtype": str(v.array.dtype)}
         out |= {link: getattr(v, link).index for link in ("of", "copy_of") if getattr(v, link) is not None}
         if v.kind != "computed":
