@@ -7,13 +7,13 @@
     require("torch")            skip the test, with a reason, where an optional tool is absent
 
 Values come as ``{sheet: {address: value}}``. Numbers and truth values are floats with all their digits; an
-error is the text the cell shows, such as ``"#NUM!"`` or ``"Err:502"``; a cell that is blank or shows the empty
-text is left out. The first call of :func:`libreoffice` or :func:`render` starts a headless office (seconds);
+error is the text the cell shows, such as ``"#NUM!"`` or ``"Err:502"``; a cell that is blank or shows no text
+is left out. The first call of :func:`libreoffice` or :func:`render` starts a headless office (seconds);
 later ones reuse it.
 
 LibreOffice is driven through UNO, which only the system's Python can import. So this file is also a program:
-run by that Python, it starts an office and answers each line of stdin, a request in JSON, by one line on stdout,
-until stdin ends.
+run by that Python, it starts an office and answers each line of stdin, a request in JSON, by one line on
+stdout, until stdin ends.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def poison(path: str | Path, out: str | Path) -> int:
 def libreoffice(path: str | Path, edits: Mapping[tuple[str, str], Value] | None = None) -> Values:
     """Type ``edits``, such as ``{("Net", "C5"): 0.25}``, recalculate everything and read all sheets.
 
-    Hidden sheets are read too. A text is typed as a user would: "=A1" makes a formula. The file itself is not changed.
+    Hidden sheets are read too. A text is typed as a user would: "=A1" makes a formula.
+    The file itself is not changed.
     """
     require("libreoffice")
     typed = [[sheet, address, value] for (sheet, address), value in (edits or {}).items()]

@@ -44,8 +44,20 @@ def grad(
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
-def _differentiate(y, gradient, wanted, create_graph):
-    """Return {id(x): (x, cotangent)} for the wanted tensors, or for all leaves where ``wanted`` is None."""
+def partials(y: Tensor, xs: Sequence[Tensor], gradient: Any, create_graph: bool) -> list[Tensor | None]:
+    """Return the derivative for each of ``xs`` with the others held fixed, even where one depends on another.
+
+    This is what one operation sends to its operands. None stands for an x that ``y`` does not depend on.
+    """
+    found = _differentiate(y, gradient, xs, create_graph, beyond=False)
+    return [found[id(x)][1] if id(x) in found else None for x in xs]
+
+
+def _differentiate(y, gradient, wanted, create_graph, beyond=True):
+    """Return {id(x): (x, cotangent)} for the wanted tensors, or for all leaves where ``wanted`` is None.
+
+    With ``beyond=False`` the wanted tensors are taken for leaves.
+    """
     if not y.requires_grad:
         raise ValueError(
             "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
@@ -54,7 +66,7 @@ def _differentiate(y, gradient, wanted, create_graph):
         seed = _seed(y, gradient)
         # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
         as_tensors = create_graph or state.recorder is not None
-        sweep = _Sweep(as_tensors, None if wanted is None else {id(x) for x in wanted})
+        sweep = _Sweep(as_tensors, None if wanted is None else {id(x) for x in wanted}, beyond)
         return sweep.run(y, seed if as_tensors else seed.data)
 
 
@@ -68,7 +80,8 @@ def _seed(y, gradient):
         gradient = namespace(y.data).ones(y.shape, dtype=y.dtype)
         if state.recorder is not None:
             return state.recorder.constant(Tensor(gradient))
-    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    same = isinstance(gradient, Tensor) and gradient.dtype == y.dtype
+    seed = gradient if same else Tensor(gradient, dtype=y.dtype)
     if seed.shape != y.shape:
         raise ValueError(f"gradient has shape {seed.shape}, expected the shape of the tensor, {y.shape}")
     return seed
@@ -77,8 +90,8 @@ def _seed(y, gradient):
 class _Sweep:
     """One pass backwards. Contributions to a tensor wait until the last of its consumers has been visited."""
 
-    def __init__(self, as_tensors: bool, wanted: set[int] | None):
-        self.as_tensors, self.wanted = as_tensors, wanted
+    def __init__(self, as_tensors: bool, wanted: set[int] | None, beyond: bool):
+        self.as_tensors, self.wanted, self.beyond = as_tensors, wanted, beyond
         self.waiting: dict[int, tuple[Tensor, list]] = {}
         self.heap: list[tuple[int, int]] = []
         self.leaves: list[int] = []
@@ -90,9 +103,10 @@ class _Sweep:
             key = heapq.heappop(self.heap)[1] if self.heap else self.leaves.pop(0)
             x, contributions = self.waiting.pop(key)
             g = _total(x, contributions)
-            if (self.wanted is None and x.node is None) or (self.wanted is not None and key in self.wanted):
+            here = x.node is None if self.wanted is None else key in self.wanted
+            if here:
                 found[key] = (x, g if isinstance(g, Tensor) else Tensor._wrap(g))
-            if x.node is not None:
+            if x.node is not None and (self.beyond or not here):
                 self.visit(x, g)
         return found
 

@@ -34,8 +34,10 @@ def namespace(*operands: Any) -> Any:
 
 
 def is_array(x: Any) -> bool:
-    """Tell whether ``x`` is an array of some array library (not a Tensor, not a Python number)."""
-    return isinstance(x, np.ndarray) or (hasattr(x, "__array_namespace__") and hasattr(x, "dtype"))
+    """Tell whether ``x`` is an array of some array library (not a Tensor, not a number)."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return isinstance(x, np.ndarray)
+    return hasattr(x, "__array_namespace__") and hasattr(x, "dtype")
 
 
 def is_floating(x: Any) -> bool:

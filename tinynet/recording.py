@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from tinynet.backend import is_array
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
@@ -68,15 +70,16 @@ class Recorder:
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
         self.hyperparameters: dict[tuple[str, float], Tensor] = {}
+        self.states: set[str] = set()
+        self.seen = 0  # steps that ``recurrent`` has looked at
         self.keep: list[Any] = []  # modules whose id is a key above must outlive the recording
 
     # What the primitives tell
     def add(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any], out: Tensor) -> None:
         """Note one operation."""
         inputs = tuple(self._operand(operand) for operand in operands)
-        # A view is copied: later changes of what it looks at must not reach the recording.
-        array = out.data.copy() if primitive.kind == "structural" else out.data
-        out.value = self._value(array, source=out.data)
+        # A copy: what is done to the tensor's array later must not reach the recording.
+        out.value = self._value(out.data.copy(), source=out.data)
         number = len(self.run.steps) + 1
         step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
         self.run.steps.append(step)
@@ -112,9 +115,9 @@ class Recorder:
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Tensor):
             return self.value_of(operand)
-        if is_array(operand) and operand.ndim:
+        if is_array(operand):
             return self._value(operand.copy(), "constant")
-        return operand.item() if hasattr(operand, "item") else operand
+        return operand.item() if isinstance(operand, np.generic) else operand
 
     def _value(self, array: Any, kind: str = "computed", **labels: Any) -> Value:
         value = Value(len(self.run.values), array, kind, update=self.update, run=self.run, **labels)
@@ -167,11 +170,23 @@ class Recorder:
         later = [g for g, time in contributions if value.time is not None and time == value.time + 1]
         here = [g for g, time in contributions if value.time is None or time != value.time + 1]
         with self.at_time(value.time):
-            if value.quantity and later and here:
-                total = self._label(_sum(here), value, "here") + self._label(_sum(later), value, "next")
+            if value.quantity in self.recurrent():
+                shares = [self._label(_sum(gs), value, s) for gs, s in ((here, "here"), (later, "next")) if gs]
+                total = _sum(shares)
             else:
                 total = _sum(here + later)
             return self._label(total, value, None) if value.quantity or value.kind != "computed" else total
+
+    def recurrent(self) -> set[str]:
+        """The quantities that some step reads from the time step before it: states."""
+        for step in self.run.steps[self.seen :]:
+            for operand in step.operands:
+                if isinstance(operand, Value) and operand.quantity and operand.time is not None:
+                    # A state may pass through a view, or a cast, before it is read: only its own name counts.
+                    if step.time == operand.time + 1:
+                        self.states.add(operand.quantity)
+        self.seen = len(self.run.steps)
+        return self.states
 
     def _label(self, g: Tensor, value: Value, share: str | None) -> Tensor:
         label = self.value_of(g)

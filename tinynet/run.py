@@ -12,6 +12,7 @@ import numpy as np
 from tinynet import serialization
 from tinynet.backend import namespace, to_host
 from tinynet.primitives import TABLE
+from tinynet.tensor import Tensor
 
 INITIAL = -1  # the time step of an initial state: shown as "initial"
 
@@ -134,7 +135,8 @@ class Run:
             if name not in known:
                 raise KeyError(unknown_name(name, [n for n in known if n], "leaf"))
             leaf = known[name]
-            array = namespace(leaf.array).asarray(getattr(new, "data", new), dtype=leaf.array.dtype)
+            numbers = new.data if isinstance(new, Tensor) else new
+            array = namespace(leaf.array).asarray(numbers, dtype=leaf.array.dtype, copy=True)
             if tuple(array.shape) != leaf.shape:
                 raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
             arrays[leaf.index] = array

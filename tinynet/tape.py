@@ -39,13 +39,17 @@ class Node:
 
     def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Iterator[tuple[Tensor, Any]]:
         """Yield (operand, what ``g`` sends to it) for each operand that requires a gradient."""
-        arrays = [getattr(operand, "data", operand) for operand in self.operands]
-        operands, output = (self.operands, y) if as_tensors else (tuple(arrays), y.data)
+        operands, output = (self.operands, y) if as_tensors else (arrays(self.operands), y.data)
         for i, operand in enumerate(self.operands):
             if getattr(operand, "requires_grad", False):
                 cotangent = self.primitive.vjp(i, g, output, operands, self.arguments)
                 if cotangent is not None:
                     yield operand, cotangent
+
+
+def arrays(operands: tuple) -> tuple:
+    """Return the operands with the array in place of every Tensor."""
+    return tuple(operand.data if hasattr(operand, "requires_grad") else operand for operand in operands)
 
 
 @contextmanager

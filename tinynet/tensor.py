@@ -31,6 +31,8 @@ class Tensor:
         array = data.data if isinstance(data, Tensor) else data
         if not backend.is_array(array):
             array = _from_python(array)
+        elif isinstance(array, np.ndarray):
+            _check_numeric(array, data)
         if dtype is not None:
             array = array.astype(dtype)
         self._set(array)
@@ -278,14 +280,20 @@ def _from_python(data: Any) -> np.ndarray:
         ) from None
     if array.dtype.kind == "f" and not isinstance(data, np.generic):
         return array.astype(backend.get_default_dtype())
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"cannot make a tensor of {type(data).__name__} {str(data)[:40]!r}: expected real numbers")
+    _check_numeric(array, data)
     return array
 
 
+def _check_numeric(array: np.ndarray, data: Any) -> None:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"cannot make a tensor of {type(data).__name__} {str(data)[:40]!r}: expected real numbers")
+
+
 def _operand(x: Any) -> Any:
-    """Let numbers, arrays and tensors be; make an array of a list."""
-    return _from_python(x) if isinstance(x, (list, tuple)) else x
+    """Let arrays and tensors be; make an array of a list, and of NumPy's numbers plain ones (they adapt in dtype)."""
+    if isinstance(x, (list, tuple)):
+        return _from_python(x)
+    return x.item() if isinstance(x, np.generic) else x
 
 
 from tinynet import autograd, functional  # noqa: E402

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import update_wrapper
 from typing import Any
 
 from tinynet import autograd
 from tinynet.backend import is_floating
-from tinynet.tape import Node, state, switched
+from tinynet.tape import Node, arrays, state, switched
 from tinynet.tensor import Tensor
 
 
 class Composite:
     """A function of Tensors with two bodies that a test holds equal.
 
-    ``definition(*operands, **arguments)`` is written with primitives and names for the textbook's quantities; it
-    runs while a run is being recorded. ``forward(*arrays, **arguments) -> (array, saved)`` and
-    ``backward(g, saved, *arrays, **arguments) -> cotangents`` (one per operand, None where there is none) are the
-    kernel: plain NumPy, used otherwise.
+    ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
+    recorded. The kernel, plain NumPy, runs otherwise: ``forward(*arrays) -> (array, saved)`` and
+    ``backward(g, saved, *arrays) -> cotangents``, one for each of the first operands (None where there is none;
+    those beyond have none). It gets all arguments by position, in the order of the definition.
+
+    A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that apart,
+    and ``pack`` puts the definition's outputs together in the same way.
     """
 
-    def __init__(self, definition: Callable, forward: Callable, backward: Callable):
+    def __init__(
+        self,
+        definition: Callable,
+        forward: Callable,
+        backward: Callable,
+        pack: Callable[[Any], Tensor] | None = None,
+        unpack: Callable[[Tensor], Any] | None = None,
+    ):
         self.definition, self.kernel_forward, self.kernel_backward = definition, forward, backward
+        self.pack, self.unpack = pack or _as_it_is, unpack or _as_it_is
+        self.signature = inspect.signature(definition)
         update_wrapper(self, definition)
 
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        arrays = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
-        result, saved = self.kernel_forward(*arrays, **arguments)
+        if arguments or len(operands) < len(self.signature.parameters):
+            bound = self.signature.bind(*operands, **arguments)
+            bound.apply_defaults()
+            operands = bound.args
+        result, saved = self.kernel_forward(*arrays(operands))
         out = Tensor._wrap(result)
         tracked = any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands)
         if state.grad_enabled and tracked and is_floating(out.data):
             out.requires_grad = True
-            out.node = FusedNode(self, operands, arguments, saved)
-        return out
+            out.node = FusedNode(self, operands, saved)
+        return self.unpack(out)
 
 
 class FusedNode(Node):
@@ -43,25 +59,29 @@ class FusedNode(Node):
 
     __slots__ = ("saved",)
 
-    def __init__(self, composite: Composite, operands: tuple, arguments: dict[str, Any], saved: Any):
-        super().__init__(composite, operands, arguments)  # type: ignore[arg-type]
+    def __init__(self, composite: Composite, operands: tuple, saved: Any):
+        super().__init__(composite, operands, {})  # type: ignore[arg-type]
         self.saved = saved
 
     def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Iterator[tuple[Tensor, Any]]:
         composite: Any = self.primitive
-        tracked = [o for o in self.operands if isinstance(o, Tensor) and o.requires_grad]
         if as_tensors:
+            tracked = {id(o): o for o in self.operands if getattr(o, "requires_grad", False)}.values()
             with switched(grad_enabled=True):
-                again = composite.definition(*self.operands, **self.arguments)
-            yield from zip(tracked, autograd.grad(again, tracked, g, state.grad_enabled), strict=True)
+                again = composite.pack(composite.definition(*self.operands))
+            found = autograd.partials(again, tuple(tracked), g, state.grad_enabled)
+            yield from ((o, cotangent) for o, cotangent in zip(tracked, found, strict=True) if cotangent is not None)
             return
-        arrays = [getattr(operand, "data", operand) for operand in self.operands]
-        found = composite.kernel_backward(g, self.saved, *arrays, **self.arguments)
-        for operand, cotangent in zip(self.operands, found, strict=True):
-            if any(operand is t for t in tracked) and cotangent is not None:
+        found = composite.kernel_backward(g, self.saved, *arrays(self.operands))
+        for operand, cotangent in zip(self.operands, found, strict=False):
+            if cotangent is not None and getattr(operand, "requires_grad", False):
                 yield operand, cotangent
 
 
-def composite(forward: Callable, backward: Callable) -> Callable[[Callable], Composite]:
-    """Decorate a definition with its kernel: ``@composite(forward, backward)``."""
-    return lambda definition: Composite(definition, forward, backward)
+def composite(forward: Callable, backward: Callable, **packing: Callable) -> Callable[[Callable], Composite]:
+    """Decorate a definition with its kernel: ``@composite(forward, backward)``; see ``Composite``."""
+    return lambda definition: Composite(definition, forward, backward, **packing)
+
+
+def _as_it_is(x: Any) -> Any:
+    return x

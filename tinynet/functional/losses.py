@@ -18,14 +18,14 @@ from tinynet.tensor import Tensor
 def _cross_entropy(input: Tensor, target: Tensor) -> Tensor:
     """−ln p[target] for every row: (…, C) and integers (…, 1) give (…, 1).
 
-    Computed as ln Σ e^(x − max) − (x[target] − max), whose derivative is p − onehot (Goodfellow, Bengio and
+    Computed as ln Σ e^(x − max) + max − x[target], whose derivative is p − onehot (Goodfellow, Bengio and
     Courville, Deep Learning, section 6.2.2.3).
     """
     with scope("loss"):
         largest, e, total = exponentials(input, -1)
         name((e / total).detach(), "p", title="probabilities")
-        target_score = P.take_along_axis(input - largest, target, axis=input.ndim - 1)
-        return name(P.log(total) - target_score, "nll", title="minus the log of the target's probability")
+        score = P.take_along_axis(input, target, axis=input.ndim - 1)
+        return name(P.log(total) + largest - score, "nll", title="minus the log of the target's probability")
 
 
 def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from tinynet import primitives as P
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import recurrent as kernel
 from tinynet.functional.shapes import stack
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
@@ -14,6 +16,7 @@ from tinynet.tensor import Tensor
 LSTM_GATES = {"i": "input gate", "f": "forget gate", "g": "candidate", "o": "output gate"}
 
 
+@composite(kernel.rnn_forward, kernel.rnn_backward)
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -42,6 +45,12 @@ def rnn(
     return stack(hidden)
 
 
+@composite(
+    kernel.lstm_forward,
+    kernel.lstm_backward,
+    pack=lambda outputs: stack([*outputs[0], outputs[1]]),
+    unpack=lambda packed: (packed[:-1], packed[-1]),
+)
 def lstm(
     x: Tensor,
     h: Tensor,

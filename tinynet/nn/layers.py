@@ -36,7 +36,7 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[-1] != self.in_features:
             raise ValueError(f"Linear expects (…, {self.in_features}), got {input.shape}")
-        return name(F.linear(input, self.weight, self.bias), "z", title="weighted sum")
+        return name(F.linear(input, self.weight, self.bias), "z")
 
 
 class Sequential(Module):

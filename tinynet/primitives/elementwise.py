@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tinynet.primitives.core import Primitive
 
 
@@ -41,8 +43,15 @@ def _ties_shared(g, wins, ties):
     return where(wins, g, where(ties, 0.5 * g, 0))
 
 
+def _power_of_base(g, y, x, p):
+    # A plain exponent of 0 leaves nothing to differentiate: x**-1 must not be looked at where x = 0.
+    return 0 * g if isinstance(p, (int, float)) and p == 0 else g * p * x ** (p - 1)
+
+
 def _power_of_exponent(g, y, x, p):
     # d(x**p)/dp = x**p ln x; where x = 0 the value is flat in p, and ln x must not be looked at.
+    if isinstance(x, (int, float)):
+        return g * y * (math.log(x) if x > 0 else 0.0)
     return g * y * log(where(x > 0, x, 1))
 
 
@@ -52,7 +61,7 @@ multiply = _elementwise("multiply", lambda xp, a, b: a * b, lambda g, y, a, b: g
 divide = _elementwise(
     "divide", lambda xp, a, b: a / b, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)
 )
-power = _elementwise("power", lambda xp, x, p: x**p, lambda g, y, x, p: g * p * x ** (p - 1), _power_of_exponent)
+power = _elementwise("power", lambda xp, x, p: x**p, _power_of_base, _power_of_exponent)
 negative = _elementwise("negative", lambda xp, x: -x, lambda g, y, x: -g)
 exp = _elementwise("exp", lambda xp, x: xp.exp(x), lambda g, y, x: g * y)
 log = _elementwise("log", lambda xp, x: xp.log(x), lambda g, y, x: g / x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinynet.primitives.core import Primitive
-from tinynet.primitives.elementwise import equal
+from tinynet.primitives.elementwise import equal, sign, where
 from tinynet.primitives.structural import broadcast_to, reshape
 
 
@@ -21,7 +21,7 @@ def _sum_vjp(g, y, x, axis, keepdims):
 def _extreme_vjp(g, y, x, axis, keepdims):
     """Share the cotangent equally among the elements that reach the extreme (as ``torch.amax``)."""
     kept = _kept(x.shape, axis)
-    reached = equal(x, reshape(y, shape=kept)) * 1.0
+    reached = where(equal(x, reshape(y, shape=kept)), 1, 0 * sign(x))  # 1 and 0, in the dtype of x
     return reached / sum(reached, axis=axis, keepdims=True) * reshape(g, shape=kept)
 
 

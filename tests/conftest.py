@@ -1,0 +1,15 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.spreadsheets import require
+
+
+@pytest.fixture
+def torch() -> Any:
+    """PyTorch in float64; the test is skipped, with the reason, where it is not installed."""
+    return require("torch")

@@ -1,0 +1,217 @@
+"""What a cell computes, for all the cells of a block at once.
+
+An expression stands for n numbers. Its leaves hold cell ids, n of them (or n rows of K for sums); id 0 is "the
+constant zero". The same tree becomes a formula, a line of worked numbers, and an equation in symbols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Expression:
+    """Base of the six kinds below."""
+
+
+@dataclass(eq=False)
+class Cells(Expression):
+    """The numbers that stand in cells: ``ids`` (n,)."""
+
+    ids: np.ndarray
+
+
+@dataclass(eq=False)
+class Literal(Expression):
+    """Numbers written into the formula: one for all, or ``values`` (n,)."""
+
+    values: np.ndarray
+
+
+@dataclass(eq=False)
+class Apply(Expression):
+    """An elementwise primitive of expressions."""
+
+    primitive: str
+    operands: list[Expression]
+
+
+@dataclass(eq=False)
+class Total(Expression):
+    """A sum of signed terms: [(+1 or -1, expression), …]."""
+
+    terms: list[tuple[int, Expression]]
+
+
+@dataclass(eq=False)
+class Dot(Expression):
+    """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None."""
+
+    left: np.ndarray
+    right: np.ndarray | None
+
+
+@dataclass(eq=False)
+class Extreme(Expression):
+    """MAX or MIN over K cells: ``ids`` (n, K)."""
+
+    function: str
+    ids: np.ndarray
+
+
+@dataclass(eq=False)
+class Pick(Expression):
+    """The cell among ``choices`` (n, K) at the place that stands in cell ``index`` (n,), counted from 0."""
+
+    choices: np.ndarray
+    index: np.ndarray
+
+
+def is_number(expression: Expression, number: float) -> bool:
+    """Tell whether this is the literal ``number`` throughout."""
+    return isinstance(expression, Literal) and bool(np.all(expression.values == number))
+
+
+def zero_where_cells_are(expression: Expression) -> bool:
+    """Tell whether the expression is 0 wherever all its cells are the constant zero."""
+    match expression:
+        case Cells() | Dot():
+            return True
+        case Literal():
+            return is_number(expression, 0)
+        case Total():
+            return all(zero_where_cells_are(term) for _, term in expression.terms)
+        case Apply("multiply", operands):
+            return any(zero_where_cells_are(operand) for operand in operands)
+        case Apply("divide" | "negative", operands):
+            return zero_where_cells_are(operands[0])
+    return False
+
+
+def gathered(expression: Expression, places: np.ndarray) -> Expression:
+    """Return the expression at ``places`` (m,); a place of -1 is the constant zero."""
+    match expression:
+        case Cells(ids):
+            return Cells(_at(ids, places))
+        case Literal(values):
+            if values.ndim == 0 and not np.any(places < 0):
+                return expression
+            return Literal(_at(values if values.ndim else np.full(places.max() + 1, values), places))
+        case Apply(primitive, operands):
+            return Apply(primitive, [gathered(operand, places) for operand in operands])
+        case Total(terms):
+            return Total([(sign, gathered(term, places)) for sign, term in terms])
+        case Dot(left, right):
+            return Dot(_at(left, places), None if right is None else _at(right, places))
+        case Extreme(function, ids):
+            return Extreme(function, _at(ids, places))
+        case Pick(choices, index):
+            return Pick(_at(choices, places), _at(index, places))
+    raise TypeError(f"no such expression: {expression!r}")
+
+
+def _at(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    out = array[np.maximum(places, 0)]
+    if np.any(places < 0):
+        out[places < 0] = 0
+    return out
+
+
+def total(terms: list[tuple[int, Expression]]) -> Expression:
+    """Add up signed terms: sums within sums are opened, contractions of one sign become one contraction."""
+    flat: list[tuple[int, Expression]] = []
+    for sign, term in terms:
+        inner = term.terms if isinstance(term, Total) else [(1, term)]
+        flat += [(sign * s, t) for s, t in inner if not is_number(t, 0)]
+    kept: list[tuple[int, Expression]] = []
+    for sign, term in flat:
+        for i, (other_sign, other) in enumerate(kept):
+            merged = _merged(other, term) if sign == other_sign else None
+            if merged is not None:
+                kept[i] = (sign, merged)
+                break
+        else:
+            kept.append((sign, term))
+    kept = sorted(_rows_of_cells(kept), key=lambda term: -term[0])
+    if not kept:
+        return Literal(np.asarray(0.0))
+    return kept[0][1] if len(kept) == 1 and kept[0][0] == 1 else Total(kept)
+
+
+def _rows_of_cells(terms: list[tuple[int, Expression]]) -> list[tuple[int, Expression]]:
+    """Three or more single cells of one sign are one SUM."""
+    for sign in (1, -1):
+        cells = [term for s, term in terms if s == sign and isinstance(term, Cells)]
+        if len(cells) > 2:
+            joined = Dot(np.stack([cell.ids for cell in cells], axis=1), None)
+            rest = [(s, term) for s, term in terms if not (s == sign and isinstance(term, Cells))]
+            terms = [*rest, (sign, joined)]
+    return terms
+
+
+def _merged(a: Expression, b: Expression) -> Expression | None:
+    if isinstance(a, Dot) and isinstance(b, Dot) and (a.right is None) == (b.right is None):
+        left = np.concatenate([a.left, b.left], axis=1)
+        if a.right is None or b.right is None:
+            return Dot(left, None)
+        return Dot(left, np.concatenate([a.right, b.right], axis=1))
+    if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
+        return Dot(np.concatenate([a.left, b.ids[:, None]], axis=1), None)
+    if isinstance(a, Cells) and isinstance(b, Cells) and not np.any((a.ids > 0) & (b.ids > 0)):
+        # Pieces that fill each other's zeros: laid side by side, nothing is added.
+        return Cells(a.ids + b.ids)
+    return None
+
+
+def product(a: Expression, b: Expression) -> Expression:
+    """Multiply, leaving out a factor of 1."""
+    if is_number(a, 1):
+        return b
+    if is_number(b, 1):
+        return a
+    return Apply("multiply", [a, b])
+
+
+def leaves(expression: Expression) -> list[np.ndarray]:
+    """Return all id arrays of the expression, (n,) or (n, K)."""
+    match expression:
+        case Cells(ids) | Extreme(_, ids):
+            return [ids]
+        case Apply(_, operands):
+            return [ids for operand in operands for ids in leaves(operand)]
+        case Total(terms):
+            return [ids for _, term in terms for ids in leaves(term)]
+        case Dot(left, right):
+            return [left] if right is None else [left, right]
+        case Pick(choices, index):
+            return [choices, index]
+    return []
+
+
+def dots(expression: Expression) -> list[Dot]:
+    """Return the contractions inside an expression."""
+    match expression:
+        case Dot():
+            return [expression]
+        case Apply(_, operands):
+            return [dot for operand in operands for dot in dots(operand)]
+        case Total(terms):
+            return [dot for _, term in terms for dot in dots(term)]
+    return []
+
+
+def length(expression: Expression) -> int:
+    """About how many references a reader meets in the formula of one cell."""
+    match expression:
+        case Cells() | Extreme():
+            return 1
+        case Pick():
+            return 2
+        case Dot(left, right):
+            return min(left.shape[1], 4) * (1 if right is None else 2)
+        case Apply(primitive, operands):
+            return sum(map(length, operands)) + (1 if primitive not in ("multiply", "divide") else 0)
+        case Total(terms):
+            return sum(length(term) for _, term in terms)
+    return 0

@@ -1,0 +1,304 @@
+"""Families, sections and parameter pieces: what belongs together on a sheet, found from the data flow alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinynet.run import Value
+from tinynet.workbook.expressions import dots, leaves
+from tinynet.workbook.plan import Block, Plan
+from tinynet.workbook.tags import NONE, Tags
+
+
+@dataclass(eq=False)
+class Family:
+    """One quantity at all its time steps: the blocks that share a name."""
+
+    quantity: str
+    phase: str
+    update: int
+    blocks: list[Block] = field(default_factory=list)
+    symbol: str = ""
+    of: Family | None = None
+
+    @property
+    def title(self) -> str:
+        return next((block.value.title for block in self.blocks if block.value.title), "")
+
+    @property
+    def computed(self) -> list[Block]:
+        """The blocks that hold formulas."""
+        return [block for block in self.blocks if block.expression is not None]
+
+    @property
+    def share(self) -> str | None:
+        return self.blocks[0].value.share
+
+
+@dataclass(eq=False)
+class Piece:
+    """A rectangle of a parameter that stands on the rows of the quantity it produces.
+
+    ``places`` (rows, columns) are flat positions in the parameter ``leaf``; ``partner`` is the quantity that it
+    multiplies (None for a bias).
+    """
+
+    name: str
+    leaf: Value
+    places: np.ndarray
+    family: Family
+    partner: str | None
+
+
+@dataclass(eq=False)
+class Section:
+    """Families that follow from one another without looking elsewhere, under one head."""
+
+    families: list[Family]
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        computed = [family for family in self.families if family.computed]
+        if not computed:
+            return "input " + ", ".join(family.symbol for family in self.families)
+        first = computed[0]
+        scope = first.quantity.partition("#")[0].rpartition(".")[0]
+        return first.title.partition(":")[0] or scope or first.symbol
+
+
+class Families:
+    """All families of a plan and the sections they form."""
+
+    def __init__(self, plan: Plan, tags: Tags):
+        self.plan, self.tags = plan, tags
+        self.owner = plan.block_of()
+        self.all: list[Family] = []
+        self.of_block: dict[int, Family] = {}
+        self.mirrored: list[Block] = []  # blocks in the shape of a parameter: gradients, updates, copies
+        self._collect()
+        self._link()
+        self._symbols()
+        self.reads = {id(family): self._read_by(family) for family in self.all}
+
+    def _collect(self) -> None:
+        by_key: dict[tuple[str, str, int], Family] = {}
+        for block in self.plan.blocks:
+            if block.kind == "parameter":
+                continue
+            if parameter_of(block) is not None:
+                self.mirrored.append(block)
+                continue
+            key = (block.quantity, block.phase, block.value.update)
+            if key not in by_key:
+                by_key[key] = Family(*key)
+                self.all.append(by_key[key])
+            by_key[key].blocks.append(block)
+            self.of_block[id(block)] = by_key[key]
+        # A state stands where it is computed, not where its initial value came in.
+        self.all.sort(key=lambda family: (family.computed or family.blocks)[0].order)
+
+    def _link(self) -> None:
+        by_value = {block.value.index: self.of_block[id(block)] for block in self.plan.blocks if self._has(block)}
+        for value, ids in self.plan.aliases:
+            block = self.plan.blocks[self.owner[ids.flat[0]]]
+            if self._has(block):
+                by_value[value.index] = self.of_block[id(block)]
+        for family in self.all:
+            of = family.blocks[0].value.of
+            family.of = None if of is None else by_value.get(of.index)
+
+    def _has(self, block: Block) -> bool:
+        return id(block) in self.of_block
+
+    def _symbols(self) -> None:
+        forward = [f for f in self.all if f.phase == "forward"]
+        names = Counter((_last(f.quantity), f.update) for f in forward)
+        for family in forward:
+            short = _last(family.quantity)
+            alone = names[short, family.update] == 1
+            family.symbol = short if alone else family.quantity.partition("#")[0]
+        for family in self.all:
+            if family.phase != "forward":
+                suffix = {None: "", "here": " ← t", "next": " ← t+1"}[family.share]
+                base = family.of.symbol if family.of else _last(family.quantity.removeprefix("d_"))
+                family.symbol = ("δ" if family.phase == "backward" else "") + base + suffix
+
+    def _read_by(self, family: Family) -> list[Family]:
+        found: list[Family] = []
+        for block in family.computed:
+            assert block.expression is not None
+            for ids in leaves(block.expression):
+                for index in np.unique(self.owner[ids[ids > 0]]):
+                    other = self.of_block.get(id(self.plan.blocks[index]))
+                    if other is not None and other is not family and other not in found:
+                        found.append(other)
+        return found
+
+    def mirror_image(self, gradients: list[Family]) -> list[Family]:
+        """Order gradients as they are computed; the shares of one stand before their sum."""
+        last = {id(f.of): f.blocks[-1].order for f in gradients if f.share is None}
+        shares = {"here": 0, "next": 1, None: 2}
+        return sorted(
+            gradients, key=lambda f: (last.get(id(f.of), 0), f.quantity if f.of is None else "", shares[f.share])
+        )
+
+    # Sections
+    def forward_sections(self, update: int) -> list[Section]:
+        """Group the forward families of one round of training.
+
+        A family joins the section that it depends on if that is a single one and no weights bring in something
+        new; an input that is only compared with (a target) stands where it is used.
+        """
+        sections: list[Section] = []
+        home: dict[int, Section] = {}
+        families = [f for f in self.all if f.phase == "forward" and f.update == update]
+        adopted = [f for f in families if not f.computed and self._is_target(f)]
+        for family in (f for f in families if f not in adopted):
+            needed = {id(home[id(r)]): home[id(r)] for r in self.reads[id(family)] if id(r) in home}
+            joins = len(needed) == 1 and family.computed and not self.uses_parameters(family)
+            section = next(iter(needed.values())) if joins else Section([])
+            if not joins:
+                sections.append(section)
+            for other in [f for f in adopted if f in self.reads[id(family)] and id(f) not in home] + [family]:
+                section.families.append(other)
+                home[id(other)] = section
+        for family in (f for f in adopted if id(f) not in home):
+            sections.append(Section([family]))
+        return _in_reading_order(sections)
+
+    def _is_target(self, family: Family) -> bool:
+        block = family.blocks[0]
+        if block.time is not None or block.kind != "input":
+            return False
+        users = [f for f in self.all if f.phase == "forward" and family in self.reads[id(f)]]
+        inside = [dot for f in users for b in f.computed for dot in dots(b.expression)]  # type: ignore[arg-type]
+        ids = block.ids.reshape(-1)
+        return bool(users) and not any(
+            np.isin(ids, side).any() for dot in inside for side in (dot.left, dot.right) if side is not None
+        )
+
+    def uses_parameters(self, family: Family) -> bool:
+        """Tell whether a quantity is computed with weights."""
+        for block in family.computed:
+            for ids in leaves(block.expression):  # type: ignore[arg-type]
+                if any(self._is_parameter(self.plan.blocks[i]) for i in np.unique(self.owner[ids[ids > 0]])):
+                    return True
+        return False
+
+    @staticmethod
+    def _is_parameter(block: Block) -> bool:
+        return block.kind == "parameter" or (parameter_of(block) is not None and block.value.of is None)
+
+    # Parameters
+    def pieces(self) -> tuple[list[Piece], list[Block]]:
+        """Cut parameters into the pieces that have names, each beside the first quantity that uses it.
+
+        Returns the pieces, and the parameters that found no place.
+        """
+        pieces, homeless = [], []
+        forward = [f for f in self.all if f.phase == "forward" and f.computed]
+        used = {id(f): _cells_of(f) for f in forward}
+        for block in [b for b in self.plan.blocks if b.kind == "parameter"]:
+            found = []
+            for name, ids in self._named_parts(block):
+                family = next((f for f in forward if np.isin(ids, used[id(f)]).any()), None)
+                places = ids - block.ids.flat[0]
+                piece = None if family is None else self._fit(name, block, places, family)
+                if piece is not None:
+                    found.append(piece)
+            if sum(piece.places.size for piece in found) == block.ids.size:
+                pieces += found
+            else:
+                homeless.append(block)
+        return pieces, homeless
+
+    def _named_parts(self, block: Block) -> list[tuple[str, np.ndarray]]:
+        parts = [
+            (str(value.name), ids)
+            for value, ids in self.plan.aliases
+            if ids.size and self.plan.blocks[self.owner[ids.flat[0]]] is block and value.of is None
+        ]
+        covered = np.concatenate([ids.reshape(-1) for _, ids in parts]) if parts else np.array([])
+        if len(covered) == len(set(covered)) == block.ids.size:
+            return parts
+        return [(block.name, block.ids)]
+
+    def _fit(self, name: str, block: Block, places: np.ndarray, family: Family) -> Piece | None:
+        rows = family_rows(family, self.tags)
+        if places.ndim > 2 or places.ndim == 0:
+            return None
+        bias = places.ndim == 1
+        grid = places[:, None] if bias else places
+        if grid.shape[0] != rows:
+            grid = grid.T
+        if grid.shape[0] != rows:
+            return None
+        partner = None if bias else self._partner(family, grid + block.ids.flat[0])
+        return Piece(name, block.value, grid, family, partner)
+
+    def _partner(self, family: Family, ids: np.ndarray) -> str:
+        for dot in (d for b in family.computed for d in dots(b.expression)):  # type: ignore[arg-type]
+            for one, other in ((dot.left, dot.right), (dot.right, dot.left)):
+                if one is not None and other is not None and np.isin(one, ids).any():
+                    first = other[np.isin(one, ids)]
+                    block = self.plan.blocks[self.owner[first[first > 0][0]]] if np.any(first > 0) else None
+                    if block is not None and id(block) in self.of_block:
+                        return self.of_block[id(block)].symbol
+        return "weights"
+
+
+def parameter_of(block: Block) -> Value | None:
+    """The parameter whose shape and place a block mirrors: it is its gradient, its update or its copy."""
+    value = block.value
+    if value.copy_of is not None:
+        return value.copy_of
+    if value.of is None or value.share is not None:
+        return None
+    if value.of.copy_of is not None:
+        return value.of.copy_of
+    return value.of if value.of.kind == "parameter" else None
+
+
+def ranks(keys: np.ndarray) -> np.ndarray:
+    """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
+    counts: Counter = Counter()
+    out = np.empty(len(keys), dtype=int)
+    for i, key in enumerate(map(tuple, keys)):
+        out[i] = counts[key]
+        counts[key] += 1
+    return out
+
+
+def column_keys(block: Block, tags: Tags) -> np.ndarray:
+    """The (time, sample) of every cell of a block: (n, 2)."""
+    index = block.value.index
+    return np.stack([tags.time[index].reshape(-1), tags.sample[index].reshape(-1)], axis=1)
+
+
+def is_tagged(block: Block, tags: Tags, timed: bool) -> bool:
+    """Tell whether a block stands in the columns of steps and samples (a summary, such as the loss, does not)."""
+    keys = column_keys(block, tags)
+    return bool(np.all(keys[:, 0 if timed else 1] != NONE)) if len(keys) else False
+
+
+def family_rows(family: Family, tags: Tags) -> int:
+    """How many rows a family takes where its columns are steps and samples."""
+    return max((int(ranks(column_keys(block, tags)).max(initial=-1)) + 1 for block in family.blocks), default=0)
+
+
+def _cells_of(family: Family) -> np.ndarray:
+    parts = [ids.reshape(-1) for block in family.computed for ids in leaves(block.expression)]  # type: ignore[arg-type]
+    return np.unique(np.concatenate(parts)) if parts else np.array([], dtype=int)
+
+
+def _last(quantity: str) -> str:
+    return quantity.partition("#")[0].rpartition(".")[2]
+
+
+def _in_reading_order(sections: list[Section]) -> list[Section]:
+    """Inputs first; otherwise in the order of execution."""
+    return sorted(sections, key=lambda section: bool(section.families[0].computed))

@@ -1,0 +1,237 @@
+"""Formulas: expressions as text that every spreadsheet program reads alike.
+
+Only functions that were measured to agree in Excel's dialect, LibreOffice and Google Sheets are written: no arrays
+outside SUMPRODUCT and SUM(MMULT()), no LET, OFFSET or INDIRECT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total
+from tinynet.workbook.runs import DOWN, SHEET, Line, grouped
+
+LIMIT = 8192  # characters in a formula
+EXPLICIT = 6  # a sum of up to so many products is written out
+
+COMPARE, ADD, MULTIPLY, POWER, ATOM = range(5)
+
+FUNCTIONS = {
+    "exp": "EXP({})",
+    "log": "LN({})",
+    "sqrt": "SQRT({})",
+    "tanh": "TANH({})",
+    "absolute": "ABS({})",
+    "sign": "SIGN({})",
+    "relu": "MAX({},0)",
+    "maximum": "MAX({},{})",
+    "minimum": "MIN({},{})",
+}
+COMPARISONS = {
+    "greater": ">",
+    "less": "<",
+    "greater_equal": ">=",
+    "less_equal": "<=",
+    "equal": "=",
+    "not_equal": "<>",
+}
+
+Text = tuple[list[str | None], int]  # one formula an element, None where it is zero; how tightly it binds
+
+
+class Addresses:
+    """Cell addresses as text, and as sortable keys, by cell id."""
+
+    def __init__(self, sheet: np.ndarray, row: np.ndarray, column: np.ndarray, sheets: Sequence[str]):
+        self.key = np.where(np.arange(len(row)) > 0, sheet * SHEET + (row + 1) * DOWN + column + 1, 0)
+        letters = [column_letters(c) for c in range(int(column.max(initial=0)) + 1)]
+        self.text = ["0", *(f"{letters[c]}{r + 1}" for r, c in zip(row[1:], column[1:], strict=True))]
+        self.sheet, self.row, self.column = sheet, row, column
+        self.prefixes = [quoted(name) + "!" for name in sheets]
+
+    def reference(self, cell: int, home: int) -> str | None:
+        """The address of one cell as a formula on sheet ``home`` writes it; None for the constant zero."""
+        if cell == 0:
+            return None
+        return self.text[cell] if self.sheet[cell] == home else self.prefixes[self.sheet[cell]] + self.text[cell]
+
+    def range(self, first: int, last: int, home: int) -> str:
+        start = self.reference(first, home)
+        assert start is not None
+        return start if first == last else f"{start}:{self.text[last]}"
+
+
+def column_letters(column: int) -> str:
+    """0 → A, 25 → Z, 26 → AA …"""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def quoted(sheet: str) -> str:
+    """A sheet's name as formulas write it."""
+    return sheet if re.fullmatch(r"[A-Za-z_]\w*", sheet) else "'" + sheet.replace("'", "''") + "'"
+
+
+def number(x: float) -> str:
+    """A number without exponent notation, which some programs cannot read in a formula."""
+    text = format(Decimal(repr(float(x))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def formulas(expression: Expression, n: int, addresses: Addresses, home: int, name: str = "") -> list[str]:
+    """Return the formula of each of the n cells of a block, with its equals sign.
+
+    Raises ValueError, naming the quantity, where a formula would be longer than spreadsheets allow.
+    """
+    texts, binding = _Renderer(addresses, home).render(expression, n)
+    if binding == COMPARE:
+        texts = [f"IF({text},1,0)" for text in texts]
+    out = ["=" + (text or "0") for text in texts]
+    longest = max(map(len, out), default=0)
+    if longest > LIMIT:
+        raise ValueError(
+            f"a formula of {name} would have {longest} characters, a spreadsheet allows {LIMIT}: "
+            "name the quantities it is computed from, or export with detail='ops'"
+        )
+    return out
+
+
+class _Renderer:
+    def __init__(self, addresses: Addresses, home: int):
+        self.addresses, self.home = addresses, home
+
+    def render(self, expression: Expression, n: int) -> Text:
+        match expression:
+            case Cells(ids):
+                return [self.addresses.reference(i, self.home) for i in ids.tolist()], ATOM
+            case Literal(values):
+                numbers = np.broadcast_to(values, (n,)).tolist()
+                return [number(x) if x else None for x in numbers], ATOM if np.all(values >= 0) else ADD
+            case Dot(left, right):
+                texts = self.dot(left, right)
+                return texts, ADD if any("+" in text for text in texts if text) else MULTIPLY
+            case Extreme(function, ids):
+                return [f"{function}({self.cells(row)})" for row in ids], ATOM
+            case Pick(choices, index):
+                return [self.pick(row, i) for row, i in zip(choices, index.tolist(), strict=True)], ATOM
+            case Total(terms):
+                return self.total(terms, n), ADD
+            case Apply(primitive, operands):
+                return self.apply(primitive, [self.render(operand, n) for operand in operands])
+        raise TypeError(f"no such expression: {expression!r}")
+
+    def apply(self, primitive: str, operands: list[Text]) -> Text:
+        if primitive == "multiply":
+            pairs = zip(_wrapped(operands[0], MULTIPLY), _wrapped(operands[1], MULTIPLY), strict=True)
+            return [None if a is None or b is None else f"{a}*{b}" for a, b in pairs], MULTIPLY
+        if primitive == "divide":
+            pairs = zip(_wrapped(operands[0], MULTIPLY), _wrapped(operands[1], POWER), strict=True)
+            return [None if a is None else f"{a}/{b or 0}" for a, b in pairs], MULTIPLY
+        if primitive == "power":
+            pairs = zip(_wrapped(operands[0], ATOM), _wrapped(operands[1], ATOM), strict=True)
+            return [f"{a or 0}^{b or 0}" for a, b in pairs], POWER
+        if primitive == "sigmoid":
+            # −700 keeps EXP from overflowing; σ(−700) is 10⁻³⁰⁴.
+            return [f"1/(1+EXP(-MAX({x or 0},-700)))" for x in operands[0][0]], MULTIPLY
+        if primitive in COMPARISONS:
+            pairs = zip(_wrapped(operands[0], ADD), _wrapped(operands[1], ADD), strict=True)
+            return [f"{a or 0}{COMPARISONS[primitive]}{b or 0}" for a, b in pairs], COMPARE
+        if primitive == "where":
+            triples = zip(*(text for text, _ in operands), strict=True)
+            return [f"IF({c or 0},{a or 0},{b or 0})" for c, a, b in triples], ATOM
+        if primitive not in FUNCTIONS:
+            raise ValueError(f"the primitive {primitive!r} has no formula yet: export without it")
+        rows = zip(*(_numeric(text) for text in operands), strict=True)
+        return [FUNCTIONS[primitive].format(*(x or "0" for x in row)) for row in rows], ATOM
+
+    def total(self, terms: list[tuple[int, Expression]], n: int) -> list[str | None]:
+        out: list[str | None] = [None] * n
+        for sign, term in terms:
+            texts = _wrapped(self.render(term, n), ADD if sign > 0 else MULTIPLY)
+            for i, text in enumerate(texts):
+                if text is None:
+                    continue
+                if out[i] is None:
+                    out[i] = text if sign > 0 else f"-{text}" if "^" not in text else f"0-{text}"
+                else:
+                    out[i] = f"{out[i]}{'+' if sign > 0 else '-'}{text}"
+        return [text.replace("+-", "-") if text else None for text in out]
+
+    # Sums over cells
+    def dot(self, left: np.ndarray, right: np.ndarray | None) -> list[str | None]:
+        out: list[str | None] = [None] * len(left)
+        key = self.addresses.key
+        for elements, order, lines in grouped(key[left], None if right is None else key[right]):
+            for element, positions in zip(elements.tolist(), order, strict=True):
+                a = left[element][positions].tolist()
+                b = None if right is None else right[element][positions].tolist()
+                out[element] = self.sum_of(a, lines) if b is None else self.products(a, b, lines)
+        return out
+
+    def sum_of(self, cells: list[int], lines: list[Line]) -> str | None:
+        if len(cells) < 2:
+            return self.addresses.reference(cells[0], self.home) if cells else None
+        ranges = [self.addresses.range(cells[x.start], cells[x.start + x.count - 1], self.home) for x in lines]
+        return _chunked_sum(ranges)
+
+    def products(self, a: list[int], b: list[int], lines: list[Line]) -> str | None:
+        parts = []
+        for line in lines:
+            first, last = line.start, line.start + line.count - 1
+            if len(a) <= EXPLICIT or line.count == 1:
+                pairs = zip(a[first : last + 1], b[first : last + 1], strict=True)
+                parts.append("+".join(f"{self.cell(i)}*{self.cell(j)}" for i, j in pairs))
+                continue
+            one = self.addresses.range(a[first], a[last], self.home)
+            two = self.addresses.range(b[first], b[last], self.home)
+            if line.step == line.other:
+                parts.append(f"SUMPRODUCT({one},{two})")
+            else:
+                row, column = (one, two) if line.step == 1 else (two, one)
+                parts.append(f"SUM(MMULT({row},{column}))")
+        return "+".join(parts) if parts else None
+
+    def cell(self, cell: int) -> str:
+        return self.addresses.reference(cell, self.home) or "0"
+
+    def cells(self, ids: np.ndarray) -> str:
+        """The arguments of a MAX or MIN: ranges where the cells stand in line, 0 where one is the constant."""
+        cells = [i for i in ids.tolist() if i]
+        _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
+        ordered = [cells[i] for i in order[0]]
+        ranges = [self.addresses.range(ordered[x.start], ordered[x.start + x.count - 1], self.home) for x in lines]
+        return ",".join([*ranges, *(["0"] if len(cells) < len(ids) else [])])
+
+    def pick(self, choices: np.ndarray, index: int) -> str:
+        chosen = self.addresses.reference(index, self.home)
+        keys = self.addresses.key[choices]
+        steps = set(np.diff(keys).tolist())
+        if len(choices) == 1 or (np.all(choices > 0) and steps in ({1}, {DOWN})):
+            line = self.addresses.range(int(choices[0]), int(choices[-1]), self.home)
+            return f"INDEX({line},{chosen}+1)" if steps != {1} else f"INDEX({line},1,{chosen}+1)"
+        tests = [f"IF({chosen}={k},{self.cell(int(cell))},0)" for k, cell in enumerate(choices)]
+        return "(" + "+".join(tests) + ")"
+
+
+def _wrapped(text: Text, needed: int) -> list[str | None]:
+    """Put parentheses round what binds less tightly than its surroundings need."""
+    texts, binding = text
+    return [x if x is None or binding >= needed else f"({x})" for x in texts]
+
+
+def _numeric(text: Text) -> list[str | None]:
+    return [f"({x})*1" if x else x for x in text[0]] if text[1] == COMPARE else text[0]
+
+
+def _chunked_sum(ranges: list[str]) -> str:
+    """SUM takes at most 255 arguments."""
+    chunks = [ranges[i : i + 200] for i in range(0, len(ranges), 200)]
+    return "+".join(f"SUM({','.join(chunk)})" for chunk in chunks)

@@ -1,0 +1,304 @@
+"""Plan: which values of a run become cells, and what each cell computes.
+
+Structural primitives run on arrays of places, so a transpose or a window costs no cell. A named quantity gets
+cells; what has no name is written into the formula of the next quantity that has one, while that stays short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinynet.backend import to_host
+from tinynet.primitives import TABLE
+from tinynet.run import Run, Step, Value
+from tinynet.workbook.expressions import (
+    Apply,
+    Cells,
+    Dot,
+    Expression,
+    Extreme,
+    Literal,
+    Pick,
+    Total,
+    gathered,
+    length,
+    product,
+    total,
+    zero_where_cells_are,
+)
+
+READABLE = 14  # references in a formula before an unnamed intermediate gets cells of its own
+
+
+@dataclass(eq=False)
+class Block:
+    """The cells of one value: ``ids`` in the value's shape; ``expression`` is None where numbers are typed in."""
+
+    value: Value
+    quantity: str
+    time: int | None
+    ids: np.ndarray
+    expression: Expression | None
+    phase: str
+    order: int
+
+    @property
+    def kind(self) -> str:
+        return self.value.kind
+
+    @property
+    def name(self) -> str:
+        from tinynet.run import time_label
+
+        return self.quantity + ("" if self.time is None else f"[{time_label(self.time)}]")
+
+
+@dataclass(eq=False)
+class Plan:
+    """All blocks in the order of execution; ``aliases`` are named parts of leaves (name → ids)."""
+
+    run: Run
+    detail: str
+    blocks: list[Block] = field(default_factory=list)
+    aliases: list[tuple[Value, np.ndarray]] = field(default_factory=list)
+    ids: dict[int, np.ndarray] = field(default_factory=dict)
+    cells: int = 0
+
+    def block_of(self) -> np.ndarray:
+        """Return the index of the block that every id belongs to (0 for the constant zero)."""
+        owner = np.zeros(self.cells + 1, dtype=int)
+        for i, block in enumerate(self.blocks):
+            owner[block.ids.reshape(-1)] = i
+        return owner
+
+
+def make_plan(run: Run, detail: str = "names") -> Plan:
+    """Plan the cells of a run; ``detail`` is "names", or "ops" to give every operation cells of its own."""
+    if detail not in ("names", "ops"):
+        raise ValueError(f"detail is {detail!r}, expected 'names' or 'ops'")
+    return _Planner(run, detail).plan()
+
+
+class _Planner:
+    def __init__(self, run: Run, detail: str):
+        self.result = Plan(run, detail)
+        self.run, self.detail = run, detail
+        self.expressions: dict[int, Expression] = {}
+        self.made_by = {step.output.index: step for step in run.steps}
+        self.is_leaf_cell = [False]
+        self.automatic: dict[str, int] = {}
+        self.last_forward = max((v.update for v in run.values), default=0)
+
+    def plan(self) -> Plan:
+        for value in self.run.leaves:
+            self.leaf(value)
+        for step in self.run.steps:
+            expression = getattr(self, "_" + TABLE[step.primitive].kind)(step)
+            self.expressions[step.output.index] = expression
+            self.keep(step, expression)
+        self.result.blocks.sort(key=lambda block: block.order)
+        return self.result
+
+    # Which values get cells
+    def leaf(self, value: Value) -> None:
+        array = to_host(value.array)
+        if value.kind == "constant" and (array.size == 1 or np.all(array == array.flat[0])):
+            self.expressions[value.index] = Literal(np.asarray(float(array.flat[0])))
+            if value.quantity is not None and value.quantity.startswith("d_"):
+                self.allocate(value, self.expressions[value.index], value.name or "", order=self.first_backward())
+        else:
+            self.allocate(value, None, value.name or value.kind, order=0)
+
+    def first_backward(self) -> int:
+        return next((step.number for step in self.run.steps if step.phase == "backward"), 0)
+
+    def keep(self, step: Step, expression: Expression) -> None:
+        """Give the output of a step cells, or let its formula wait for the next quantity."""
+        value = step.output
+        if value.quantity is not None or (self.detail == "ops" and TABLE[step.primitive].kind != "structural"):
+            if isinstance(expression, Cells) and self.is_another_name(step, expression.ids):
+                self.result.aliases.append((value, expression.ids.reshape(value.shape)))
+            else:
+                self.materialise(value)
+        elif length(expression) > READABLE:
+            self.materialise(value)
+
+    def is_another_name(self, step: Step, ids: np.ndarray) -> bool:
+        """Tell whether a value is only a part of a leaf, or the gradient of an input put together from its parts."""
+        if step.phase == "forward":
+            return all(self.is_leaf_cell[i] for i in ids)
+        of = step.output.of
+        return of is not None and of.kind == "input" and bool(np.all(ids)) and len(set(ids.tolist())) == ids.size
+
+    def materialise(self, value: Value) -> None:
+        name = value.quantity or self.automatic_name(self.made_by[value.index])
+        self.allocate(value, self.expressions[value.index], name, self.made_by[value.index].number)
+        if value.copy_of is not None and value.update < self.last_forward:
+            # The next round of training starts from a copy, so that its sheet shows its own weights.
+            again = f"{value.copy_of.quantity}#{value.update + 2}"
+            self.allocate(value, self.expressions[value.index], again, self.made_by[value.index].number)
+
+    def allocate(self, value: Value, expression: Expression | None, quantity: str, order: int) -> None:
+        plan, n = self.result, int(np.prod(value.shape))
+        ids = np.arange(plan.cells + 1, plan.cells + n + 1).reshape(value.shape)
+        plan.cells += n
+        self.is_leaf_cell += [expression is None] * n
+        step = self.made_by.get(value.index)
+        phase = step.phase if step is not None else "backward" if expression is not None else "forward"
+        time = value.time if value.quantity is not None or step is None else step.time
+        quantity = value.quantity if value.quantity is not None and quantity == value.name else quantity
+        plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order))
+        plan.ids[value.index] = ids
+        self.expressions[value.index] = Cells(ids.reshape(-1))
+
+    def automatic_name(self, step: Step) -> str:
+        """Call an unnamed intermediate after its last named operand: ``lstm.z_i`` gives ``lstm.multiply``."""
+        scopes = [o.quantity.rpartition(".")[0] for o in step.operands if isinstance(o, Value) and o.quantity]
+        base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
+        base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
+        self.automatic[base] = self.automatic.get(base, 0) + 1
+        return base if self.automatic[base] == 1 else f"{base}_{self.automatic[base]}"
+
+    # What each kind of primitive computes
+    def expression(self, operand: object) -> Expression:
+        if isinstance(operand, Value):
+            return self.expressions[operand.index]
+        return Literal(np.asarray(float(operand)))  # type: ignore[arg-type]
+
+    def cells(self, operand: Value) -> np.ndarray:
+        """Return the ids of an operand in its shape, giving it cells if it has none yet."""
+        if not isinstance(self.expressions[operand.index], Cells):
+            self.materialise(operand)
+        cells = self.expressions[operand.index]
+        assert isinstance(cells, Cells)
+        return cells.ids.reshape(operand.shape)
+
+    def gather(self, operand: Value, places: np.ndarray) -> Expression:
+        expression = self.expressions[operand.index]
+        if np.any(places < 0) and not zero_where_cells_are(expression):
+            self.cells(operand)
+            expression = self.expressions[operand.index]
+        return gathered(expression, places.reshape(-1))
+
+    def broadcast(self, operand: object, shape: tuple[int, ...]) -> Expression:
+        if not isinstance(operand, Value) or operand.shape == shape:
+            return self.expression(operand)
+        return self.gather(operand, np.broadcast_to(_places(operand), shape))
+
+    def _structural(self, step: Step) -> Expression:
+        values, arguments = step.operands, step.arguments
+        if step.primitive == "concatenate":
+            ids = np.concatenate([self.cells(value) for value in values], axis=arguments["axis"])
+            return Cells(ids.reshape(-1))
+        if step.primitive == "scatter":
+            return self.scatter(values[0], np.arange(step.output.array.size), step)
+        forward = TABLE[step.primitive].forward
+        return self.gather(values[0], forward(np, _places(values[0]) + 1, **arguments) - 1)
+
+    def scatter(self, value: Value, targets: np.ndarray, step: Step) -> Expression:
+        """Put each element where it came from; places named several times receive a sum of several."""
+        targets = targets.reshape(step.output.shape)[step.arguments["index"]].reshape(-1)
+        sources = np.arange(targets.size)
+        terms: list[tuple[int, Expression]] = []
+        while targets.size:
+            unique, first = np.unique(targets, return_index=True)
+            places = np.full(step.output.array.size, -1)
+            places[unique] = sources[first]
+            terms.append((1, self.gather(value, places)))
+            rest = np.setdiff1d(np.arange(targets.size), first)
+            targets, sources = targets[rest], sources[rest]
+        return total(terms)
+
+    def _elementwise(self, step: Step) -> Expression:
+        operands = [self.broadcast(operand, step.output.shape) for operand in step.operands]
+        match step.primitive:
+            case "add":
+                return total([(1, operands[0]), (1, operands[1])])
+            case "subtract":
+                return total([(1, operands[0]), (-1, operands[1])])
+            case "negative":
+                return total([(-1, operands[0])])
+            case "multiply":
+                return product(*operands)
+        return Apply(step.primitive, operands)
+
+    def _reduction(self, step: Step) -> Expression:
+        value = step.operands[0]
+        rows = _rows(_places(value), step.arguments["axis"])
+        if step.primitive != "sum":
+            return Extreme(step.primitive.upper(), self.cells(value).reshape(-1)[rows])
+        if rows.shape[1] == 1:
+            return self.gather(value, rows[:, 0])
+        match self.expressions[value.index]:
+            case Apply("multiply", [Cells(a), Cells(b)]):
+                return Dot(a[rows], b[rows])
+        return Dot(self.cells(value).reshape(-1)[rows], None)
+
+    def _contraction(self, step: Step) -> Expression:
+        a, b = self.cells(step.operands[0]), self.cells(step.operands[1])
+        shape = (*step.output.shape, a.shape[-1])
+        left = np.broadcast_to(a[..., :, None, :], shape)
+        right = np.broadcast_to(np.swapaxes(b, -1, -2)[..., None, :, :], shape)
+        left, right = (ids.reshape(-1, shape[-1]) for ids in (left, right))
+        weights_first = self.kind_of(right) == "parameter" or self.kind_of(left) != "parameter"
+        return Dot(right, left) if weights_first and self.kind_of(left) != "parameter" else Dot(left, right)
+
+    def kind_of(self, ids: np.ndarray) -> str:
+        first = int(ids.flat[0]) if ids.size else 0
+        for block in self.result.blocks:
+            if block.ids.size and block.ids.flat[0] <= first <= block.ids.flat[-1]:
+                return block.kind if block.value.copy_of is None else "parameter"
+        return ""
+
+    def _indexed(self, step: Step) -> Expression:
+        x, index = step.operands[0], self.cells(step.operands[1])
+        shape = step.output.shape
+        if step.primitive == "take":
+            columns = np.moveaxis(self.cells(x), 0, -1)  # (…, V)
+            choices = np.broadcast_to(columns, (*shape, x.shape[0])).reshape(-1, x.shape[0])
+            chosen = index.reshape(index.shape + (1,) * (len(shape) - index.ndim))
+            return Pick(choices, np.broadcast_to(chosen, shape).reshape(-1))
+        axis = step.arguments.get("axis", 0)
+        if step.primitive == "take_along_axis":
+            lines = np.moveaxis(self.cells(x), axis, -1)
+            lines = np.expand_dims(lines, axis)
+            return Pick(
+                np.broadcast_to(lines, (*shape, x.shape[axis])).reshape(-1, x.shape[axis]), index.reshape(-1)
+            )
+        return self.put(step, index, axis)
+
+    def put(self, step: Step, index: np.ndarray, axis: int) -> Expression:
+        """Each place adds up what was chosen to go there: IF(index = place, g, 0) for every candidate."""
+        g, shape = step.operands[0], step.output.shape
+        places = np.broadcast_to(np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - 1 - axis)), shape)
+        wanted = Literal(places.reshape(-1).astype(float))
+        if step.primitive == "put":
+            candidates = [(index.reshape(-1)[m], _places(g).reshape(index.size, -1)[m]) for m in range(index.size)]
+        else:
+            lines = range(index.shape[axis])
+            candidates = [(np.take(index, [m], axis), np.take(_places(g), [m], axis)) for m in lines]
+        terms: list[tuple[int, Expression]] = []
+        for chosen, source in candidates:
+            ids = np.broadcast_to(chosen, shape).reshape(-1)
+            number = self.gather(g, np.broadcast_to(source, shape))
+            matches = Apply("equal", [Cells(ids), wanted])
+            sign = 1
+            if isinstance(number, Total) and len(number.terms) == 1:
+                sign, number = number.terms[0]
+            terms.append((sign, Apply("where", [matches, number, Literal(np.asarray(0.0))])))
+        return total(terms)
+
+
+def _places(value: Value) -> np.ndarray:
+    return np.arange(int(np.prod(value.shape))).reshape(value.shape)
+
+
+def _rows(places: np.ndarray, axis: int | tuple[int, ...] | None) -> np.ndarray:
+    """Bring the reduced axes together at the end: (n, K)."""
+    axes = range(places.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    reduced = sorted(a % places.ndim for a in axes)
+    kept = [a for a in range(places.ndim) if a not in reduced]
+    shape = [places.shape[a] for a in kept]
+    return places.transpose(*kept, *reduced).reshape(int(np.prod(shape)), -1)

@@ -1,0 +1,83 @@
+"""Rectangles: where the cells of a contraction stand in line, so that one range says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+DOWN = 1 << 20  # a row down, in the key of an address; a column to the right is 1
+SHEET = 1 << 42
+
+
+@dataclass(frozen=True)
+class Line:
+    """``length`` cells from position ``start`` on, stepping by ``step`` in one array (and ``other`` in the second);
+    ``lines`` of them below one another make a rectangle."""
+
+    start: int
+    length: int
+    step: int
+    other: int
+    lines: int = 1
+
+    @property
+    def count(self) -> int:
+        return self.length * self.lines
+
+
+def grouped(left: np.ndarray, right: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray, list[Line]]]:
+    """Split the elements of a contraction by the shape of what they read.
+
+    ``left`` and ``right`` hold address keys (n, K), 0 for the constant zero. Yields (elements, order, lines):
+    ``order`` (len(elements), m) sorts the terms that are not zero; the lines hold for all the elements.
+    """
+    present = left > 0 if right is None else (left > 0) & (right > 0)
+    order = np.argsort(np.where(present, left, np.iinfo(np.int64).max), axis=1, kind="stable")
+    counts = present.sum(axis=1)
+    sorted_left = np.take_along_axis(left, order, 1)
+    sorted_right = sorted_left if right is None else np.take_along_axis(right, order, 1)
+    steps = np.concatenate([np.diff(sorted_left, axis=1), np.diff(sorted_right, axis=1), counts[:, None]], axis=1)
+    past_end = np.arange(left.shape[1] - 1)[None, :] >= counts[:, None] - 1
+    steps[:, :-1][np.concatenate([past_end, past_end], axis=1)] = 0
+    patterns, which = np.unique(steps, axis=0, return_inverse=True)
+    for i, pattern in enumerate(patterns):
+        elements = np.flatnonzero(which.reshape(-1) == i)
+        m = int(pattern[-1])
+        half = left.shape[1] - 1
+        yield elements, order[elements, :m], _lines(pattern[:half][: max(m - 1, 0)], pattern[half:-1], m)
+
+
+def _lines(a: np.ndarray, b: np.ndarray, count: int) -> list[Line]:
+    lines: list[Line] = []
+    start = 0
+    while start < count:
+        end = start + 1
+        if end < count and a[start] in (1, DOWN) and b[start] in (1, DOWN):
+            step, other = int(a[start]), int(b[start])
+            while end < count and a[end - 1] == step and b[end - 1] == other:
+                end += 1
+            lines.append(Line(start, end - start, step, other))
+        else:
+            lines.append(Line(start, 1, 1, 1))
+        start = end
+    return _stacked(lines, a, b)
+
+
+def _stacked(lines: list[Line], a: np.ndarray, b: np.ndarray) -> list[Line]:
+    """Join rows of equal length that stand directly below one another in both arrays."""
+    out: list[Line] = []
+    for line in lines:
+        last = out[-1] if out else None
+        if (
+            last is not None
+            and line.length > 1
+            and (line.length, line.step, line.other) == (last.length, last.step, last.other) == (last.length, 1, 1)
+        ):
+            jump = slice(last.start + (last.lines - 1) * last.length, line.start)
+            if a[jump].sum() == DOWN and b[jump].sum() == DOWN:
+                out[-1] = Line(last.start, last.length, 1, 1, last.lines + 1)
+                continue
+        out.append(line)
+    return out

@@ -1,0 +1,79 @@
+"""Moments: what the step control walks through. Quantities that do not wait for one another share a moment.
+
+Every cell has a mark: 100 · moment + (number of its block within the moment); cells that are typed in have negative
+marks. A sheet then needs three rules only: marked with this moment (computed now), later, or among those read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinynet.workbook.expressions import leaves
+from tinynet.workbook.layout import Layout
+from tinynet.workbook.plan import Block
+
+PER_MOMENT = 100
+MOST_READ = 48  # blocks that can be outlined at one moment
+
+
+@dataclass(eq=False)
+class Moment:
+    """One press of the step control."""
+
+    number: int
+    phase: str
+    time: int | None
+    blocks: list[Block] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)  # marks
+
+
+class Moments:
+    """All moments of a layout, in order, and the ``mark`` of every cell."""
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        self.all: list[Moment] = []
+        self.mark = np.zeros(layout.plan.cells + 1, dtype=np.int64)
+        self._leaves()
+        for block in layout.plan.blocks:
+            if block.expression is not None:
+                self._add(block)
+        for moment in self.all:
+            moment.reads = self._reads(moment)
+
+    def _leaves(self) -> None:
+        number = 0
+        for rectangle in (r for sheet in self.layout.sheets for part in sheet.parts for r in part.rectangles):
+            if rectangle.role == "parameter":
+                number += 1
+                self.mark[rectangle.ids] = -number
+        for block in self.layout.plan.blocks:
+            if block.expression is None and block.kind != "parameter":
+                times = self.layout.tags.time[block.value.index]
+                for time in np.unique(times):
+                    number += 1
+                    self.mark[block.ids[times == time]] = -number
+
+    def _add(self, block: Block) -> None:
+        moment = self.all[-1] if self.all else None
+        if moment is None or not self._joins(block, moment):
+            moment = Moment(len(self.all) + 1, block.phase, block.time)
+            self.all.append(moment)
+        self.mark[block.ids] = PER_MOMENT * moment.number + len(moment.blocks)
+        moment.blocks.append(block)
+
+    def _joins(self, block: Block, moment: Moment) -> bool:
+        if (block.phase, block.time) != (moment.phase, moment.time) or len(moment.blocks) >= PER_MOMENT - 1:
+            return False
+        if block.value.update != moment.blocks[0].value.update:
+            return False
+        needed = np.concatenate([ids.reshape(-1) for ids in leaves(block.expression)] or [[0]])  # type: ignore[arg-type]
+        return not np.any(self.mark[needed.astype(int)] // PER_MOMENT == moment.number)
+
+    def _reads(self, moment: Moment) -> list[int]:
+        ids = [part.reshape(-1) for block in moment.blocks for part in leaves(block.expression)]  # type: ignore[arg-type]
+        marks = np.unique(self.mark[np.concatenate(ids)]) if ids else np.array([], dtype=int)
+        marks = marks[marks != 0]
+        return marks.tolist() if len(marks) <= MOST_READ else []

@@ -1,0 +1,159 @@
+"""Where an element belongs: its time step and its place in the batch, found from the data flow alone.
+
+Every element of every value carries two tags. Named steps (``c[3]``) and the rows of an input start them; the
+primitives pass them on: a structural one moves them, an elementwise one joins them, a sum over elements of one
+step stays at that step, a sum over several steps belongs to none. Layout then needs no knowledge of axes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.primitives import TABLE
+from tinynet.run import Run, Step, Value
+
+NONE = -2  # below INITIAL, so that the larger of two time tags is the later one
+
+
+class Tags:
+    """``time`` and ``sample``: integer arrays by value index, in the shape of the value."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.time = {value.index: np.full(value.shape, NONE) for value in run.values}
+        self.sample = {value.index: np.full(value.shape, NONE) for value in run.values}
+        self.waiting = {value.index for value in run.values if value.kind == "input" and len(value.shape) > 1}
+        self.parts = _parts_of_leaves(run)
+        self._start()
+        self._pass()
+        self._adopt()
+        self._pass()
+
+    def _start(self) -> None:
+        """Tag inputs: rows of an input are samples; its named steps say which axis is time."""
+        contracted = self._contracted_leaves()
+        for value in self.run.leaves:
+            if value.kind != "input":
+                continue
+            if value.time is not None:
+                self.time[value.index][...] = value.time
+            if len(value.shape) > 1 and (value.time is not None or value.index in contracted):
+                self.sample[value.index][...] = _index_of_axis(value.shape, 0)
+                self.waiting.discard(value.index)
+        for part, (leaf, places) in self.parts.items():
+            value = self.run.values[part]
+            if value.time is None or leaf.kind != "input" or value.quantity is None:
+                continue
+            self.time[leaf.index].reshape(-1)[places] = value.time
+            samples = _index_of_axis(value.shape, 0) if len(value.shape) > 1 else np.full(value.shape, NONE)
+            self.sample[leaf.index].reshape(-1)[places] = samples
+            self.waiting.discard(leaf.index)
+
+    def _contracted_leaves(self) -> set[int]:
+        """The leaves that enter a matrix product, as they are or through a reshape."""
+        found = set()
+        for step in self.run.steps:
+            if TABLE[step.primitive].kind == "contraction":
+                for operand in step.operands:
+                    found.add(self.parts[operand.index][0].index if operand.index in self.parts else operand.index)
+        return found
+
+    def _adopt(self) -> None:
+        """A target stands where it is used: it takes the tags of what is computed with it, element by element."""
+        for step in self.run.steps:
+            if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
+                continue
+            for operand in step.operands:
+                leaf, places = _leaf(operand, self.parts)
+                if leaf is None or leaf.index not in self.waiting or operand.shape != step.output.shape:
+                    continue
+                for tags in (self.time, self.sample):
+                    tags[leaf.index].reshape(-1)[places] = tags[step.output.index]
+                self.waiting.discard(leaf.index)
+        for index in self.waiting:
+            self.sample[index][...] = _index_of_axis(self.run.values[index].shape, 0)
+
+    def _pass(self) -> None:
+        for step in self.run.steps:
+            value = step.output
+            for tags, joined in ((self.time, _later), (self.sample, _first)):
+                tags[value.index] = _propagate(step, tags, joined)
+            if value.time is not None and value.kind == "computed":
+                self.time[value.index][...] = value.time
+            if value.of is not None:
+                self.time[value.index] = self.time[value.of.index]
+                self.sample[value.index] = self.sample[value.of.index]
+
+
+def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
+    primitive, shape = TABLE[step.primitive], step.output.shape
+    of = [tags[o.index] if isinstance(o, Value) else np.full((), NONE) for o in step.operands]
+    if primitive.kind == "structural":
+        # Shifted by 2 so that the zeros of padding mean "none".
+        return np.asarray(primitive.forward(np, *(tag - NONE for tag in of), **step.arguments)) + NONE
+    if primitive.kind == "reduction":
+        axis = step.arguments["axis"]
+        return _common(of[0], axis, step.arguments["keepdims"]).reshape(shape)
+    if primitive.kind == "contraction":
+        left = _common(of[0], -1, True)
+        right = _common(of[1], -2, True)
+        return np.broadcast_to(joined(left, right), shape).copy()
+    if step.primitive == "take":
+        return np.broadcast_to(of[1].reshape(of[1].shape + (1,) * (len(shape) - of[1].ndim)), shape).copy()
+    if step.primitive == "put":
+        return np.full(shape, NONE)
+    if step.primitive == "put_along_axis":
+        return np.broadcast_to(_common(of[0], step.arguments["axis"], True), shape).copy()
+    if step.primitive == "take_along_axis":
+        axis = step.arguments["axis"]
+        of = [np.broadcast_to(_common(of[0], axis, True), shape), of[1]]
+    result = of[0]
+    for tag in of[1:]:
+        result = joined(result, tag)
+    return np.broadcast_to(result, shape).copy()
+
+
+def _later(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.maximum(a, b)
+
+
+def _first(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(a != NONE, a, b)
+
+
+def _common(tag: np.ndarray, axis, keepdims: bool) -> np.ndarray:
+    """The tag that all tagged elements along the axes share; none where they differ."""
+    high = tag.max(axis=axis, keepdims=keepdims)
+    low = np.where(tag == NONE, np.iinfo(tag.dtype).max, tag).min(axis=axis, keepdims=keepdims)
+    return np.where(low == high, high, NONE)
+
+
+def _parts_of_leaves(run: Run) -> dict[int, tuple[Value, np.ndarray]]:
+    """Values that are only views of a leaf: {value index: (leaf, the places they show, flat)}."""
+    parts: dict[int, tuple[Value, np.ndarray]] = {}
+    for step in run.steps:
+        if TABLE[step.primitive].kind != "structural" or len(step.operands) != 1 or step.primitive == "scatter":
+            continue
+        leaf, places = _leaf(step.operands[0], parts)
+        if leaf is not None:
+            shaped = places.reshape(step.operands[0].shape) + 1
+            seen = np.asarray(TABLE[step.primitive].forward(np, shaped, **step.arguments))
+            if seen.size == 0 or seen.min() > 0:
+                parts[step.output.index] = (leaf, seen - 1)
+    return parts
+
+
+def _leaf(operand, parts):
+    """Return (leaf, places) if the operand is a leaf or a view of one, else (None, None)."""
+    if not isinstance(operand, Value):
+        return None, None
+    if operand.index in parts:
+        return parts[operand.index]
+    if operand.kind != "computed":
+        return operand, np.arange(int(np.prod(operand.shape))).reshape(operand.shape)
+    return None, None
+
+
+def _index_of_axis(shape: tuple[int, ...], axis: int) -> np.ndarray:
+    line = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return np.broadcast_to(line, shape)

@@ -1,0 +1,223 @@
+"""Words: what a block computes, as an equation in symbols and as one element worked out in live numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.run import INITIAL, time_label
+from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total, gathered
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses, number
+from tinynet.workbook.layout import Layout
+from tinynet.workbook.plan import Block
+
+SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "sqrt": "√({})"}
+SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
+SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
+SIGNS = {"greater": ">", "less": "<", "greater_equal": "≥", "less_equal": "≤", "equal": "=", "not_equal": "≠"}
+SHOWN = 3  # products of a long sum that are worked out before the dots
+
+
+class Words:
+    """Knows what every cell is called."""
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        plan = layout.plan
+        self.symbol = np.full(plan.cells + 1, "0", dtype=object)
+        self.time = np.full(plan.cells + 1, np.iinfo(np.int64).min)
+        self.names_of_pieces: set[str] = set()
+        for block in plan.blocks:
+            family = layout.families.of_block.get(id(block))
+            self.symbol[block.ids] = family.symbol if family else block.quantity.partition("#")[0].rpartition(".")[2]
+            timed = block.time is not None or (block.expression is None and layout.timed)
+            if timed and block.kind != "parameter":
+                self.time[block.ids] = layout.tags.time[block.value.index]
+        for sheet in layout.sheets:
+            for part in sheet.parts:
+                for rectangle in part.rectangles:
+                    self.symbol[rectangle.ids] = rectangle.label
+                    self.names_of_pieces.add(rectangle.label)
+
+    # Symbols
+    def equation(self, block: Block) -> str:
+        """``c = f ⊙ c[t-1] + i ⊙ g``: the first element of the block, in symbols, relative to its time step."""
+        text, _ = self._symbols(_first(block), block.time)
+        return f"{self.symbol[block.ids.flat[0]]} = {text}"
+
+    def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
+        match e:
+            case Cells(ids):
+                return self._name(int(ids[0]), t), ATOM
+            case Literal(values):
+                return number(float(values.reshape(-1)[0])), ATOM
+            case Extreme(function, ids):
+                return f"{function.lower()} {self._name(_present(ids[0])[0], t)}", MULTIPLY
+            case Pick(choices, index):
+                return f"{self._name(int(choices[0][0]), t)}[{self._name(int(index[0]), t)}]", ATOM
+            case Dot(left, right):
+                return self._contraction(left[0], None if right is None else right[0], t), ADD
+            case Total(terms):
+                parts = [(sign, *self._symbols(term, t)) for sign, term in terms]
+                return _signed([(s, x if b >= (ADD if s > 0 else MULTIPLY) else f"({x})") for s, x, b in parts]), ADD
+            case Apply("where", operands):
+                condition, a, b = (self._symbols(operand, t)[0] for operand in operands)
+                return (f"[{condition}]·{a}", MULTIPLY) if b == "0" else (f"({a} if {condition} else {b})", ATOM)
+            case Apply("equal", [Cells(ids), Literal()]):
+                return f"{self._name(int(ids[0]), t)} = row", COMPARE
+            case Apply(primitive, operands):
+                return _applied(primitive, [self._symbols(operand, t) for operand in operands])
+        return "", ATOM
+
+    def _name(self, cell: int, t: int | None) -> str:
+        if cell == 0:
+            return "0"
+        symbol, time = str(self.symbol[cell]), int(self.time[cell])
+        if t is None or time == t or time < INITIAL:
+            return symbol
+        step = "initial" if time == INITIAL and t != 0 else f"t{time - t:+d}"
+        return f"{symbol}[{step}]"
+
+    def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
+        """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
+        if right is None:
+            return "Σ " + " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in _present(left)))
+        pairs: dict[str, None] = {}
+        for a, b in zip(left.tolist(), right.tolist(), strict=True):
+            if a and b:
+                pairs[self._pair(a, b, left, t)] = None
+        return " + ".join(pairs)
+
+    def _pair(self, a: int, b: int, left: np.ndarray, t: int | None) -> str:
+        if self.symbol[a] not in self.names_of_pieces:
+            # A sum over time steps or samples: the steps themselves are not spelled out.
+            earlier = "[t-1]" if t is None and int(self.time[b]) == int(self.time[a]) - 1 else ""
+            return f"Σ {self._plain(a)}·{self._plain(b)}{earlier}"
+        same = [i for i in _present(left) if self.symbol[i] == self.symbol[a]]
+        transposed = len(same) > 1 and len(set(self.layout.row[same])) > 1
+        return f"{self.symbol[a]}{'ᵀ' if transposed else ''}·{self._name(b, t)}"
+
+    def _plain(self, cell: int) -> str:
+        return str(self.symbol[cell])
+
+    # Numbers
+    def worked(self, block: Block, addresses: Addresses) -> str:
+        """A live formula whose text works out the first element: ``c[3], unit 0: 0.880 × 0.353 + … = 0.595``."""
+        text = _Numbers(addresses).render(_first(block))[0]
+        label = str(self.symbol[block.ids.flat[0]])
+        if block.time is not None:
+            label += f"[{time_label(block.time)}]"
+        result = _shown(addresses.reference(int(block.ids.flat[0]), -1) or "0")
+        return f'="{label}, first element:  "&{text}&"  =  "&{result}'
+
+
+class _Numbers:
+    """Renders one element as text pieces joined by &; the numbers are live."""
+
+    def __init__(self, addresses: Addresses):
+        self.addresses = addresses
+
+    def cell(self, cell: int) -> str:
+        reference = self.addresses.reference(cell, -1)
+        return '"0"' if reference is None else _shown(reference)
+
+    def render(self, e: Expression) -> tuple[str, int]:
+        match e:
+            case Cells(ids):
+                return self.cell(int(ids[0])), ATOM
+            case Literal(values):
+                return f'"{number(float(values.reshape(-1)[0]))}"', ATOM
+            case Extreme(function, ids):
+                return self.several(function.lower() + "(", _present(ids[0]), ", ", ")"), ATOM
+            case Pick(choices, index):
+                chosen = self.addresses.reference(int(index[0]), -1)
+                tests = [f"({chosen}={k})*{self.addresses.reference(int(c), -1) or 0}" for k, c in enumerate(choices[0])]
+                return _shown("+".join(tests)), ATOM
+            case Dot(left, right):
+                return self.products(left[0], None if right is None else right[0]), ADD
+            case Total(terms):
+                return self.total(terms), ADD
+            case Apply("where", [condition, a, _]):
+                return f'"["&{self.render(condition)[0]}&"]·"&{self.render(a)[0]}', MULTIPLY
+            case Apply(primitive, operands):
+                return _joined(primitive, [self.render(operand) for operand in operands])
+        return '""', ATOM
+
+    def several(self, start: str, cells: list[int], between: str, end: str) -> str:
+        shown = [self.cell(cell) for cell in cells[: 2 * SHOWN]]
+        more = [f'"… ({len(cells)} terms)"'] if len(cells) > 2 * SHOWN else []
+        return f'"{start}"&' + f'&"{between}"&'.join(shown + more) + f'&"{end}"'
+
+    def products(self, left: np.ndarray, right: np.ndarray | None) -> str:
+        if right is None:
+            return self.several("", _present(left), " + ", "")
+        pairs = [(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True) if a and b]
+        shown = [f'{self.cell(a)}&" × "&{self.cell(b)}' for a, b in pairs[:SHOWN]]
+        more = [f'"… ({len(pairs)} products)"'] if len(pairs) > SHOWN else []
+        return '&" + "&'.join(shown + more) or '"0"'
+
+    def total(self, terms: list[tuple[int, Expression]]) -> str:
+        out = ""
+        for sign, term in terms:
+            text, binding = self.render(term)
+            text = text if binding >= (ADD if sign > 0 else MULTIPLY) else f'"("&{text}&")"'
+            out += f'&" {"+" if sign > 0 else "−"} "&{text}' if out else text if sign > 0 else f'"−"&{text}'
+        return out or '"0"'
+
+
+def _first(block: Block) -> Expression:
+    assert block.expression is not None
+    return gathered(block.expression, np.array([0]))
+
+
+def _present(ids: np.ndarray) -> list[int]:
+    return [int(i) for i in ids if i] or [0]
+
+
+def _shown(reference: str) -> str:
+    return f'TEXT({reference},"0.000")'
+
+
+def _signed(terms: list[tuple[int, str]]) -> str:
+    out = ""
+    for sign, text in terms:
+        out += f" {'+' if sign > 0 else '−'} {text}" if out else text if sign > 0 else f"−{text}"
+    return out
+
+
+def _applied(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]:
+    """An elementwise primitive in symbols."""
+    if primitive == "multiply":
+        a, b = (text if binding >= MULTIPLY else f"({text})" for text, binding in operands)
+        return f"{a} ⊙ {b}" if a != b else f"{a}²", MULTIPLY
+    if primitive == "divide":
+        return _over(operands[0]) + " / " + (operands[1][0] if operands[1][1] >= POWER else f"({operands[1][0]})"), MULTIPLY
+    if primitive == "power":
+        a, b = (text if binding == ATOM else f"({text})" for text, binding in operands)
+        return f"{a}²" if b == "2" else f"{a}^{b}", POWER
+    if primitive in COMPARISONS:
+        return f" {SIGNS[primitive]} ".join(text for text, _ in operands), COMPARE
+    return SYMBOLS.get(primitive, primitive + "({})").format(*(text for text, _ in operands)), ATOM
+
+
+def _over(operand: tuple[str, int]) -> str:
+    return operand[0] if operand[1] >= MULTIPLY else f"({operand[0]})"
+
+
+def _joined(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]:
+    """An elementwise primitive as text pieces joined by &."""
+
+    def wrapped(operand: tuple[str, int], needed: int) -> str:
+        return operand[0] if operand[1] >= needed else f'"("&{operand[0]}&")"'
+
+    if primitive in ("multiply", "divide"):
+        sign = " × " if primitive == "multiply" else " / "
+        right = wrapped(operands[1], MULTIPLY if primitive == "multiply" else POWER)
+        return f'{wrapped(operands[0], MULTIPLY)}&"{sign}"&{right}', MULTIPLY
+    if primitive == "power":
+        return f'{wrapped(operands[0], ATOM)}&"^"&{wrapped(operands[1], ATOM)}', POWER
+    if primitive in COMPARISONS:
+        return f'{operands[0][0]}&" {SIGNS[primitive]} "&{operands[1][0]}', COMPARE
+    start, _, end = SYMBOLS.get(primitive, primitive + "({})").partition("{}")
+    if len(operands) == 2:
+        return f'"{start}"&{operands[0][0]}&", "&{operands[1][0]}&")"', ATOM
+    return f'"{start}"&{operands[0][0]}&"{end}"', ATOM
