@@ -22,13 +22,24 @@ class Case(NamedTuple):
 
 
 def case(primitive, note, *arrays, **arguments):
-    return Case(primitive, note, lambda *tensors: TABLE[primitive](*tensors, **arguments), tuple(map(np.asarray, arrays)))
+    return Case(
+        primitive,
+        note,
+        lambda *tensors: TABLE[primitive](*tensors, **arguments),
+        tuple(map(np.asarray, arrays)),
+    )
 
 
 A, B = spread(3, 4), spread(3, 4, seed=1, shift=0.03)
 ROW, COLUMN, SCALAR = spread(4, seed=2, shift=0.03), spread(3, 1, seed=3, shift=0.03), np.array(0.7)
 POSITIVE = spread(3, 4) + 2
-SHAPES = [("same shape", A, B), ("row", A, ROW), ("column", COLUMN, A), ("0-d", SCALAR, A), ("outer", COLUMN, ROW)]
+SHAPES = [
+    ("same shape", A, B),
+    ("row", A, ROW),
+    ("column", COLUMN, A),
+    ("0-d", SCALAR, A),
+    ("outer", COLUMN, ROW),
+]
 BINARY = ["add", "subtract", "multiply", "maximum", "minimum"]
 UNARY = ["negative", "exp", "tanh", "sigmoid", "relu", "absolute"]
 INDEX = np.array([2, 0, 2])
@@ -83,7 +94,9 @@ CASES = [
     Case("take", "a single row", lambda x: P.take(x, np.array(1)), (A,)),
     Case("put", "repeated rows", lambda x: P.put(x, INDEX, size=4), (A,)),
     Case("take_along_axis", "", lambda x: P.take_along_axis(x, PLACES, axis=1), (A,)),
-    Case("take_along_axis", "first axis", lambda x: P.take_along_axis(x, PLACES % 3, axis=0), (spread(3, 2),)),
+    Case(
+        "take_along_axis", "first axis", lambda x: P.take_along_axis(x, PLACES % 3, axis=0), (spread(3, 2),)
+    ),
     Case("put_along_axis", "", lambda x: P.put_along_axis(x, PLACES, axis=1, size=5), (spread(3, 2),)),
 ]
 EACH_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.primitive}: {case.note}")
@@ -110,7 +123,9 @@ def test_float32_stays_float32_forward_and_backward(case):
 
 @EACH_CASE
 def test_plain_arrays_give_the_same_numbers_as_tensors(case):
-    np.testing.assert_array_equal(case.function(*case.arrays), case.function(*map(tn.tensor, case.arrays)).numpy())
+    np.testing.assert_array_equal(
+        case.function(*case.arrays), case.function(*map(tn.tensor, case.arrays)).numpy()
+    )
 
 
 @pytest.mark.parametrize("name", ["greater", "less", "greater_equal", "less_equal", "equal", "not_equal"])
@@ -137,7 +152,9 @@ def test_ties_of_max_and_min_share_the_gradient_equally(torch, axis):
     x = [[1.0, 3.0, 3.0], [3.0, 0.0, 3.0], [1.0, 1.0, 1.0]]
     for name in ("max", "min"):
         mine, theirs = TABLE[name], getattr(torch, f"a{name}")
-        assert_same_gradients(torch, lambda t: mine(t, axis=axis, keepdims=False), lambda t: theirs(t, axis), x)
+        assert_same_gradients(
+            torch, lambda t: mine(t, axis=axis, keepdims=False), lambda t: theirs(t, axis), x
+        )
 
 
 def test_ties_of_maximum_and_minimum_go_half_and_half(torch):

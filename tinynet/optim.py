@@ -30,7 +30,7 @@ class SGD:
             return
         for p in self.params:
             if p.grad is not None:
-                p.data = p.data - self.lr * p.grad.data
+                p.data = p.data - float(self.lr) * p.grad.data
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

@@ -69,6 +69,12 @@ class Step:
     def name(self) -> str | None:
         return self.output.name
 
+    def compute(self) -> None:
+        """Fill in the output's array from the operands'."""
+        inputs = [o.array if isinstance(o, Value) else o for o in self.operands]
+        result = TABLE[self.primitive].forward(namespace(*inputs), *inputs, **self.arguments)
+        self.output.array = result if hasattr(result, "ndim") and result.ndim else np.asarray(result)
+
 
 def time_label(time: int) -> str:
     """How a time step is written: ``0``, ``1``, … or ``initial``."""
@@ -157,11 +163,8 @@ class Run:
             run.values.append(replace(value, array=array, of=of, copy_of=copy_of, run=run, source=None))
         for step in self.steps:
             operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
-            output = run.values[step.output.index]
-            inputs = [o.array if isinstance(o, Value) else o for o in operands]
-            result = TABLE[step.primitive].forward(namespace(*inputs), *inputs, **step.arguments)
-            output.array = result if hasattr(result, "ndim") and result.ndim else np.asarray(result)
-            run.steps.append(replace(step, operands=operands, output=output))
+            run.steps.append(replace(step, operands=operands, output=run.values[step.output.index]))
+            run.steps[-1].compute()
         run.loss = None if self.loss is None else run.values[self.loss.index]
         return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from tinynet.backend import to_host
 from tinynet.primitives import TABLE
 
 FORMAT = "tinynet run 1"
+KINDS = ("parameter", "input", "hyperparameter", "constant", "computed")
+LIMIT = 2**27  # numbers that a file may make us compute
 _LABELS = {
     "kind": "computed",
     "quantity": None,
@@ -19,6 +22,15 @@ _LABELS = {
     "update": 0,
     "share": None,
     "requires_grad": False,
+}
+_TYPES: dict[str, Any] = {
+    "kind": str,
+    "quantity": str | None,
+    "time": int | None,
+    "title": str,
+    "update": int,
+    "share": str | None,
+    "requires_grad": bool,
 }
 
 
@@ -58,55 +70,121 @@ def decode(text: str) -> Any:
             raise ValueError(f"it does not say {FORMAT!r}")
         run = Run()
         run.description = str(document.get("description", ""))
-        _read_values(run, document["values"])
-        _read_steps(run, document["steps"])
-        loss = document.get("loss")
-        run.loss = None if loss is None else run.values[loss]
-        recomputed = run._recomputed({})
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        for row in document["values"]:
+            _read_value(run, row)
+        total = sum(math.prod(row["shape"]) for row in document["values"])
+        if total > LIMIT:
+            raise ValueError(f"it holds {total} numbers, more than {LIMIT}")
+        for row in document["steps"]:
+            _read_step(run, row)
+            _check_output(run.steps[-1].output, document["values"])
+        run.loss = None if document.get("loss") is None else run.values[_index(document["loss"], run)]
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"this is not a readable tinynet run: {error}") from None
-    for new, old in zip(recomputed.values, document["values"], strict=True):
-        if list(new.shape) != old["shape"]:
-            raise ValueError(f"this run contradicts itself: {new.name} has shape {new.shape}, not {old['shape']}")
-    return recomputed
+    if any(value.array is None for value in run.values):
+        raise ValueError("this is not a readable tinynet run: some values are neither given nor computed")
+    return run
 
 
-def _read_values(run: Any, rows: list) -> None:
+def _read_value(run: Any, row: dict) -> None:
     from tinynet.run import Value
 
-    for index, row in enumerate(rows):
-        dtype = np.dtype(row["dtype"])
-        if dtype.kind not in "fiub":
-            raise ValueError(f"value {index} has dtype {dtype}")
-        labels = {label: row[label] for label in _LABELS if label in row}
-        labels.setdefault("kind", "computed")
-        array = np.asarray(row["data"], dtype=dtype).reshape(row["shape"]) if "data" in row else None
-        if (array is None) != (labels["kind"] == "computed"):
-            raise ValueError(f"value {index} must have numbers exactly if it is not computed")
-        run.values.append(Value(index, array, run=run, **labels))
-        for link in ("of", "copy_of"):
-            if link in row:
-                setattr(run.values[index], link, run.values[row[link]])
-
-
-def _read_steps(run: Any, rows: list) -> None:
-    from tinynet.run import Step
-
-    made = {value.index for value in run.values if value.kind != "computed"}
-    for number, (primitive, operands, arguments, output, phase, time) in enumerate(rows, start=1):
-        if primitive not in TABLE:
-            raise ValueError(f"step {number} runs {primitive!r}, which is no primitive of tinynet")
-        needed = [o["value"] for o in operands if isinstance(o, dict) and "value" in o]
-        if not made.issuperset(needed) or output in made:
-            raise ValueError(f"step {number} uses a value that is not there yet, or writes one twice")
-        made.add(output)
-        inputs = tuple(
-            run.values[o["value"]] if isinstance(o, dict) and "value" in o else _decode(o) for o in operands
+    index, dtype = len(run.values), np.dtype(row["dtype"])
+    if dtype.kind not in "fiub":
+        raise ValueError(f"value {index} has dtype {dtype}")
+    labels = {label: row[label] for label in _LABELS if label in row}
+    for label, content in labels.items():
+        if not isinstance(content, _TYPES[label]):
+            raise ValueError(f"value {index} has {label} {str(content)[:40]!r}")
+    if labels.setdefault("kind", "computed") not in KINDS:
+        raise ValueError(
+            f"value {index} is of kind {labels['kind'][:40]!r}, expected one of {', '.join(KINDS)}"
         )
-        decoded = {key: _decode(argument) for key, argument in arguments.items()}
-        run.steps.append(Step(number, primitive, inputs, decoded, run.values[output], phase, time))
-    if len(made) != len(run.values):
-        raise ValueError("some values are neither given nor computed")
+    array = np.asarray(row["data"], dtype=dtype).reshape(row["shape"]) if "data" in row else None
+    if (array is None) != (labels["kind"] == "computed"):
+        raise ValueError(f"value {index} must have numbers exactly if it is not computed")
+    links = {link: run.values[_index(row[link], run)] for link in ("of", "copy_of") if link in row}
+    run.values.append(Value(index, array, run=run, **labels, **links))
+
+
+def _read_step(run: Any, row: list) -> None:
+    """Read a step and compute it, once it is certain that what it reads is there and what it makes is not large."""
+    from tinynet.run import Step, Value
+
+    number = len(run.steps) + 1
+    primitive, operands, arguments, output, phase, time = row
+    if primitive not in TABLE:
+        raise ValueError(f"step {number} runs {primitive!r}, which is no primitive of tinynet")
+    if not isinstance(phase, str) or not isinstance(time, int | None):
+        raise ValueError(f"step {number} has phase {str(phase)[:40]!r} and time {str(time)[:40]!r}")
+    inputs = tuple(
+        run.values[_index(o["value"], run)] if isinstance(o, dict) and "value" in o else _decode(o)
+        for o in operands
+    )
+    made = run.values[_index(output, run)]
+    if any(isinstance(o, Value) and o.array is None for o in inputs) or made.array is not None:
+        raise ValueError(f"step {number} uses a value that is not there yet, or writes one twice")
+    if not all(isinstance(o, (Value, int, float)) for o in inputs) or not any(
+        isinstance(o, Value) for o in inputs
+    ):
+        raise ValueError(f"step {number} has operands that are no numbers")
+    decoded = {key: _decode(argument) for key, argument in arguments.items()}
+    step = Step(number, primitive, inputs, decoded, made, phase, time)
+    size = _output_size(step, [o.shape for o in inputs if isinstance(o, Value)])
+    if size > LIMIT:
+        raise ValueError(f"step {number} makes {size} numbers, more than {LIMIT}")
+    step.compute()
+    run.steps.append(step)
+
+
+def _output_size(step: Any, shapes: list[tuple[int, ...]]) -> int:
+    """How many numbers a step will make (or more): a few characters of a file must not fill the memory."""
+    kind, first, arguments = TABLE[step.primitive].kind, shapes[0], step.arguments
+    if kind == "elementwise":
+        return math.prod(np.broadcast_shapes(*shapes))
+    if kind == "contraction":
+        a, b = shapes
+        return math.prod(np.broadcast_shapes(a[:-2], b[:-2])) * a[-2] * b[-1]
+    if kind == "indexed":
+        places, size = shapes[1], arguments.get("size")
+        if "axis" in arguments:
+            lanes = [1 if axis == arguments["axis"] else n for axis, n in enumerate(first)]
+            return math.prod(np.broadcast_shapes(lanes, places) if size is None else (*lanes, size))
+        return math.prod((*places, *first[1:]) if size is None else (size, *first[len(places) :]))
+    if "shape" in arguments:
+        return math.prod(arguments["shape"])
+    if "pad_width" in arguments:
+        return math.prod(n + low + high for n, (low, high) in zip(first, arguments["pad_width"], strict=True))
+    if "index" in arguments:
+        index = arguments["index"] if isinstance(arguments["index"], tuple) else (arguments["index"],)
+        places = np.broadcast_shapes(*(i.shape for i in index if isinstance(i, np.ndarray)))
+        one = tuple(np.zeros(1, dtype=int) if isinstance(i, np.ndarray) else i for i in index)
+        return math.prod(places) * np.broadcast_to(np.int8(0), first)[one].size
+    return sum(map(math.prod, shapes))
+
+
+def _check_output(value: Any, rows: list) -> None:
+    row = rows[value.index]
+    if list(value.shape) != row["shape"] or value.array.dtype != row["dtype"]:
+        raise ValueError(
+            f"{value.name or f'value {value.index}'} is {value.array.dtype} of shape {value.shape}, "
+            f"not {row['dtype']} of {row['shape']} as it says"
+        )
+
+
+def _index(x: Any, run: Any) -> int:
+    """A reference to a value that has been read."""
+    if type(x) is not int or not 0 <= x < len(run.values):
+        raise ValueError(f"there is no value {str(x)[:40]} to refer to")
+    return x
 
 
 def _encode(x: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import recurrent as kernel
-from tinynet.functional.shapes import stack
+from tinynet.functional.shapes import cat, stack, unsqueeze
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
 from tinynet.tensor import Tensor
@@ -48,7 +48,7 @@ def rnn(
 @composite(
     kernel.lstm_forward,
     kernel.lstm_backward,
-    pack=lambda outputs: stack([*outputs[0], outputs[1]]),
+    pack=lambda outputs: cat([outputs[0], unsqueeze(outputs[1], 0)]),
     unpack=lambda packed: (packed[:-1], packed[-1]),
 )
 def lstm(

@@ -69,19 +69,20 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """Pick by slices, integers and integer arrays. An index that is itself a Tensor picks rows (embedding)."""
-    if isinstance(index, Tensor):
-        return P.take(input, index)
-    if isinstance(index, tuple):
-        index = tuple(_plain_index(i) for i in index)
-    return P.getitem(input, index=_plain_index(index))
+    plain = tuple(_plain_index(i) for i in index) if isinstance(index, tuple) else _plain_index(index)
+    return P.take(input, index) if isinstance(index, Tensor) else P.getitem(input, index=plain)
 
 
 def _plain_index(index: Any) -> Any:
-    if isinstance(index, Tensor):
-        return index.numpy()
-    if isinstance(index, np.ndarray) and index.dtype == bool:
-        raise TypeError("a boolean mask has no fixed shape: use tn.where, or np.flatnonzero(mask) for the places")
-    return index
+    """Slices, integers … as they are; a list, array or Tensor as an array of its own, which nobody can change."""
+    if not isinstance(index, (list, np.ndarray, Tensor)):
+        return index
+    places = np.array(index)
+    if places.dtype == bool:
+        raise TypeError(
+            "a boolean mask has no fixed shape: use tn.functional.where, or np.flatnonzero(mask) for the places"
+        )
+    return places
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:

@@ -68,7 +68,6 @@ class Part:
     section: Section
     title: str
     head: int
-    labels: int | None
     groups: list[Group] = field(default_factory=list)
     rectangles: list[Rectangle] = field(default_factory=list)
 
@@ -270,12 +269,11 @@ class _Builder:
         families = [f for f in families if f.blocks[0].kind != "hyperparameter" or band.phase == "update"]
         if not families and not rectangles:
             return
-        part = Part(section, title, self.row, None)
+        part = Part(section, title, self.row)
         band.parts.append(part)
         self.row += 1
-        if rectangles:
-            part.labels = self.row
-            self.row += 1
+        if rectangles and (not families or any(_belongs(families[0], piece.family) for piece, _ in rectangles)):
+            self.row += 1  # the labels of the weights; elsewhere they find room beside the rows above
         for family in families:
             part.groups.append(self.group(family))
         self.rectangles(part, rectangles, role)
@@ -344,7 +342,7 @@ class _Builder:
         """Parameters that belong to no rows: each a matrix of its own."""
         if not blocks:
             return
-        part = Part(Section([]), title, self.row, None)
+        part = Part(Section([]), title, self.row)
         band.parts.append(part)
         self.row += 1
         for block in blocks:
@@ -365,9 +363,11 @@ def _same(piece: Piece, family: Family) -> bool:
 
 
 def _stands_for(group: Group, family: Family) -> bool:
-    here = group.family
-    if here is None:
-        return False
+    return group.family is not None and _belongs(group.family, family)
+
+
+def _belongs(here: Family, family: Family) -> bool:
+    """Tell whether the rows of ``here`` are those of ``family``: the quantity itself, or its whole gradient."""
     target = here.of if here.phase == "backward" and here.of is not None else here
     same = target.quantity.partition("#")[0] == family.quantity.partition("#")[0]
     return same and here.share is None

@@ -65,12 +65,16 @@ class Moments:
         moment.blocks.append(block)
 
     def _joins(self, block: Block, moment: Moment) -> bool:
-        if (block.phase, block.time) != (moment.phase, moment.time) or len(moment.blocks) >= PER_MOMENT - 1:
+        """A block joins the moment if it is at the same point of the computation and waits for none of it."""
+        first = moment.blocks[0]
+        passed_on = block.value.share == "next" and moment.time is not None and block.time == moment.time - 1
+        together = block.time == moment.time or block.quantity == first.quantity or passed_on
+        if not together or block.phase != moment.phase or len(moment.blocks) >= PER_MOMENT - 1:
             return False
-        if block.value.update != moment.blocks[0].value.update:
+        if block.value.update != first.value.update:
             return False
-        needed = np.concatenate([ids.reshape(-1) for ids in leaves(block.expression)] or [[0]])  # type: ignore[arg-type]
-        return not np.any(self.mark[needed.astype(int)] // PER_MOMENT == moment.number)
+        needed = [ids.reshape(-1) for ids in leaves(block.expression)]  # type: ignore[arg-type]
+        return not needed or not np.any(self.mark[np.concatenate(needed)] // PER_MOMENT == moment.number)
 
     def _reads(self, moment: Moment) -> list[int]:
         ids = [part.reshape(-1) for block in moment.blocks for part in leaves(block.expression)]  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+"""Book: everything that the sheets of one workbook share while they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import to_host
+from tinynet.run import Run
+from tinynet.workbook.expressions import Expression
+from tinynet.workbook.families import Family
+from tinynet.workbook.formulas import Addresses, formulas, quoted
+from tinynet.workbook.layout import Layout, Sheet
+from tinynet.workbook.plan import Block, Plan, make_plan
+from tinynet.workbook.stepping import Moments
+from tinynet.workbook.words import Words
+
+READ_ME, STEPS, CHECKS, GRAPH = "Read me", "Steps", "Checks", "Graph"
+
+
+@dataclass(eq=False)
+class Area:
+    """A rectangle of cells on a network sheet, 0-based and inclusive."""
+
+    sheet: Sheet
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+class Book:
+    """A run, planned, laid out, addressed and put in words."""
+
+    def __init__(self, run: Run, detail: str, title: str):
+        self.run, self.title, self.detail = run, title, detail
+        self.plan: Plan = make_plan(run, detail)
+        self.layout = Layout(self.plan)
+        self.sheets = self.layout.sheets
+        names = [sheet.name for sheet in self.sheets]
+        self.addresses = Addresses(self.layout.sheet, self.layout.row, self.layout.column, names)
+        self.moments = Moments(self.layout)
+        self.words = Words(self.layout)
+        self.values = self._numbers()
+
+    def _numbers(self) -> np.ndarray:
+        """The value of every cell by id. Raises ValueError where a number is not finite: no cell can hold it."""
+        out = np.zeros(self.plan.cells + 1)
+        for block in self.plan.blocks:
+            array = to_host(block.value.array).astype(float)
+            if not np.all(np.isfinite(array)):
+                worst = array[~np.isfinite(array)].flat[0]
+                raise ValueError(
+                    f"{block.name} contains {worst}, which no spreadsheet cell can hold: "
+                    "find where it first appears with print(run), then export a run without it"
+                )
+            out[block.ids] = array
+        return out + 0.0  # −0.0 becomes 0.0
+
+    @property
+    def formula_cells(self) -> int:
+        return sum(block.ids.size for block in self.plan.blocks if block.expression is not None)
+
+    def formulas(self, block: Block) -> list[str]:
+        """The formulas of a block, in the order of its elements."""
+        expression = block.expression
+        assert isinstance(expression, Expression)
+        home = int(self.layout.sheet[block.ids.flat[0]]) if block.ids.size else 0
+        return formulas(expression, block.ids.size, self.addresses, home, block.name)
+
+    def area(self, ids: np.ndarray) -> Area:
+        """The rectangle that the cells ``ids`` span."""
+        flat = ids.reshape(-1)
+        row, column = self.layout.row[flat], self.layout.column[flat]
+        sheet = self.sheets[int(self.layout.sheet[flat[0]])]
+        return Area(sheet, int(row.min()), int(column.min()), int(row.max()), int(column.max()))
+
+    def family_ids(self, family: Family) -> np.ndarray:
+        return np.concatenate([block.ids.reshape(-1) for block in family.blocks])
+
+    def range(self, area: Area, sheet: str | None = None, absolute: bool = False) -> str:
+        """An area as formulas write it: ``Network!N50:Q52``."""
+        start, end = cell_name(area.top, area.left, absolute), cell_name(area.bottom, area.right, absolute)
+        span = start if start == end else f"{start}:{end}"
+        return f"{quoted(sheet or area.sheet.name)}!{span}"
+
+    def recorded_sheet(self, sheet: Sheet) -> str:
+        """The hidden sheet that keeps the recorded numbers of a network sheet, at the same addresses."""
+        return "Recorded" if len(self.sheets) == 1 else f"Recorded {sheet.update + 1}"
+
+    def recorded_range(self, area: Area) -> str:
+        return self.range(area, self.recorded_sheet(area.sheet))
+
+    def block_of_value(self, value: Any) -> Block | None:
+        return next((block for block in self.plan.blocks if block.value is value), None)
+
+
+def cell_name(row: int, column: int, absolute: bool = False) -> str:
+    """(0, 0) → A1, or $A$1."""
+    from tinynet.workbook.formulas import column_letters
+
+    mark = "$" if absolute else ""
+    return f"{mark}{column_letters(column)}{mark}{row + 1}"

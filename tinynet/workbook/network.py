@@ -1,0 +1,343 @@
+"""The network sheet: blocks, heads, colours and the step control."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.workbook import style
+from tinynet.workbook.book import READ_ME, STEPS, Area, Book, cell_name
+from tinynet.workbook.layout import FIRST_SLOT, HEADER_ROW, SYMBOL, UNIT, Band, Group, Part, Rectangle, Sheet, time_heads
+from tinynet.workbook.plan import Block
+from tinynet.workbook.stepping import MOST_READ, PER_MOMENT
+from tinynet.workbook.style import Styles
+from tinynet.workbook.words import Words
+
+CONTROL_ROW, SENTENCE_ROW, WORKED_ROW, HIDE_ROW = 2, 3, 4, 5
+FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
+READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step reads
+BAND_TEXT = {
+    "forward": "FORWARD",
+    "backward": "BACKWARD   the mirror image: output first, inputs last",
+    "update": "UPDATE   new = old − learning rate × gradient, in the columns of the old",
+}
+
+
+class NetworkSheet:
+    """Writes one network sheet."""
+
+    def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles):
+        self.book, self.sheet, self.ws, self.styles = book, sheet, ws, styles
+        self.first = sheet is book.sheets[0]
+        self.offset = sheet.right + 1  # hidden columns: the mark of the cell this many columns to the left
+        self.right = max(sheet.right, FIRST_SLOT + 9)
+        self.words: Words = book.words
+
+    def write(self) -> None:
+        self.columns()
+        self.title()
+        self.header()
+        for band in self.sheet.bands:
+            self.band(band)
+            for part in band.parts:
+                self.part(band, part)
+        self.cells()
+        self.print_setup()
+
+    # Frame
+    def columns(self) -> None:
+        ws, widths = self.ws, style.WIDTHS
+        ws.hide_gridlines(2)
+        ws.set_column(SYMBOL, SYMBOL, widths["symbol"])
+        ws.set_column(UNIT, UNIT, widths["unit"])
+        ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
+        for slot in self.sheet.slots:
+            ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
+        hidden = max(self.sheet.right, MOST_READ)
+        ws.set_column(self.offset, self.offset + hidden, widths["number"], None, {"hidden": 1})
+
+    def title(self) -> None:
+        ws, s = self.ws, self.styles
+        ws.set_row(0, 24)
+        ws.write_string(0, 0, self.heading(), s(bold=True, font_size=15, font_color=style.INK))
+        ws.write_string(1, 0, self.book.run.description, s(font_size=9, font_color="#7A8190"))
+        last = len(self.book.moments.all)
+        label = s(bold=True, align="right", font_color=style.INK)
+        ws.set_row(CONTROL_ROW, 21)
+        ws.write_string(CONTROL_ROW, 0, "STEP ▸", label)
+        box = s(bold=True, font_size=14, align="center", valign="vcenter", border=5, border_color=style.ORANGE)
+        where = cell_name(CONTROL_ROW, FIRST_SLOT, absolute=True)
+        if self.first:
+            ws.write_number(CONTROL_ROW, FIRST_SLOT, 0, box)
+            source = f"={STEPS}!$A${FIRST_STEP_ROW + 1}:$A${FIRST_STEP_ROW + 1 + last}"
+            message = {"input_title": "Step", "input_message": f"0 shows everything; 1 to {last} walk through it."}
+            errors = {"error_title": "No such step", "error_message": f"Type a whole number from 0 to {last}."}
+            ws.data_validation(CONTROL_ROW, FIRST_SLOT, CONTROL_ROW, FIRST_SLOT, {"validate": "list", "source": source, **message, **errors})
+        else:
+            ws.write_formula(CONTROL_ROW, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", box, 0)
+        ws.write_string(CONTROL_ROW, FIRST_SLOT + 1, f"of {last}", s(font_color="#7A8190", valign="vcenter"))
+        self.from_steps(CONTROL_ROW, FIRST_SLOT + 3, "B", "", s(bold=True, font_color="#D97B00", valign="vcenter", font_size=11))
+        link = s(font_color="#2451B3", underline=1, valign="vcenter")
+        go = f'=HYPERLINK("#"&{self.step_entry("H")},"go to block ▸")'
+        ws.write_formula(CONTROL_ROW, FIRST_SLOT + 5, go, link, "go to block ▸")
+        ws.write_url(CONTROL_ROW, FIRST_SLOT + 7, f"internal:'{READ_ME}'!A1", link, "Read me")
+        ws.write_url(CONTROL_ROW, FIRST_SLOT + 8, f"internal:{STEPS}!A1", link, "All steps")
+        self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, bg_color=style.CREAM, font_color=style.INK))
+        self.sentence(WORKED_ROW, "numbers", "E", s(bg_color=style.CREAM, font_color="#A85400", font_size=11))
+        self.hide_switch(s)
+
+    def heading(self) -> str:
+        if len(self.book.sheets) == 1:
+            return self.book.title
+        return f"{self.book.title}   {self.sheet.name.lower()} of {len(self.book.sheets)}"
+
+    def hide_switch(self, s: Styles) -> None:
+        ws = self.ws
+        ws.write_string(HIDE_ROW, 0, "hide later ▸", s(align="right", font_size=9, font_color="#7A8190"))
+        box = s(align="center", border=1, border_color=style.ORANGE, font_size=9)
+        if self.first:
+            ws.write_number(HIDE_ROW, FIRST_SLOT, 0, box)
+            ws.data_validation(HIDE_ROW, FIRST_SLOT, HIDE_ROW, FIRST_SLOT, {"validate": "list", "source": ["0", "1"]})
+        else:
+            where = cell_name(HIDE_ROW, FIRST_SLOT, absolute=True)
+            ws.write_formula(HIDE_ROW, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", box, 0)
+        note = "1 = hide what is not computed yet, so that a class can predict it before it sees it"
+        ws.write_string(HIDE_ROW, FIRST_SLOT + 1, note, s(font_size=9, italic=True, font_color="#7A8190"))
+
+    def step_entry(self, column: str) -> str:
+        first, last = FIRST_STEP_ROW + 1, FIRST_STEP_ROW + 1 + len(self.book.moments.all)
+        step = cell_name(CONTROL_ROW, FIRST_SLOT, absolute=True)
+        return f"INDEX({STEPS}!${column}${first}:${column}${last},{step}+1)"
+
+    def from_steps(self, row: int, column: int, source: str, cached: Any, fmt: Any) -> None:
+        self.ws.write_formula(row, column, f"={self.step_entry(source)}", fmt, cached)
+
+    def sentence(self, row: int, label: str, source: str, fmt: Any) -> None:
+        grey = self.styles(italic=True, align="right", font_size=9, bg_color=style.CREAM, font_color="#7A8190")
+        self.ws.set_row(row, 18)
+        self.ws.write_string(row, 0, label, grey)
+        self.ws.write_blank(row, 1, None, grey)
+        self.ws.merge_range(row, FIRST_SLOT, row, self.right - 1, "", fmt)
+        cached = START_SENTENCE if source == "D" else ""
+        self.from_steps(row, FIRST_SLOT, source, cached, fmt)
+
+    def header(self) -> None:
+        ws, row = self.ws, HEADER_ROW
+        dark = self.styles(bold=True, font_color="#FFFFFF", bg_color=style.INK, align="center", font_size=9)
+        two_rows = self.sheet.samples > 1 and self.book.layout.timed
+        for r in range(row, row + 1 + two_rows):
+            for column in range(self.right):
+                ws.write_blank(r, column, None, dark)
+        ws.write_string(row, SYMBOL, "symbol", dark)
+        ws.write_string(row, UNIT, "#", dark)
+        for slot in self.sheet.slots:
+            partners = {p.partner for p in self.book.layout.pieces if self._slot_of(p.partner) is slot}
+            text = "bias" if slot.partner is None else f"from {slot.partner}" if len(partners) == 1 else "weights"
+            ws.write_string(row, slot.start, text, dark)
+        for left, right, text in time_heads(self.sheet):
+            if left == right:
+                ws.write_string(row, left, text, dark)
+            else:
+                ws.merge_range(row, left, row, right, text, dark)
+        if two_rows:
+            for i, (_, sample) in enumerate(self.sheet.keys):
+                ws.write_string(row + 1, self.sheet.value_start + i, f"sample {sample}", dark)
+        now = self.styles.differential(bg_color=style.ORANGE, font_color="#FFFFFF")
+        label = cell_name(0, self.offset, absolute=True)
+        first = cell_name(row, self.sheet.value_start)
+        ws.conditional_format(
+            row, self.sheet.value_start, row, self.sheet.right - 1, {"type": "formula", "criteria": f'=AND({label}<>"",{first}={label})', "format": now}
+        )
+        small = self.styles(font_size=8)
+        self.from_steps(0, self.offset, "C", "", small)
+        for k in range(MOST_READ):
+            letters = cell_name(0, READS_COLUMN + k)[:-1]
+            ws.write_formula(1, self.offset + k, f"={self.step_entry(letters)}", small, 0)
+        ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
+
+    def _slot_of(self, partner: str | None) -> Any:
+        return next((slot for slot in self.sheet.slots if slot.partner == partner), None)
+
+    # Bands and parts
+    def band(self, band: Band) -> None:
+        text = BAND_TEXT[band.phase]
+        if self.book.layout.timed and band.phase != "update":
+            arrow = "time runs →" if band.phase == "forward" else "time runs ←"
+            text = f"{text}   {arrow}"
+        fill = self.styles(bold=True, font_size=12, font_color="#FFFFFF", bg_color=style.BANDS[band.phase], valign="vcenter")
+        self.row_of(band.row, "band", text, fill)
+
+    def row_of(self, row: int, height: str, text: str, fmt: Any) -> None:
+        self.ws.set_row(row, style.HEIGHTS[height])
+        for column in range(self.right):
+            self.ws.write_blank(row, column, None, fmt)
+        self.ws.write_string(row, 0, text, fmt)
+
+    def part(self, band: Band, part: Part) -> None:
+        fill = style.HEADS[band.phase]
+        head = self.styles(bold=True, bg_color=fill, font_color=style.INK, valign="vcenter")
+        self.row_of(part.head, "head", part.title.upper(), head)
+        equation = self.equations(part)
+        if equation:
+            plain = self.styles(bg_color=fill, font_color="#4A5368", valign="vcenter")
+            title = part.title.upper() + "    "
+            self.ws.write_rich_string(part.head, 0, self.styles(bold=True, font_color=style.INK), title, self.styles(font_color="#4A5368"), equation, plain)
+        for group in part.groups:
+            self.group(group)
+        for rectangle in part.rectangles:
+            self.label(rectangle)
+        end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
+        self.ws.set_row(end, style.HEIGHTS["gap"])
+
+    def label(self, rectangle: Rectangle) -> None:
+        """Name a rectangle, with its shape, in the row above it."""
+        rows, columns = rectangle.ids.shape
+        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
+        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
+        self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
+
+    def equations(self, part: Part) -> str:
+        """The equations of a part: of a step in the middle, where all its terms are there."""
+        out = []
+        for group in part.groups:
+            computed = group.family.computed if group.family is not None else []
+            if computed and not (group.family and group.family.phase == "forward" and part.rectangles and part.rectangles[0].role == "new"):
+                out.append(self.words.equation(computed[min(1, len(computed) - 1)]))
+        if part.rectangles and part.rectangles[0].role == "new":
+            block = self.block_at(part.rectangles[0].ids)
+            if block is not None:
+                out = [self.words.equation(block)]
+        return "     ".join(out)
+
+    def block_at(self, ids: np.ndarray) -> Block | None:
+        index = self.book.layout.families.owner[ids.flat[0]]
+        block = self.book.plan.blocks[index]
+        return block if block.expression is not None else None
+
+    def group(self, group: Group) -> None:
+        symbol = self.styles(bold=True, align="right", font_color=style.INK)
+        number = self.styles(align="center", font_size=8, font_color="#9AA1AE")
+        for unit in range(group.rows):
+            self.ws.set_row(group.top + unit, style.HEIGHTS["number"])
+            self.ws.write_string(group.top + unit, SYMBOL, group.symbol, symbol)
+            if group.rows > 1:
+                self.ws.write_number(group.top + unit, UNIT, unit, number)
+
+    # Cells
+    def cells(self) -> None:
+        index = self.book.sheets.index(self.sheet)
+        for block in self.book.plan.blocks:
+            if block.ids.size and self.book.layout.sheet[block.ids.flat[0]] == index:
+                self.block(block)
+        for kind, areas in self.areas().items():
+            self.rules(kind, areas)
+
+    def block(self, block: Block) -> None:
+        layout, values, mark = self.book.layout, self.book.values, self.book.moments.mark
+        role = self.role(block)
+        fmt = self.styles.cell(role, small=block.phase == "backward")
+        ids = block.ids.reshape(-1).tolist()
+        texts = self.book.formulas(block) if block.expression is not None else None
+        for i, cell in enumerate(ids):
+            row, column = int(layout.row[cell]), int(layout.column[cell])
+            if texts is None:
+                self.ws.write_number(row, column, float(values[cell]), fmt)
+            else:
+                self.ws.write_formula(row, column, texts[i], fmt, float(values[cell]))
+            self.ws.write_number(row, column + self.offset, int(mark[cell]))
+
+    @staticmethod
+    def role(block: Block) -> str:
+        if block.expression is not None:
+            return "value"
+        if block.kind == "parameter":
+            return "parameter"
+        return "class" if block.value.array.dtype.kind in "iub" else "input"
+
+    def areas(self) -> dict[str, list[Area]]:
+        """The rectangles that share a colour scale, by kind of quantity."""
+        found: dict[str, list[Area]] = {}
+        for part in self.sheet.parts:
+            for rectangle in part.rectangles:
+                kind = "gradients of weights" if rectangle.role == "gradient" else "weights"
+                found.setdefault(kind, []).append(self.book.area(rectangle.ids))
+            for group in part.groups:
+                if group.family is None or group.family.quantity.endswith("lr"):
+                    continue
+                ids = self.book.family_ids(group.family)
+                ids = ids[self.book.layout.sheet[ids] == self.book.sheets.index(self.sheet)]
+                if not ids.size or self.book.layout.row[ids].min() != group.top:
+                    continue
+                kind = "activations" if group.family.phase == "forward" else "gradients of activations"
+                if not group.family.computed:
+                    kind = "inputs"
+                found.setdefault(kind, []).append(self.book.area(ids))
+        return found
+
+    def rules(self, kind: str, areas: list[Area]) -> None:
+        """Computed now, later, read by this step; then the colours of the numbers."""
+        s = self.styles.differential
+        step, hide = (cell_name(row, FIRST_SLOT, absolute=True) for row in (CONTROL_ROW, HIDE_ROW))
+        reads = f"{cell_name(1, self.offset, True)}:{cell_name(1, self.offset + MOST_READ - 1, True)}"
+        largest = self.book_scale(kind)
+        for area in areas:
+            mark = cell_name(area.top, area.left + self.offset)
+            number = cell_name(area.top, area.left)
+            later = f"{step}>0,{mark}>={PER_MOMENT}*({step}+1)"
+            rules = [
+                (f"=AND({step}>0,INT({mark}/{PER_MOMENT})={step})", s(bg_color=style.ORANGE, font_color="#1B1B1B", bold=True)),
+                (f"=AND({hide}=1,{later})", s(bg_color="#FFFFFF", font_color="#FFFFFF")),
+                (f"=AND({later})", s(bg_color=style.PALE, font_color="#C9CDD6")),
+                (f"=AND({step}>0,{mark}<>0,COUNTIF({reads},{mark})>0)", s(bg_color="#FFE9C7", font_color="#1B1B1B", border=1, border_color="#D97B00")),
+            ]
+            for criteria, fmt in rules:
+                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "formula", "criteria": criteria, "format": fmt, "stop_if_true": True})
+            if kind == "inputs":
+                continue
+            if kind.startswith("gradients"):
+                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "formula", "criteria": f"=AND(ISNUMBER({number}),{number}=0)", "format": s(num_format="0")})
+            for low, high, colour in style.bin_edges(largest):
+                if low is None:
+                    rule = {"criteria": "<", "value": high}
+                elif high is None:
+                    rule = {"criteria": ">=", "value": low}
+                else:
+                    rule = {"criteria": "between", "minimum": low, "maximum": high}
+                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "cell", **rule, "format": s(bg_color=colour)})
+
+    def book_scale(self, kind: str) -> float:
+        return scales(self.book)[kind]
+
+    # Paper
+    def print_setup(self) -> None:
+        ws = self.ws
+        number = 8.3 * 7 + 5
+        width = (self.right - 2) * number + 110
+        ws.set_paper(9)
+        portrait = width <= 1100
+        usable = (7.4 if portrait else 10.8) * 96
+        if not portrait:
+            ws.set_landscape()
+        ws.set_print_scale(int(max(10, min(100, 100 * usable / width))))
+        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
+        ws.repeat_rows(HEADER_ROW)
+        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase == "backward"])
+        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
+
+
+START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."
+
+
+def scales(book: Book) -> dict[str, float]:
+    """One magnitude for each kind of quantity, shared by all its blocks so that colours compare."""
+    groups: dict[str, list[np.ndarray]] = {k: [] for k in ("activations", "weights", "gradients of activations", "gradients of weights")}
+    for block in book.plan.blocks:
+        if not block.ids.size or block.kind in ("hyperparameter", "input") or block.value.shape == ():
+            continue
+        weight = block.kind == "parameter" or block in book.layout.families.mirrored
+        kind = "weights" if weight else "activations"
+        kind = f"gradients of {kind}" if block.phase == "backward" else kind
+        groups[kind].append(book.values[block.ids].reshape(-1))
+    return {"inputs": 1.0, **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()}}

@@ -1,0 +1,76 @@
+"""How a workbook looks: colours, number formats, and the diverging scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xlsxwriter
+
+INK, NAVY, MAROON, GREEN = "#1F2A44", "#1F4E79", "#7B2C24", "#2E6B34"
+HEADS = {"forward": "#DCE6F1", "backward": "#F4DFDC", "update": "#DDEBDC"}
+BANDS = {"forward": NAVY, "backward": MAROON, "update": GREEN}
+ORANGE, AMBER, PALE, CREAM, LINE = "#FF9F1C", "#D9A400", "#F5F6F8", "#FFF1D6", "#C9CED8"
+INPUT = "#E2F3E4"
+
+# From the most negative to the most positive; the middle bin has no colour.
+BINS = ["#5B8FCF", "#8FB4E3", "#B9D0EE", "#DEE9F7", None, "#FAE3DE", "#F4C3B9", "#EC9C8D", "#E36F5E"]
+
+NUMBER = "0.000"
+SMALL = "[>=0.0005]0.000;[<=-0.0005]-0.000;0.0E+0"
+
+WIDTHS = {"symbol": 10.5, "unit": 3, "number": 8.3, "gap": 1.3}
+HEIGHTS = {"band": 20, "head": 17, "labels": 12.5, "number": 15, "gap": 5}
+
+
+class Styles:
+    """Cell formats by their properties, each made once."""
+
+    def __init__(self, book: xlsxwriter.Workbook):
+        self.book = book
+        self.made: dict[tuple, Any] = {}
+
+    def __call__(self, **properties: Any) -> Any:
+        key = tuple(sorted(properties.items()))
+        if key not in self.made:
+            self.made[key] = self.book.add_format({"font_name": "Calibri", "font_size": 10, **properties})
+        return self.made[key]
+
+    def differential(self, **properties: Any) -> Any:
+        """A format for a conditional rule: only what it changes."""
+        key = ("differential", *sorted(properties.items()))
+        if key not in self.made:
+            self.made[key] = self.book.add_format(properties)
+        return self.made[key]
+
+    def cell(self, role: str, small: bool = False) -> Any:
+        """A number cell: ``parameter`` and ``input`` may be edited, ``value`` is computed."""
+        common = {"num_format": SMALL if small else NUMBER, "align": "center", "border": 1, "border_color": LINE}
+        if role == "parameter":
+            return self(**common | {"border_color": AMBER, "font_color": "#2451B3"})
+        if role == "input":
+            return self(**common | {"bg_color": INPUT})
+        if role == "class":
+            return self(**common | {"bg_color": INPUT, "num_format": "0"})
+        return self(**common)
+
+
+def magnitude(numbers: np.ndarray) -> float:
+    """A round number that nearly all of ``numbers`` stay below in size: the ends of their colour scale."""
+    sizes = np.abs(numbers[np.isfinite(numbers)])
+    sizes = sizes[sizes > 0]
+    if not sizes.size:
+        return 1.0
+    size = float(np.quantile(sizes, 0.95))
+    power = 10.0 ** np.floor(np.log10(size))
+    return float(next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= size * 0.999) * power)
+
+
+def bin_edges(largest: float) -> list[tuple[float | None, float | None, str]]:
+    """The bins of a diverging scale: (above, up to, colour), None for an open end."""
+    edges: list[float | None] = [None, *(largest * k / 9 for k in (-7, -5, -3, -1, 1, 3, 5, 7)), None]
+    return [
+        (low, high, colour)
+        for low, high, colour in zip(edges[:-1], edges[1:], BINS, strict=True)
+        if colour is not None
+    ]

@@ -1,0 +1,142 @@
+"""Write a run as a workbook: the network, its guide, and what is needed to check it and read it back."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.run import Run
+from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
+from tinynet.workbook.guide import ChecksSheet, ReadMe, StepsSheet
+from tinynet.workbook.network import NetworkSheet
+from tinynet.workbook.style import Styles
+from tinynet.workbook.xlsx import ExactWorksheet, defined_name, open_workbook
+
+FORMAT = "tinynet workbook 1"
+CHUNK = 32_000  # characters in a cell of the hidden graph sheet
+WARN, BUDGET = 30_000, 100_000  # formula cells
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the path, the sheets that show, the formula cells and the bytes."""
+
+    path: Path
+    sheets: list[str]
+    formula_cells: int
+    size: int
+    loss: float | None
+
+
+def write(run: Run, path: Any, detail: str = "names", title: str | None = None, max_cells: int = BUDGET) -> Written:
+    """Write ``run`` to ``path`` (.xlsx) with a live formula and its cached value in every computed cell.
+
+    ``detail`` is "names" (what has no name is written into the next formula) or "ops" (every operation has cells).
+    The file appears only once it is complete. A float32 run is computed again in float64, in which spreadsheets
+    calculate. Raises ValueError for a run without steps, with numbers that are not finite, or with more formula
+    cells than ``max_cells``, and OSError where the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".xlsx":
+        raise ValueError(f"{target.name} does not end in .xlsx: that is the only format written")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent}: make it first")
+    if not run.steps:
+        raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
+    book = Book(_in_float64(run), detail, title or "Network")
+    if book.formula_cells > max_cells:
+        raise ValueError(
+            f"this run would need {book.formula_cells:,} formula cells, the budget is {max_cells:,}: "
+            "record fewer steps, samples or units, or pass a larger max_cells"
+        )
+    if book.formula_cells > WARN:
+        warnings.warn(f"{book.formula_cells:,} formula cells: spreadsheets will be slow to open this", stacklevel=2)
+    _write(book, target)
+    loss = None if run.loss is None else float(np.asarray(book.run[str(run.loss.name)]))
+    shown = [READ_ME, *(sheet.name for sheet in book.sheets), STEPS, CHECKS]
+    return Written(target, shown, book.formula_cells, target.stat().st_size, loss)
+
+
+def _in_float64(run: Run) -> Run:
+    floating = [value.array.dtype for value in run.leaves if value.array.dtype.kind == "f"]
+    return run.astype(np.float64) if any(dtype != np.float64 for dtype in floating) else run
+
+
+def _write(book: Book, target: Path) -> None:
+    with open_workbook(target) as out:
+        styles = Styles(out)
+
+        def sheet(name: str) -> Any:
+            return out.add_worksheet(name, worksheet_class=ExactWorksheet)
+
+        read_me = sheet(READ_ME)
+        networks = [sheet(s.name) for s in book.sheets]
+        steps, checks = sheet(STEPS), sheet(CHECKS)
+        recorded = [sheet(book.recorded_sheet(s)) for s in book.sheets]
+        graph = sheet(GRAPH)
+        names = _names(book)
+        for layout_sheet, ws in zip(book.sheets, networks, strict=True):
+            NetworkSheet(book, layout_sheet, ws, styles).write()
+        StepsSheet(book, steps, styles).write()
+        ChecksSheet(book, checks, styles).write()
+        ReadMe(book, read_me, styles).write(names)
+        for layout_sheet, ws in zip(book.sheets, recorded, strict=True):
+            _write_recorded(book, layout_sheet, ws)
+            ws.hide()
+        _write_graph(book, graph)
+        graph.hide()
+        for name, area in names.items():
+            out.define_name(name, "=" + book.range(area, absolute=True))
+        read_me.activate()
+
+
+def _names(book: Book) -> dict[str, Area]:
+    """A range name for every parameter, its gradient and its update, and for every quantity over all its steps."""
+    found: dict[str, Area] = {}
+    taken: set[str] = set()
+
+    def add(name: str, area: Area) -> None:
+        legal = defined_name(name)
+        while legal.lower() in taken:
+            legal += "_"
+        taken.add(legal.lower())
+        found[legal] = area
+
+    for sheet in book.sheets:
+        number = book.sheets.index(sheet)
+        suffix = f"_{sheet.update + 1}" if sheet.update else ""
+        for part in sheet.parts:
+            for group in part.groups:
+                family = group.family
+                if family is not None and not (part.rectangles and part.rectangles[0].role == "new"):
+                    ids = book.family_ids(family)
+                    ids = ids[book.layout.sheet[ids] == number]
+                    if ids.size:
+                        add(family.quantity, book.area(ids))
+            for rectangle in part.rectangles:
+                add(rectangle.name + suffix, book.area(rectangle.ids))
+    return found
+
+
+def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
+    """The recorded numbers, at the addresses of the network sheet."""
+    layout = book.layout
+    number = book.sheets.index(sheet)
+    ws.write_string(0, 0, "The numbers as recorded, at the same addresses as on the network sheet. Checks reads them.")
+    for cell in range(1, book.plan.cells + 1):
+        if layout.sheet[cell] == number:
+            ws.write_number(int(layout.row[cell]), int(layout.column[cell]), float(book.values[cell]))
+
+
+def _write_graph(book: Book, ws: Any) -> None:
+    """The run as JSON, so that the workbook can be verified and read back."""
+    ws.write_string(0, 0, FORMAT)
+    ws.write_string(1, 0, json.dumps({"detail": book.detail, "title": book.title}, ensure_ascii=False))
+    text = book.run.to_json()
+    for i, start in enumerate(range(0, len(text), CHUNK)):
+        ws.write_string(2 + i, 0, text[start : start + CHUNK])
