@@ -28,7 +28,7 @@ def exponentials(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the max, e^(x − max) and its sum along ``dim``. The max only keeps exp small: no gradient passes."""
     largest = name(P.max(input, axis=dim, keepdims=True).detach(), "max", title="largest score")
     e = name(P.exp(input - largest), "e", title="exponentials, shifted by the largest score")
-    return largest, e, name(P.sum(e, axis=dim, keepdims=True), "sum", title="their sum")
+    return largest, e, name(P.sum(e, axis=dim, keepdims=True), "sum", title="sum of the exponentials")
 
 
 @composite(kernel.softmax_forward, kernel.softmax_backward)

@@ -156,8 +156,9 @@ class StepsSheet:
         self.ws.write_string(row, 3, START_SENTENCE, self.s())
         self.ws.write_string(row, 4, "Blue numbers in amber frames are parameters, green cells are inputs: change one.", self.s())
         self.ws.write_string(row, 7, f"'{self.book.sheets[0].name}'!A1")
-        for column in (2, *range(READS_COLUMN, READS_COLUMN + MOST_READ)):
-            self.ws.write_string(row, column, "")
+        self.ws.write_string(row, 2, "")
+        for k in range(MOST_READ):
+            self.ws.write_number(row, READS_COLUMN + k, 0)
 
     def moment(self, moment: Moment) -> None:
         ws, s, row = self.ws, self.s, FIRST_STEP_ROW + moment.number
@@ -180,7 +181,8 @@ class StepsSheet:
         """``t = 1: forget gate: f = σ(z_f)``; several equations at once where they belong to one moment."""
         equations = [self.book.words.equation(block) for block in moment.blocks]
         titles = list(dict.fromkeys(self.title(block) for block in moment.blocks if self.title(block)))
-        time = "" if moment.time is None else f"{_head(moment.time)}:  "
+        times = {block.time for block in moment.blocks if block.value.share != "next"} or {moment.time}
+        time = "" if moment.time is None or len(times) > 1 else f"{_head(moment.time)}:  "
         what = ", ".join(titles) + ":  " if titles and len(titles) < 5 else ""
         text = ";  ".join(equations)
         return time + what + (text if len(text) < 170 else ";  ".join(equations[:2]) + f";  … ({len(equations)} quantities)")
@@ -189,7 +191,7 @@ class StepsSheet:
     def title(block: Any) -> str:
         if block.value.of is not None:
             of = block.value.of.title.partition(":")[0]
-            return f"gradient of the {of}" if of else ""
+            return f"gradient: {of}" if of else ""
         return block.value.title if len(block.value.title) < 60 else ""
 
 

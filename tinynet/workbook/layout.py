@@ -32,11 +32,16 @@ MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 
 @dataclass(eq=False)
 class Slot:
-    """A stretch of columns for weights; the bias has its own. ``partner`` is what the weights multiply."""
+    """A stretch of columns for weights; the bias has its own. ``partner`` is what the first of them multiply."""
 
     partner: str | None
     width: int
     start: int = 0
+    shared: bool = False  # by weights of several partners
+
+    @property
+    def head(self) -> str:
+        return "bias" if self.partner is None else "weights" if self.shared else f"from {self.partner}"
 
 
 @dataclass(eq=False)
@@ -179,6 +184,7 @@ class Layout:
                     slot = Slot(piece.partner, width)
                     slots.append(slot)
                 slot.width = max(slot.width, width)
+                slot.shared |= slot.partner != piece.partner
                 taken.append(slot)
             bias = max([bias, *biases.values()])
         return [*slots, *([Slot(None, bias)] if bias else [])]

@@ -132,14 +132,9 @@ class NetworkSheet:
         ws.write_string(row, SYMBOL, "symbol", dark)
         ws.write_string(row, UNIT, "#", dark)
         for slot in self.sheet.slots:
-            partners = {p.partner for p in self.book.layout.pieces if self._slot_of(p.partner) is slot}
-            text = "bias" if slot.partner is None else f"from {slot.partner}" if len(partners) == 1 else "weights"
-            ws.write_string(row, slot.start, text, dark)
+            self.span(row, slot.start, slot.start + slot.width - 1, slot.head, dark)
         for left, right, text in time_heads(self.sheet):
-            if left == right:
-                ws.write_string(row, left, text, dark)
-            else:
-                ws.merge_range(row, left, row, right, text, dark)
+            self.span(row, left, right, text, dark)
         if two_rows:
             for i, (_, sample) in enumerate(self.sheet.keys):
                 ws.write_string(row + 1, self.sheet.value_start + i, f"sample {sample}", dark)
@@ -156,8 +151,11 @@ class NetworkSheet:
             ws.write_formula(1, self.offset + k, f"={self.step_entry(letters)}", small, 0)
         ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
 
-    def _slot_of(self, partner: str | None) -> Any:
-        return next((slot for slot in self.sheet.slots if slot.partner == partner), None)
+    def span(self, row: int, left: int, right: int, text: str, fmt: Any) -> None:
+        if left == right:
+            self.ws.write_string(row, left, text, fmt)
+        else:
+            self.ws.merge_range(row, left, row, right, text, fmt)
 
     # Bands and parts
     def band(self, band: Band) -> None:
@@ -185,6 +183,7 @@ class NetworkSheet:
             self.ws.write_rich_string(part.head, 0, self.styles(bold=True, font_color=style.INK), title, self.styles(font_color="#4A5368"), equation, plain)
         for group in part.groups:
             self.group(group)
+            self.pictures(group)
         for rectangle in part.rectangles:
             self.label(rectangle)
         end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
@@ -205,15 +204,10 @@ class NetworkSheet:
             if computed and not (group.family and group.family.phase == "forward" and part.rectangles and part.rectangles[0].role == "new"):
                 out.append(self.words.equation(computed[min(1, len(computed) - 1)]))
         if part.rectangles and part.rectangles[0].role == "new":
-            block = self.block_at(part.rectangles[0].ids)
-            if block is not None:
-                out = [self.words.equation(block)]
+            cell = part.rectangles[0].ids.flat[0]
+            block = self.book.plan.blocks[self.book.layout.families.owner[cell]]
+            out = [self.words.equation(block, int(cell - block.ids.flat[0]))]
         return "     ".join(out)
-
-    def block_at(self, ids: np.ndarray) -> Block | None:
-        index = self.book.layout.families.owner[ids.flat[0]]
-        block = self.book.plan.blocks[index]
-        return block if block.expression is not None else None
 
     def group(self, group: Group) -> None:
         symbol = self.styles(bold=True, align="right", font_color=style.INK)
@@ -223,6 +217,25 @@ class NetworkSheet:
             self.ws.write_string(group.top + unit, SYMBOL, group.symbol, symbol)
             if group.rows > 1:
                 self.ws.write_number(group.top + unit, UNIT, unit, number)
+
+    def pictures(self, group: Group) -> None:
+        """Draw an input whose samples are images in grey, in the empty columns beside its numbers."""
+        block = group.family.blocks[0] if group.family is not None else None
+        if block is None or block.kind != "input" or block.ids.ndim != 3 or self.book.layout.timed:
+            return
+        samples, height, width = block.ids.shape
+        rows = min(3, group.rows // height)  # of the sheet for one pixel, which makes it nearly square
+        room = self.sheet.value_start - FIRST_SLOT - 1
+        fmt = self.styles(num_format=";;;")
+        for sample in range(min(samples, (room + 1) // (width + 1))):
+            left = FIRST_SLOT + sample * (width + 1)
+            for i, j in np.ndindex(height, width):
+                cell = int(block.ids[sample, i, j])
+                for row in range(group.top + i * rows, group.top + (i + 1) * rows):
+                    reference = f"={self.book.addresses.text[cell]}"
+                    self.ws.write_formula(row, left + j, reference, fmt, float(self.book.values[cell]))
+            grey = {"type": "2_color_scale", "min_color": "#FFFFFF", "max_color": "#1B1B1B"}
+            self.ws.conditional_format(group.top, left, group.top + height * rows - 1, left + width - 1, grey)
 
     # Cells
     def cells(self) -> None:
@@ -312,18 +325,17 @@ class NetworkSheet:
     # Paper
     def print_setup(self) -> None:
         ws = self.ws
-        number = 8.3 * 7 + 5
-        width = (self.right - 2) * number + 110
         ws.set_paper(9)
-        portrait = width <= 1100
-        usable = (7.4 if portrait else 10.8) * 96
-        if not portrait:
+        width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
+        portrait, landscape = 7.4 * 96 / width, 10.8 * 96 / width
+        if portrait < 0.45:
             ws.set_landscape()
-        ws.set_print_scale(int(max(10, min(100, 100 * usable / width))))
+        scale = landscape if portrait < 0.45 else portrait
+        ws.set_print_scale(int(max(10, min(85, 100 * scale))))
         ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
         ws.repeat_rows(HEADER_ROW)
-        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase == "backward"])
+        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase != "forward"])
         ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
 
 

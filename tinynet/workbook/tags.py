@@ -22,7 +22,7 @@ class Tags:
         self.run = run
         self.time = {value.index: np.full(value.shape, NONE) for value in run.values}
         self.sample = {value.index: np.full(value.shape, NONE) for value in run.values}
-        self.waiting = {value.index for value in run.values if value.kind == "input" and len(value.shape) > 1}
+        self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
         self.parts = _parts_of_leaves(run)
         self._start()
         self._pass()
@@ -70,8 +70,9 @@ class Tags:
                 for tags in (self.time, self.sample):
                     tags[leaf.index].reshape(-1)[places] = tags[step.output.index]
                 self.waiting.discard(leaf.index)
-        for index in self.waiting:
-            self.sample[index][...] = _index_of_axis(self.run.values[index].shape, 0)
+        for value in (self.run.values[index] for index in self.waiting):
+            if len(value.shape) > 1:
+                self.sample[value.index][...] = _index_of_axis(value.shape, 0)
 
     def _pass(self) -> None:
         for step in self.run.steps:

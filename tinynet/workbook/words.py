@@ -39,10 +39,10 @@ class Words:
                     self.names_of_pieces.add(rectangle.label)
 
     # Symbols
-    def equation(self, block: Block) -> str:
-        """``c = f ⊙ c[t-1] + i ⊙ g``: the first element of the block, in symbols, relative to its time step."""
-        text, _ = self._symbols(_first(block), block.time)
-        return f"{self.symbol[block.ids.flat[0]]} = {text}"
+    def equation(self, block: Block, place: int = 0) -> str:
+        """``c = f ⊙ c[t-1] + i ⊙ g``: one element of the block, in symbols, relative to its time step."""
+        text, _ = self._symbols(_element(block, place), block.time)
+        return f"{self.symbol[block.ids.flat[place]]} = {text}"
 
     def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
         match e:
@@ -64,9 +64,17 @@ class Words:
                 return (f"[{condition}]·{a}", MULTIPLY) if b == "0" else (f"({a} if {condition} else {b})", ATOM)
             case Apply("equal", [Cells(ids), Literal()]):
                 return f"{self._name(int(ids[0]), t)} = row", COMPARE
+            case Apply("multiply", operands) if any(map(self._is_scalar, operands)):
+                return "·".join(_over(self._symbols(operand, t)) for operand in operands), MULTIPLY
             case Apply(primitive, operands):
                 return _applied(primitive, [self._symbols(operand, t) for operand in operands])
         return "", ATOM
+
+    def _is_scalar(self, e: Expression) -> bool:
+        """Tell whether a factor is one number for the whole block, such as the learning rate."""
+        if not isinstance(e, Cells):
+            return isinstance(e, Literal)
+        return self.layout.plan.blocks[self.layout.families.owner[e.ids[0]]].ids.size == 1
 
     def _name(self, cell: int, t: int | None) -> str:
         if cell == 0:
@@ -102,7 +110,7 @@ class Words:
     # Numbers
     def worked(self, block: Block, addresses: Addresses) -> str:
         """A live formula whose text works out the first element: ``c[3], unit 0: 0.880 × 0.353 + … = 0.595``."""
-        text = _Numbers(addresses).render(_first(block))[0]
+        text = _Numbers(addresses).render(_element(block, 0))[0]
         label = str(self.symbol[block.ids.flat[0]])
         if block.time is not None:
             label += f"[{time_label(block.time)}]"
@@ -164,9 +172,9 @@ class _Numbers:
         return out or '"0"'
 
 
-def _first(block: Block) -> Expression:
+def _element(block: Block, place: int) -> Expression:
     assert block.expression is not None
-    return gathered(block.expression, np.array([0]))
+    return gathered(block.expression, np.array([place]))
 
 
 def _present(ids: np.ndarray) -> list[int]:
