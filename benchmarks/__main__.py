@@ -1,7 +1,7 @@
 """``python -m benchmarks``: one training step of small networks, timed beside its peers in one process.
 
-Ratios are what to read: above 1, tinynet is slower than the peer. The peers take turns within every round, so that
-whatever else the machine does falls on all of them.
+Ratios are what to read: above 1, tinynet is slower than the peer. The peers take turns within every round, so
+that whatever else the machine does falls on all of them.
 """
 
 from __future__ import annotations

@@ -11,5 +11,5 @@ from tests.spreadsheets import require
 
 @pytest.fixture
 def torch() -> Any:
-    """PyTorch in float64; the test is skipped, with the reason, where it is not installed."""
+    """The module; the test is skipped, with the reason, where PyTorch is not installed."""
     return require("torch")

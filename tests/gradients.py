@@ -38,8 +38,8 @@ def numerical_gradients(function: Callable[..., float], arrays: Sequence[np.ndar
 def check_gradients(function: Callable[..., tn.Tensor], *arrays: np.ndarray) -> None:
     """Hold the first and second derivatives of a function of Tensors against central differences.
 
-    A random cotangent ``v`` makes the output a number; random directions ``u`` make a number of its gradients,
-    whose own gradients (in the arrays and in ``v``) are the second derivatives.
+    A random cotangent ``v`` makes the output a number; random directions ``u`` make a number of its
+    gradients, whose own gradients (in the arrays and in ``v``) are the second derivatives.
     """
     rng = np.random.default_rng(1)
     v = rng.normal(size=function(*map(tn.tensor, arrays)).shape)

@@ -156,7 +156,7 @@ def test_names_cost_nothing_while_nobody_records():
 
 
 def test_two_updates():
-    run, net, x, loss = recorded_training(updates=2)
+    run, net, _, loss = recorded_training(updates=2)
     assert run["loss#2"] == loss.item() < run["loss"]
     np.testing.assert_array_equal(run["new_head.weight#2"], net.head.weight.numpy())
     np.testing.assert_array_equal(run["new_head.weight"], run["head.weight"] - 0.5 * run["d_head.weight"])
@@ -370,9 +370,9 @@ def test_a_replay_has_leaves_of_its_own(trained):
 
 def test_a_replay_refuses_what_does_not_fit(trained):
     run, *_ = trained
-    with pytest.raises(KeyError, match="no leaf is called 'head.wieght'; the nearest are head.weight"):
+    with pytest.raises(KeyError, match=r"no leaf is called 'head\.wieght'; the nearest are head\.weight"):
         run.replay(**{"head.wieght": 0})
-    with pytest.raises(KeyError, match="no leaf is called 'head.z'"):
+    with pytest.raises(KeyError, match=r"no leaf is called 'head\.z'"):
         run.replay(**{"head.z": 0})
     with pytest.raises(ValueError, match=r"x has shape \(4, 2, 2\) in this run, got \(3,\)"):
         run.replay(x=np.zeros(3))

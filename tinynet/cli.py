@@ -91,12 +91,9 @@ def info(arguments: argparse.Namespace) -> int:
     """``tinynet info``: every named block, its shape, sheet and range."""
     book = load(arguments.file).book
     rows = [("name", "shape", "kind", "sheet", "range")]
-    for block in book.plan.blocks:
-        if block.ids.size:
-            where = book.area(block.ids)
-            shape = "×".join(map(str, block.ids.shape)) or "1"
-            kind = block.phase if block.expression is not None else block.kind
-            rows.append((block.name, shape, kind, where.sheet.name, book.range(where).rpartition("!")[2]))
+    for entry in book.entries():
+        shape = "×".join(map(str, entry.shape)) or "1"
+        rows.append((entry.name, shape, entry.kind, entry.area.sheet.name, book.range(entry.area).rpartition("!")[2]))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -38,15 +38,15 @@ class MLP(nn.Module):
 
 
 class SequenceClassifier(nn.Module):
-    """A recurrent net (``rnn`` or ``lstm``) and, at every step, one score per class."""
+    """A recurrent net (``rnn`` or ``lstm``, which is also its name) and, at every step, one score per class."""
 
     def __init__(self, kind: str, inputs: int, hidden: int, classes: int, layers: int):
-        recurrent = {"rnn": nn.RNN, "lstm": nn.LSTM}[kind]
-        self.recurrent = recurrent(inputs, hidden, num_layers=layers)
+        self.kind = kind
+        setattr(self, kind, {"rnn": nn.RNN, "lstm": nn.LSTM}[kind](inputs, hidden, num_layers=layers))
         self.output = nn.Linear(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden, _ = self.recurrent(x)
+        hidden, _ = getattr(self, self.kind)(x)
         return self.output(hidden)
 
 

@@ -116,7 +116,7 @@ def _read_value(run: Any, row: dict) -> None:
 
 
 def _read_step(run: Any, row: list) -> None:
-    """Read a step and compute it, once it is certain that what it reads is there and what it makes is not large."""
+    """Read a step and compute it, once what it reads is there and what it makes is not too large."""
     from tinynet.run import Step, Value
 
     number = len(run.steps) + 1

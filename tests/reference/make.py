@@ -2,7 +2,7 @@
 
     python tests/reference/make.py
 
-Of each case: inputs, parameters, outputs and the gradients of ``sum((k + 1) * sum(y² + y))`` over its outputs y.
+Of each case: inputs, parameters, outputs y[0], y[1] … and the gradients of the sum of (k + 1) (y[k]² + y[k]).
 """
 
 from __future__ import annotations

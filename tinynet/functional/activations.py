@@ -1,4 +1,4 @@
-"""Activations. Recorded, each is called after what it was computed from (``hidden.tanh`` after ``hidden.z``)."""
+"""Activations. Recorded, each is called after what it came from (``hidden.tanh`` after ``hidden.z``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def relu(input: Tensor) -> Tensor:
 
 
 def exponentials(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the max, e^(x − max) and its sum along ``dim``. The max only keeps exp small: no gradient passes."""
+    """Return the max, e^(x − max) and its sum along ``dim``. The max gets no gradient: it cancels."""
     largest = name(P.max(input, axis=dim, keepdims=True).detach(), "max", title="largest score")
     e = name(P.exp(input - largest), "e", title="exponentials, shifted by the largest score")
     return largest, e, name(P.sum(e, axis=dim, keepdims=True), "sum", title="sum of the exponentials")

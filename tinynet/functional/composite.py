@@ -16,13 +16,13 @@ from tinynet.tensor import Tensor
 class Composite:
     """A function of Tensors with two bodies that a test holds equal.
 
-    ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
-    recorded. The kernel, plain NumPy, runs otherwise: ``forward(*arrays) -> (array, saved)`` and
-    ``backward(g, saved, *arrays) -> cotangents``, one for each of the first operands (None where there is none;
-    those beyond have none). It gets all arguments by position, in the order of the definition.
+    ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is
+    being recorded. The kernel, plain NumPy, runs otherwise: ``forward(*arrays) -> (array, saved)`` and
+    ``backward(g, saved, *arrays) -> cotangents``, one for each of the first operands (None where there is
+    none; those beyond have none). It gets all arguments by position, in the order of the definition.
 
-    A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that apart,
-    and ``pack`` puts the definition's outputs together in the same way.
+    A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
+    apart, and ``pack`` puts the definition's outputs together in the same way.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Losses, with PyTorch's names and arguments. Recorded, their quantities are called ``loss.p``, ``loss.sum`` …"""
+"""Losses, with PyTorch's names and arguments. Recorded, their quantities are ``loss.p``, ``loss.sum`` …"""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _cross_entropy(input: Tensor, target: Tensor) -> Tensor:
 def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Cross-entropy of logits ``input`` (…, C) with integer classes ``target`` (…).
 
-    ``reduction`` is ``mean`` over all targets, ``sum``, or ``none``. Raises ValueError for shapes or classes that
-    do not fit and TypeError for targets that are not integers. Unlike PyTorch's, the classes are the *last* axis,
-    whatever the number of axes.
+    ``reduction`` is ``mean`` over all targets, ``sum``, or ``none``. Raises ValueError for shapes or classes
+    that do not fit and TypeError for targets that are not integers. Unlike PyTorch's, the classes are the
+    *last* axis, whatever the number of axes.
     """
     classes = target if isinstance(target, Tensor) else Tensor(target, name="target")
     if classes.dtype.kind not in "iu":

@@ -29,7 +29,8 @@ def rnn(
 ) -> Tensor:
     """A vanilla recurrent layer over a whole sequence: h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh).
 
-    ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h, (T, N, H).
+    ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h,
+    (T, N, H).
     Source: Elman, Finding structure in time (1990); names as ``torch.nn.RNN``.
     """
     name(weight_ih, f"W_ih{suffix}"), name(weight_hh, f"W_hh{suffix}")
@@ -65,8 +66,9 @@ def lstm(
 
     i, f, o = σ(z_i), σ(z_f), σ(z_o); g = tanh(z_g); c[t] = f c[t-1] + i g; h[t] = o tanh(c[t]), where
     z = W_ih x[t] + b_ih + W_hh h[t-1] + b_hh holds z_i, z_f, z_g, z_o one below the other (PyTorch's order).
-    ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,); returns all h (T, N, H) and
-    the last c (N, H). Source: Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000).
+    ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,); returns all h (T, N, H)
+    and the last c (N, H).
+    Source: Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000).
     """
     size = h.shape[-1]
     _name_gates(weight_ih, weight_hh, bias_ih, bias_hh, size, suffix)

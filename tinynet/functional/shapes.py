@@ -12,7 +12,10 @@ from tinynet.tensor import Tensor
 
 
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """Give the elements another shape, in row-major order; one size may be -1. Raises ValueError if they differ."""
+    """Give the elements another shape, in row-major order; one size may be -1.
+
+    Raises ValueError if their number differs.
+    """
     sizes = [int(size) for size in shape]
     if sizes.count(-1) == 1:
         known = -int(np.prod(sizes))
@@ -58,7 +61,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def pad(input: Tensor, pad_width: Sequence[tuple[int, int]]) -> Tensor:
-    """Put zeros before and after each axis: ``pad_width`` holds (before, after) for every axis, as NumPy's."""
+    """Put zeros around: ``pad_width`` holds (before, after) for every axis, as NumPy's."""
     return P.pad(input, pad_width=tuple((int(low), int(high)) for low, high in pad_width))
 
 
@@ -68,20 +71,18 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """Pick by slices, integers and integer arrays. An index that is itself a Tensor picks rows (embedding)."""
+    """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding)."""
     plain = tuple(_plain_index(i) for i in index) if isinstance(index, tuple) else _plain_index(index)
     return P.take(input, index) if isinstance(index, Tensor) else P.getitem(input, index=plain)
 
 
 def _plain_index(index: Any) -> Any:
-    """Slices, integers … as they are; a list, array or Tensor as an array of its own, which nobody can change."""
+    """Slices, integers … as they are; a list, array or Tensor as an array that nobody else can change."""
     if not isinstance(index, (list, np.ndarray, Tensor)):
         return index
     places = np.array(index)
     if places.dtype == bool:
-        raise TypeError(
-            "a boolean mask has no fixed shape: use tn.functional.where, or np.flatnonzero(mask) for the places"
-        )
+        raise TypeError("a boolean mask has no fixed shape: use functional.where, or np.flatnonzero(mask)")
     return places
 
 

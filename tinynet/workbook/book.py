@@ -31,6 +31,16 @@ class Area:
     right: int
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A named block as a reader finds it: ``kind`` is its phase, or what is typed in there."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    area: Area
+
+
 class Book:
     """A run, planned, laid out, addressed and put in words."""
 
@@ -93,8 +103,24 @@ class Book:
     def recorded_range(self, area: Area) -> str:
         return self.range(area, self.recorded_sheet(area.sheet))
 
+    def entries(self) -> list[Entry]:
+        """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
+        families = self.layout.families
+        whole = [block for block in self.plan.blocks if block.ids.size and id(block) in families.of_block]
+        found = [(block.order, Entry(block.name, block.ids.shape, kind_of(block), self.area(block.ids))) for block in whole]
+        for rectangle in (r for sheet in self.sheets for part in sheet.parts for r in part.rectangles):
+            block = self.plan.blocks[families.owner[rectangle.ids.flat[0]]]
+            shape = rectangle.ids.shape if rectangle.ids.shape[1] > 1 else rectangle.ids.shape[:1]
+            found.append((block.order, Entry(rectangle.name, shape, kind_of(block), self.area(rectangle.ids))))
+        return [entry for _, entry in sorted(found, key=lambda item: item[0])]
+
     def block_of_value(self, value: Any) -> Block | None:
         return next((block for block in self.plan.blocks if block.value is value), None)
+
+
+def kind_of(block: Block) -> str:
+    """``forward``, ``backward`` or ``update`` for formulas; ``parameter``, ``input`` … for what is typed in."""
+    return block.phase if block.expression is not None else block.kind
 
 
 def cell_name(row: int, column: int, absolute: bool = False) -> str:
