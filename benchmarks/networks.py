@@ -27,9 +27,9 @@ class Mlp:
         self.y = rng.normal(size=(batch, 1)) if self.regression else rng.integers(outputs, size=batch)
         shapes = {
             "0.weight": (hidden, inputs),
-            "0.bias": hidden,
+            "0.bias": (hidden,),
             "2.weight": (outputs, hidden),
-            "2.bias": outputs,
+            "2.bias": (outputs,),
         }
         self.state = {name: rng.normal(scale=0.1, size=shape) for name, shape in shapes.items()}
 
@@ -79,13 +79,13 @@ class Mlp:
             z = h @ w2.T + b2
             if self.regression:
                 error = z - y
-                loss, dz = np.mean(error * error), 2 / error.size * error
+                loss, dz = float(np.mean(error * error)), 2 / error.size * error
             else:
                 loss, dz = cross_entropy(z, y, rows)
             dh = (dz @ w2) * (1 - h * h)
             for p, g in ((w2, dz.T @ h), (b2, dz.sum(0)), (w1, dh.T @ x), (b1, dh.sum(0))):
                 p -= LR * g
-            return float(loss)
+            return loss
 
         return step
 
@@ -101,24 +101,25 @@ class Lstm:
         shapes = {
             "lstm.weight_ih_l0": (4 * units, inputs),
             "lstm.weight_hh_l0": (4 * units, units),
-            "lstm.bias_ih_l0": 4 * units,
-            "lstm.bias_hh_l0": 4 * units,
+            "lstm.bias_ih_l0": (4 * units,),
+            "lstm.bias_hh_l0": (4 * units,),
             "head.weight": (classes, units),
-            "head.bias": classes,
+            "head.bias": (classes,),
         }
         self.state = {name: rng.normal(scale=0.3, size=shape) for name, shape in shapes.items()}
 
     def tinynet(self) -> Step:
         inputs, units, classes = self.sizes
-        model = tn.nn.Sequential({"lstm": tn.nn.LSTM(inputs, units), "head": tn.nn.Linear(units, classes)})
+        lstm, head = tn.nn.LSTM(inputs, units), tn.nn.Linear(units, classes)
+        model = tn.nn.Sequential({"lstm": lstm, "head": head})
         model.load_state_dict(self.state)
         optimizer = tn.optim.SGD(model.parameters(), lr=LR)
         x, y = tn.tensor(self.x), tn.tensor(self.y)
 
         def step() -> float:
             optimizer.zero_grad()
-            output, _ = model.lstm(x)
-            loss = tn.functional.cross_entropy(model.head(output[-1]), y)
+            output, _ = lstm(x)
+            loss = tn.functional.cross_entropy(head(output[-1]), y)
             loss.backward()
             optimizer.step()
             return loss.item()
@@ -178,11 +179,9 @@ class Lstm:
                 d_w_hh += dz.T @ h_before
                 d_bias += dz.sum(0)
                 dh, dc = dz @ w_hh, dc * f
-            for p, grad in zip(
-                (w_ih, w_hh, b_ih, b_hh, w, b), (d_w_ih, d_w_hh, d_bias, d_bias, d_w, d_b), strict=True
-            ):
+            for p, grad in zip((w_ih, w_hh, b_ih, b_hh, w, b), (d_w_ih, d_w_hh, d_bias, d_bias, d_w, d_b), strict=True):
                 p -= LR * grad
-            return float(loss)
+            return loss
 
         return step
 
@@ -195,9 +194,13 @@ def cross_entropy(z: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[float
     """The mean loss and its gradient."""
     e = np.exp(z - z.max(1, keepdims=True))
     p = e / e.sum(1, keepdims=True)
-    loss = -np.log(p[rows, y]).mean()
+    loss = -float(np.log(p[rows, y]).mean())
     p[rows, y] -= 1
     return loss, p / len(rows)
 
 
-NETWORKS = [Mlp(2, 8, 1, batch=4), Mlp(784, 128, 10, batch=32), Lstm(2, units=8, steps=10, batch=1)]
+NETWORKS: list[Mlp | Lstm] = [
+    Mlp(2, 8, 1, batch=4),
+    Mlp(784, 128, 10, batch=32),
+    Lstm(2, units=8, steps=10, batch=1),
+]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 import tinynet as tn
 
 STEP = 1e-5
-CLOSE = {"rtol": 1e-6, "atol": 1e-8}  # what central differences of this step can promise
+CLOSE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-8}  # what central differences of this step can promise
 
 
 def spread(*shape: int, seed: int = 0, shift: float = 0.0) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -36,6 +37,17 @@ def test_a_new_gradient_does_not_change_one_that_was_kept():
     kept = x.grad
     (x * x).sum().backward()
     np.testing.assert_array_equal(kept.numpy(), [2.0, 4.0])
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_gradient_is_an_array_of_its_own(recorded):
+    """An addition sends one array to both operands; scaling one gradient in place must not scale the other."""
+    x, y, gradient = leaf(np.ones(2)), leaf(np.ones(2)), tn.tensor([1.0, 2.0])
+    with tn.record() if recorded else nullcontext():
+        (x + y).backward(gradient)
+    x.grad.numpy()[:] *= 10
+    np.testing.assert_array_equal(y.grad.numpy(), [1.0, 2.0])
+    np.testing.assert_array_equal(gradient.numpy(), [1.0, 2.0])
 
 
 def test_a_tensor_used_many_times_gets_the_sum():

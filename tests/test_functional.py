@@ -137,9 +137,7 @@ def test_cross_entropy_and_softmax_survive_large_scores():
 
 
 def test_softmax_sums_to_one():
-    np.testing.assert_allclose(
-        F.softmax(tn.tensor(spread(3, 4)), dim=0).numpy().sum(0), np.ones(4), rtol=1e-15
-    )
+    np.testing.assert_allclose(F.softmax(tn.tensor(spread(3, 4)), dim=0).numpy().sum(0), np.ones(4), rtol=1e-15)
 
 
 def test_losses_in_float32_stay_float32():
@@ -219,9 +217,7 @@ CALLS = {
 
 
 def test_every_composite_is_held_to_its_definition():
-    found = {
-        c for m in (activations, losses, recurrent, F) for c in vars(m).values() if isinstance(c, Composite)
-    }
+    found = {c for m in (activations, losses, recurrent, F) for c in vars(m).values() if isinstance(c, Composite)}
     assert found == set(CALLS)
 
 

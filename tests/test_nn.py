@@ -37,9 +37,7 @@ def assert_same_parameter_gradients(mine, theirs):
 @pytest.mark.parametrize("recorded", [False, True], ids=["kernel", "definition"])
 @pytest.mark.parametrize("given_states", [False, True], ids=["zeros", "states"])
 @pytest.mark.parametrize(("name", "layers", "bias", "options"), LAYERS)
-def test_backpropagation_through_time_matches_pytorch(
-    torch, name, layers, bias, options, given_states, recorded
-):
+def test_backpropagation_through_time_matches_pytorch(torch, name, layers, bias, options, given_states, recorded):
     """Outputs, last states and all gradients: input, initial states and parameters; for several T and N."""
     torch.manual_seed(0)
     mine, theirs = twins(torch, name, 2, 3, layers, bias=bias, **options)
@@ -223,9 +221,7 @@ def test_messages():
     x = tn.tensor(spread(2, 1, 3))
     with pytest.raises(ValueError, match=r"Linear expects \(…, 2\), got \(2, 1, 3\)"):
         nn.Linear(2, 1)(x)
-    with pytest.raises(
-        ValueError, match=r"LSTM expects \(T, N, 2\) with T and N at least 1, got \(2, 1, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"LSTM expects \(T, N, 2\) with T and N at least 1, got \(2, 1, 3\)"):
         nn.LSTM(2, 3)(x)
     with pytest.raises(ValueError, match=r"RNN expects .* got \(0, 1, 3\)"):
         nn.RNN(3, 3)(tn.tensor(np.zeros((0, 1, 3))))

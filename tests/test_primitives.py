@@ -94,9 +94,7 @@ CASES = [
     Case("take", "a single row", lambda x: P.take(x, np.array(1)), (A,)),
     Case("put", "repeated rows", lambda x: P.put(x, INDEX, size=4), (A,)),
     Case("take_along_axis", "", lambda x: P.take_along_axis(x, PLACES, axis=1), (A,)),
-    Case(
-        "take_along_axis", "first axis", lambda x: P.take_along_axis(x, PLACES % 3, axis=0), (spread(3, 2),)
-    ),
+    Case("take_along_axis", "first axis", lambda x: P.take_along_axis(x, PLACES % 3, axis=0), (spread(3, 2),)),
     Case("put_along_axis", "", lambda x: P.put_along_axis(x, PLACES, axis=1, size=5), (spread(3, 2),)),
 ]
 EACH_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.primitive}: {case.note}")
@@ -123,9 +121,7 @@ def test_float32_stays_float32_forward_and_backward(case):
 
 @EACH_CASE
 def test_plain_arrays_give_the_same_numbers_as_tensors(case):
-    np.testing.assert_array_equal(
-        case.function(*case.arrays), case.function(*map(tn.tensor, case.arrays)).numpy()
-    )
+    np.testing.assert_array_equal(case.function(*case.arrays), case.function(*map(tn.tensor, case.arrays)).numpy())
 
 
 @pytest.mark.parametrize("name", ["greater", "less", "greater_equal", "less_equal", "equal", "not_equal"])
@@ -192,6 +188,13 @@ def test_unbroadcast_sums_over_the_stretched_axes(shape):
         own = tuple(0 if n == 1 else p for p, n in zip(place[3 - len(shape) :], shape, strict=True))
         expected[own] += g[place]
     np.testing.assert_allclose(unbroadcast(g, shape), expected, rtol=1e-14)
+
+
+def test_a_condition_takes_no_gradient():
+    condition, x = (tn.tensor([1.0, 0.0], requires_grad=True) for _ in range(2))
+    P.where(condition, x, 2.0).sum().backward()
+    assert condition.grad is None
+    np.testing.assert_array_equal(x.grad.numpy(), [1.0, 0.0])
 
 
 def test_a_name_is_registered_once():

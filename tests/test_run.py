@@ -141,6 +141,19 @@ def test_leaves_with_one_name_are_numbered():
     assert (run["x"], run["x_2"]) == (1, 2)
 
 
+def test_a_number_that_is_a_name_already_is_not_given_twice():
+    with tn.record() as run:
+        for label, number in (("x", 1.0), ("x_2", 2.0), ("x", 3.0)):
+            tn.tensor(number, name=label) * 1
+    assert (run["x"], run["x_2"], run["x_3"]) == (1, 2, 3)
+
+
+def test_a_target_without_a_name_is_called_target():
+    with tn.record() as run:
+        F.cross_entropy(tn.tensor([[1.0, 2.0]]), tn.tensor([1]))
+    np.testing.assert_array_equal(run["target"], [1])
+
+
 def test_scopes_and_time_steps():
     with tn.record() as run, tn.scope("outer"):
         with tn.scope("inner"), tn.time_step(2):
@@ -160,9 +173,7 @@ def test_two_updates():
     assert run["loss#2"] == loss.item() < run["loss"]
     np.testing.assert_array_equal(run["new_head.weight#2"], net.head.weight.numpy())
     np.testing.assert_array_equal(run["new_head.weight"], run["head.weight"] - 0.5 * run["d_head.weight"])
-    np.testing.assert_array_equal(
-        run["new_head.weight#2"], run["new_head.weight"] - 0.5 * run["d_head.weight#2"]
-    )
+    np.testing.assert_array_equal(run["new_head.weight#2"], run["new_head.weight"] - 0.5 * run["d_head.weight#2"])
     np.testing.assert_array_equal(run.grad["lstm.c#2[1]"], run["d_lstm.c#2[1]"])
     assert run["lr"] == 0.5 and "lr_2" not in run
 
@@ -175,6 +186,7 @@ def test_gradients_are_those_of_the_tensors(trained):
     for path, parameter in net.named_parameters():
         np.testing.assert_array_equal(run.grad[path], parameter.grad.numpy())
         np.testing.assert_array_equal(run.grad[path], run[f"d_{path}"])
+        assert path in run.grad
     np.testing.assert_array_equal(run.grad["x"], x.grad.numpy())
 
 
@@ -218,10 +230,8 @@ def test_gradients_of_intermediates_match_pytorch(torch, trained):
 def test_a_gradient_that_was_not_recorded_says_so():
     with tn.record() as run:
         tn.name(tn.tensor([1.0], name="x") * 2, "y")
-    assert "y" not in run.grad
-    with pytest.raises(
-        KeyError, match=r"no gradient of 'y' was recorded: call backward\(\) inside record\(\)"
-    ):
+    assert "y" not in run.grad and "y" in run
+    with pytest.raises(KeyError, match=r"no gradient of 'y' was recorded: call backward\(\) inside record\(\)"):
         run.grad["y"]
 
 

@@ -71,9 +71,7 @@ def test_integers_and_booleans_take_no_gradient(numbers):
     assert not (tn.tensor(numbers) * 1).requires_grad
 
 
-@pytest.mark.parametrize(
-    "data", ["text", None, [1, "a"], 1j, [[1], [1, 2]], np.array(["a"]), np.array([1j]), {}]
-)
+@pytest.mark.parametrize("data", ["text", None, [1, "a"], 1j, [[1], [1, 2]], np.array(["a"]), np.array([1j]), {}])
 def test_what_is_not_real_numbers_is_refused(data):
     with pytest.raises(TypeError, match="cannot make a tensor"):
         tn.tensor(data)
@@ -90,9 +88,7 @@ def test_it_looks_like_an_array():
     assert (x.shape, x.ndim, x.size, len(x)) == ((2, 3, 4), 3, 24, 2)
     np.testing.assert_array_equal(np.asarray(x), x.numpy())
     np.testing.assert_array_equal([row.numpy() for row in x], x.numpy())
-    assert (
-        repr(tn.tensor([1.0], name="x", requires_grad=True)) == "tensor([1.], name='x', requires_grad=True)"
-    )
+    assert repr(tn.tensor([1.0], name="x", requires_grad=True)) == "tensor([1.], name='x', requires_grad=True)"
     with pytest.raises(TypeError, match="no length"):
         len(tn.tensor(1.0))
 
@@ -157,6 +153,20 @@ def test_methods_agree_with_pytorch(torch, what):
     y.backward(weights)
     expected.backward(torch.tensor(weights))
     np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_an_array_multiplies_a_tensor_from_the_left():
+    a, x = spread(2, 3), tn.tensor(spread(3, 4), requires_grad=True)
+    (a @ x).sum().backward()
+    np.testing.assert_array_equal((a @ x).numpy(), a @ x.numpy())
+    np.testing.assert_allclose(x.grad.numpy(), np.repeat(a.sum(0)[:, None], 4, 1))
+
+
+def test_a_single_truth_value_decides():
+    x = tn.tensor(2.0)
+    assert x > 1 and not x < 1 and x != 1
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(tn.tensor([1.0, 2.0]) > 1)
 
 
 def test_indexing_with_a_tensor_picks_rows():

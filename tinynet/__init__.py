@@ -1,12 +1,12 @@
 """tinynet: a neural network whose every number, forward and backward, is a spreadsheet cell you can click.
 
-    import tinynet as tn
+import tinynet as tn
 
-    with tn.record() as run:
-        loss = tn.functional.cross_entropy(model(x), target)
-        loss.backward()
-        optimizer.step()
-    run.to_excel("model.xlsx")
+with tn.record() as run:
+    loss = tn.functional.cross_entropy(model(x), target)
+    loss.backward()
+    optimizer.step()
+run.to_excel("model.xlsx")
 """
 
 from tinynet import functional, nn, optim

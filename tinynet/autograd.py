@@ -24,7 +24,7 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     ``y`` has no history, or has more than one element and no ``gradient``.
     """
     for leaf, g in _differentiate(y, gradient, None, create_graph=False).values():
-        leaf.grad = g if leaf.grad is None else _untracked_sum(leaf.grad, g)
+        leaf.grad = _own(g) if leaf.grad is None else _untracked_sum(leaf.grad, g)
 
 
 def grad(
@@ -138,6 +138,14 @@ def _total(x: Tensor, contributions: list) -> Any:
     return total
 
 
+def _own(g: Tensor) -> Tensor:
+    """Return a copy: an addition sends one array to both operands, a sum sends a view; a leaf has its own."""
+    own = Tensor._wrap(g.data.copy())
+    if g.value is not None:
+        own.value, g.value.source = g.value, own.data
+    return own
+
+
 def _untracked_sum(a: Tensor, b: Tensor) -> Tensor:
     with no_grad():
         return a + b
@@ -153,4 +161,3 @@ def _in_phase(phase: str, y: Tensor):
 
 def _at_time(time: int | None):
     return nullcontext() if state.recorder is None else state.recorder.at_time(time)
-

@@ -32,8 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
     except (UsageError, ValueError, TypeError, FileNotFoundError, OSError) as error:
-        message = str(error) if not isinstance(error, OSError) or not error.strerror else f"{error.strerror}: {error.filename}"
+        message = (
+            str(error)
+            if not isinstance(error, OSError) or not error.strerror
+            else f"{error.strerror}: {error.filename}"
+        )
         print(f"tinynet: {message}", file=sys.stderr)
         return 2
 
@@ -55,7 +62,9 @@ def export(arguments: argparse.Namespace) -> int:
         run, stem = _from_script(arguments.model)
         title = stem
     else:
-        raise UsageError(f"no model is called {arguments.model!r}: expected {', '.join(MODELS)}, or path/to/script.py:function")
+        raise UsageError(
+            f"no model is called {arguments.model!r}: expected {', '.join(MODELS)}, or path/to/script.py:function"
+        )
     path = Path(arguments.output) if arguments.output else Path(f"{stem}.xlsx")
     _report(write(run, path, detail=arguments.detail, title=title))
     return 0

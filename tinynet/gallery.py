@@ -119,7 +119,19 @@ def _pictures(folder: Path, exhibit: Exhibit) -> Iterator[str]:
             pdf = _printed(folder / f"{exhibit.name}.xlsx", step, scratch)
             target = pictures / f"{exhibit.name}-{kind}"
             number = str(_network_pages(pdf)[page])
-            _call("pdftoppm", "-r", str(DPI), "-png", "-singlefile", "-f", number, "-l", number, str(pdf), str(target))
+            _call(
+                "pdftoppm",
+                "-r",
+                str(DPI),
+                "-png",
+                "-singlefile",
+                "-f",
+                number,
+                "-l",
+                number,
+                str(pdf),
+                str(target),
+            )
             yield f"{target}.png"
 
 

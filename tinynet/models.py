@@ -75,10 +75,11 @@ def mlp(
     model = MLP(inputs, hidden, 10, layers)
     run = _trained(model, x, target, lr, updates)
     size = sizes[inputs]
+    stacked = "hidden layer" if layers == 1 else f"{layers} hidden layers"
     run.description = (
-        f"{inputs} inputs ({size}×{size} pixels, handwritten digits {digits}) · {layers} hidden layer of {hidden} tanh units"
+        f"{inputs} inputs ({size}×{size} pixels, handwritten digits {digits}) · {stacked} of {hidden} tanh units"
         f" · 10 classes · batch {batch} · seed {seed}"
-    ).replace("1 hidden layer of", "hidden layer of")
+    )
     return run
 
 
@@ -123,15 +124,14 @@ def recurrent(
     target = np.stack([classes[window] for window in windows], axis=1)
     nn.init.manual_seed(seed)
     model = SequenceClassifier(kind, inputs, hidden, 3, layers)
-    run = _trained(
-        model, tensor(x, requires_grad=True, name="x"), tensor(target, name="target"), lr, updates
-    )
+    run = _trained(model, tensor(x, requires_grad=True, name="x"), tensor(target, name="target"), lr, updates)
     animals = "hare, lynx" if inputs == 2 else "lynx"
     last = int(years[steps + batch - 2])
+    stacked = "" if layers == 1 else f"{layers} layers of "
     run.description = (
-        f"{animals} in Hudson Bay, {years[0]}–{last} (log pelts, scaled) · {layers} layer of {hidden} units · {steps} steps · "
-        f"batch {batch} · target: lynx next year, 0 fewer, 1 as many, 2 more · seed {seed}"
-    ).replace("1 layer of ", "")
+        f"{animals} in Hudson Bay, {years[0]}–{last} (log pelts, scaled) · {stacked}{hidden} units · {steps} steps"
+        f" · batch {batch} · target: lynx next year, 0 fewer, 1 as many, 2 more · seed {seed}"
+    )
     return run
 
 

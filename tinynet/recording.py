@@ -181,10 +181,9 @@ class Recorder:
         """The quantities that some step reads from the time step before it: states."""
         for step in self.run.steps[self.seen :]:
             for operand in step.operands:
-                if isinstance(operand, Value) and operand.quantity and operand.time is not None:
-                    # A state may pass through a view, or a cast, before it is read: only its own name counts.
-                    if step.time == operand.time + 1:
-                        self.states.add(operand.quantity)
+                named = isinstance(operand, Value) and operand.quantity and operand.time is not None
+                if named and step.time == operand.time + 1:
+                    self.states.add(operand.quantity)
         self.seen = len(self.run.steps)
         return self.states
 

@@ -203,8 +203,7 @@ class Run:
             )
         widths = [min(44, max(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
         return "\n".join(
-            "  ".join(cell[:44].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
+            "  ".join(cell[:44].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         )
 
 

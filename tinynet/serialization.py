@@ -105,9 +105,7 @@ def _read_value(run: Any, row: dict) -> None:
         if not isinstance(content, _TYPES[label]):
             raise ValueError(f"value {index} has {label} {str(content)[:40]!r}")
     if labels.setdefault("kind", "computed") not in KINDS:
-        raise ValueError(
-            f"value {index} is of kind {labels['kind'][:40]!r}, expected one of {', '.join(KINDS)}"
-        )
+        raise ValueError(f"value {index} is of kind {labels['kind'][:40]!r}, expected one of {', '.join(KINDS)}")
     array = np.asarray(row["data"], dtype=dtype).reshape(row["shape"]) if "data" in row else None
     if (array is None) != (labels["kind"] == "computed"):
         raise ValueError(f"value {index} must have numbers exactly if it is not computed")
@@ -126,15 +124,12 @@ def _read_step(run: Any, row: list) -> None:
     if not isinstance(phase, str) or not isinstance(time, int | None):
         raise ValueError(f"step {number} has phase {str(phase)[:40]!r} and time {str(time)[:40]!r}")
     inputs = tuple(
-        run.values[_index(o["value"], run)] if isinstance(o, dict) and "value" in o else _decode(o)
-        for o in operands
+        run.values[_index(o["value"], run)] if isinstance(o, dict) and "value" in o else _decode(o) for o in operands
     )
     made = run.values[_index(output, run)]
     if any(isinstance(o, Value) and o.array is None for o in inputs) or made.array is not None:
         raise ValueError(f"step {number} uses a value that is not there yet, or writes one twice")
-    if not all(isinstance(o, (Value, int, float)) for o in inputs) or not any(
-        isinstance(o, Value) for o in inputs
-    ):
+    if not all(isinstance(o, (Value, int, float)) for o in inputs) or not any(isinstance(o, Value) for o in inputs):
         raise ValueError(f"step {number} has operands that are no numbers")
     decoded = {key: _decode(argument) for key, argument in arguments.items()}
     step = Step(number, primitive, inputs, decoded, made, phase, time)

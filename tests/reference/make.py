@@ -26,9 +26,7 @@ def solved(inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor],
         "inputs": {name: x.detach().tolist() for name, x in inputs.items()},
         "parameters": {name: p.detach().tolist() for name, p in parameters.items()},
         "outputs": [y.detach().tolist() for y in outputs],
-        "gradients": {
-            name: x.grad.tolist() for name, x in (inputs | parameters).items() if x.grad is not None
-        },
+        "gradients": {name: x.grad.tolist() for name, x in (inputs | parameters).items() if x.grad is not None},
     }
 
 

@@ -70,9 +70,7 @@ class FusedNode(Node):
             with switched(grad_enabled=True):
                 again = composite.pack(composite.definition(*self.operands))
             found = autograd.partials(again, tuple(tracked), g, state.grad_enabled)
-            yield from (
-                (o, cotangent) for o, cotangent in zip(tracked, found, strict=True) if cotangent is not None
-            )
+            yield from ((o, cotangent) for o, cotangent in zip(tracked, found, strict=True) if cotangent is not None)
             return
         found = composite.kernel_backward(g, self.saved, *arrays(self.operands))
         for operand, cotangent in zip(self.operands, found, strict=False):

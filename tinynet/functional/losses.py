@@ -39,14 +39,10 @@ def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor
     if classes.dtype.kind not in "iu":
         raise TypeError(f"target holds {classes.dtype}: cross_entropy expects integer classes")
     if classes.shape != input.shape[:-1]:
-        raise ValueError(
-            f"target has shape {classes.shape}, expected {input.shape[:-1]} for logits {input.shape}"
-        )
+        raise ValueError(f"target has shape {classes.shape}, expected {input.shape[:-1]} for logits {input.shape}")
     low, high = (int(classes.data.min()), int(classes.data.max())) if classes.size else (0, 0)
     if low < 0 or high >= input.shape[-1]:
-        raise ValueError(
-            f"target holds class {low if low < 0 else high}: expected 0 to {input.shape[-1] - 1}"
-        )
+        raise ValueError(f"target holds class {low if low < 0 else high}: expected 0 to {input.shape[-1] - 1}")
     if is_recording() and classes.name is None:
         name(classes, "target")
     losses = _cross_entropy(input, P.reshape(classes, shape=(*classes.shape, 1)))

@@ -33,7 +33,7 @@ def rnn(
     (T, N, H).
     Source: Elman, Finding structure in time (1990); names as ``torch.nn.RNN``.
     """
-    name(weight_ih, f"W_ih{suffix}"), name(weight_hh, f"W_hh{suffix}")
+    _name_whole(suffix, W_ih=weight_ih, W_hh=weight_hh, b_ih=bias_ih, b_hh=bias_hh)
     name(h, f"h{suffix}", INITIAL, title="hidden state")
     hidden = []
     for t, x_t in enumerate(_steps(x)):
@@ -100,6 +100,13 @@ def _steps(x: Tensor):
         if x.name is not None:
             name(x_t, x.name, t, title="input")
         yield x_t
+
+
+def _name_whole(suffix: str, **parameters: Tensor | None) -> None:
+    """Name parameters by their symbols, beside the names they have as attributes."""
+    for symbol, parameter in parameters.items():
+        if parameter is not None:
+            name(parameter[:], f"{symbol}{suffix}")
 
 
 def _name_gates(weight_ih, weight_hh, bias_ih, bias_hh, size, suffix):

@@ -26,7 +26,7 @@ class _Recurrent(Module):
         rows = self.gates * hidden_size
         for layer in range(num_layers):
             columns = hidden_size if layer else input_size
-            shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             for label, shape in shapes.items():

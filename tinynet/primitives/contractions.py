@@ -18,4 +18,4 @@ def _right(g, y, a, b):
     return unbroadcast(matmul(swap_last_axes(a), g), b.shape)
 
 
-matmul = Primitive("matmul", "contraction", lambda xp, a, b: xp.matmul(a, b), (_left, _right))
+matmul: Primitive = Primitive("matmul", "contraction", lambda xp, a, b: xp.matmul(a, b), (_left, _right))

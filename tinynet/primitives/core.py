@@ -68,8 +68,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     extra = len(g.shape) - len(shape)
-    if extra < 0:
-        return TABLE["broadcast_to"](g, shape=shape)
     stretched = tuple(
         axis for axis in range(len(g.shape)) if axis < extra or (shape[axis - extra] == 1 != g.shape[axis])
     )

@@ -55,41 +55,43 @@ def _power_of_exponent(g, y, x, p):
     return g * y * log(where(x > 0, x, 1))
 
 
-add = _elementwise("add", lambda xp, a, b: a + b, lambda g, y, a, b: g, lambda g, y, a, b: g)
-subtract = _elementwise("subtract", lambda xp, a, b: a - b, lambda g, y, a, b: g, lambda g, y, a, b: -g)
-multiply = _elementwise("multiply", lambda xp, a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-divide = _elementwise(
+add: Primitive = _elementwise("add", lambda xp, a, b: a + b, lambda g, y, a, b: g, lambda g, y, a, b: g)
+subtract: Primitive = _elementwise("subtract", lambda xp, a, b: a - b, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+multiply: Primitive = _elementwise(
+    "multiply", lambda xp, a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a
+)
+divide: Primitive = _elementwise(
     "divide", lambda xp, a, b: a / b, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)
 )
-power = _elementwise("power", lambda xp, x, p: x**p, _power_of_base, _power_of_exponent)
-negative = _elementwise("negative", lambda xp, x: -x, lambda g, y, x: -g)
-exp = _elementwise("exp", lambda xp, x: xp.exp(x), lambda g, y, x: g * y)
-log = _elementwise("log", lambda xp, x: xp.log(x), lambda g, y, x: g / x)
-sqrt = _elementwise("sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, x: g / (2 * y))
-tanh = _elementwise("tanh", lambda xp, x: xp.tanh(x), lambda g, y, x: g * (1 - y * y))
-sigmoid = _elementwise("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
-relu = _elementwise("relu", lambda xp, x: _maximum(xp, x, 0), lambda g, y, x: where(x > 0, g, 0))
-sign = _elementwise("sign", lambda xp, x: xp.sign(x))
-absolute = _elementwise("absolute", lambda xp, x: xp.abs(x), lambda g, y, x: g * sign(x))
-maximum = _elementwise(
+power: Primitive = _elementwise("power", lambda xp, x, p: x**p, _power_of_base, _power_of_exponent)
+negative: Primitive = _elementwise("negative", lambda xp, x: -x, lambda g, y, x: -g)
+exp: Primitive = _elementwise("exp", lambda xp, x: xp.exp(x), lambda g, y, x: g * y)
+log: Primitive = _elementwise("log", lambda xp, x: xp.log(x), lambda g, y, x: g / x)
+sqrt: Primitive = _elementwise("sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, x: g / (2 * y))
+tanh: Primitive = _elementwise("tanh", lambda xp, x: xp.tanh(x), lambda g, y, x: g * (1 - y * y))
+sigmoid: Primitive = _elementwise("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
+relu: Primitive = _elementwise("relu", lambda xp, x: _maximum(xp, x, 0), lambda g, y, x: where(x > 0, g, 0))
+sign: Primitive = _elementwise("sign", lambda xp, x: xp.sign(x))
+absolute: Primitive = _elementwise("absolute", lambda xp, x: xp.abs(x), lambda g, y, x: g * sign(x))
+maximum: Primitive = _elementwise(
     "maximum",
     _maximum,
     lambda g, y, a, b: _ties_shared(g, a > b, equal(a, b)),
     lambda g, y, a, b: _ties_shared(g, b > a, equal(a, b)),
 )
-minimum = _elementwise(
+minimum: Primitive = _elementwise(
     "minimum",
     _minimum,
     lambda g, y, a, b: _ties_shared(g, a < b, equal(a, b)),
     lambda g, y, a, b: _ties_shared(g, b < a, equal(a, b)),
 )
-where = _elementwise(
+where: Primitive = _elementwise(
     "where", _where, None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)
 )
 
-greater = _elementwise("greater", lambda xp, a, b: a > b)
-less = _elementwise("less", lambda xp, a, b: a < b)
-greater_equal = _elementwise("greater_equal", lambda xp, a, b: a >= b)
-less_equal = _elementwise("less_equal", lambda xp, a, b: a <= b)
-equal = _elementwise("equal", lambda xp, a, b: a == b)
-not_equal = _elementwise("not_equal", lambda xp, a, b: a != b)
+greater: Primitive = _elementwise("greater", lambda xp, a, b: a > b)
+less: Primitive = _elementwise("less", lambda xp, a, b: a < b)
+greater_equal: Primitive = _elementwise("greater_equal", lambda xp, a, b: a >= b)
+less_equal: Primitive = _elementwise("less_equal", lambda xp, a, b: a <= b)
+equal: Primitive = _elementwise("equal", lambda xp, a, b: a == b)
+not_equal: Primitive = _elementwise("not_equal", lambda xp, a, b: a != b)

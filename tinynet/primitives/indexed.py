@@ -27,20 +27,20 @@ def _put(xp, x, index, size):
     return out
 
 
-take = Primitive(
+take: Primitive = Primitive(
     "take",
     "indexed",
     lambda xp, x, index: x[index],
     (lambda g, y, x, index: put(g, index, size=x.shape[0]), None),
 )
-put = Primitive("put", "indexed", _put, (lambda g, y, x, index, size: take(g, index), None))
-take_along_axis = Primitive(
+put: Primitive = Primitive("put", "indexed", _put, (lambda g, y, x, index, size: take(g, index), None))
+take_along_axis: Primitive = Primitive(
     "take_along_axis",
     "indexed",
     lambda xp, x, index, axis: xp.take_along_axis(x, index, axis=axis),
     (lambda g, y, x, index, axis: put_along_axis(g, index, axis=axis, size=x.shape[axis]), None),
 )
-put_along_axis = Primitive(
+put_along_axis: Primitive = Primitive(
     "put_along_axis",
     "indexed",
     _put_along_axis,

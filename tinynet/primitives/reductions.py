@@ -25,12 +25,12 @@ def _extreme_vjp(g, y, x, axis, keepdims):
     return reached / sum(reached, axis=axis, keepdims=True) * reshape(g, shape=kept)
 
 
-sum = Primitive(
+sum: Primitive = Primitive(
     "sum", "reduction", lambda xp, x, axis, keepdims: xp.sum(x, axis=axis, keepdims=keepdims), (_sum_vjp,)
 )
-max = Primitive(
+max: Primitive = Primitive(
     "max", "reduction", lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), (_extreme_vjp,)
 )
-min = Primitive(
+min: Primitive = Primitive(
     "min", "reduction", lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), (_extreme_vjp,)
 )

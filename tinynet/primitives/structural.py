@@ -41,35 +41,33 @@ def _concatenate_vjp(i, g, y, *xs, axis):
 
 
 def _pad_vjp(g, y, x, pad_width):
-    return getitem(
-        g, index=tuple(slice(low, low + size) for (low, _), size in zip(pad_width, x.shape, strict=True))
-    )
+    return getitem(g, index=tuple(slice(low, low + size) for (low, _), size in zip(pad_width, x.shape, strict=True)))
 
 
-transpose = _structural(
+transpose: Primitive = _structural(
     "transpose",
     lambda xp, x, axes: xp.permute_dims(x, axes) if hasattr(xp, "permute_dims") else xp.transpose(x, axes),
     lambda g, y, x, axes: transpose(g, axes=_inverse(axes)),
 )
-reshape = _structural(
+reshape: Primitive = _structural(
     "reshape", lambda xp, x, shape: xp.reshape(x, shape), lambda g, y, x, shape: reshape(g, shape=x.shape)
 )
-broadcast_to = _structural(
+broadcast_to: Primitive = _structural(
     "broadcast_to",
     lambda xp, x, shape: xp.broadcast_to(x, shape),
     lambda g, y, x, shape: unbroadcast(g, x.shape),
 )
-getitem = _structural(
+getitem: Primitive = _structural(
     "getitem",
     lambda xp, x, index: x[index],
     lambda g, y, x, index: scatter(g, index=index, shape=x.shape),
 )
-scatter = _structural("scatter", _scatter, lambda g, y, x, index, shape: getitem(g, index=index))
-flip = _structural(
+scatter: Primitive = _structural("scatter", _scatter, lambda g, y, x, index, shape: getitem(g, index=index))
+flip: Primitive = _structural(
     "flip", lambda xp, x, axis: xp.flip(x, axis=axis), lambda g, y, x, axis: flip(g, axis=axis)
 )
-pad = _structural("pad", lambda xp, x, pad_width: xp.pad(x, pad_width), _pad_vjp)
-concatenate = Primitive(
+pad: Primitive = _structural("pad", lambda xp, x, pad_width: xp.pad(x, pad_width), _pad_vjp)
+concatenate: Primitive = Primitive(
     "concatenate",
     "structural",
     lambda xp, *xs, axis: xp.concatenate(xs, axis=axis) if xp is np else xp.concat(xs, axis=axis),

@@ -107,7 +107,9 @@ class Book:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
         families = self.layout.families
         whole = [block for block in self.plan.blocks if block.ids.size and id(block) in families.of_block]
-        found = [(block.order, Entry(block.name, block.ids.shape, kind_of(block), self.area(block.ids))) for block in whole]
+        found = [
+            (block.order, Entry(block.name, block.ids.shape, kind_of(block), self.area(block.ids))) for block in whole
+        ]
         for rectangle in (r for sheet in self.sheets for part in sheet.parts for r in part.rectangles):
             block = self.plan.blocks[families.owner[rectangle.ids.flat[0]]]
             shape = rectangle.ids.shape if rectangle.ids.shape[1] > 1 else rectangle.ids.shape[:1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,7 @@ class Piece:
     places: np.ndarray
     family: Family
     partner: str | None
+    slots: dict[int, Any] = field(default_factory=dict)  # by round of training
 
 
 @dataclass(eq=False)
@@ -67,7 +70,9 @@ class Section:
             return "input " + ", ".join(family.symbol for family in self.families)
         first = computed[0]
         scope = first.quantity.partition("#")[0].rpartition(".")[0]
-        return first.title.partition(":")[0] or scope or first.symbol
+        layer = re.search(r"_l(\d+)$", first.quantity.partition("#")[0])
+        title = first.title.partition(":")[0] or scope or first.symbol
+        return f"{title}, layer {layer[1]}" if layer else title
 
 
 class Families:
@@ -143,7 +148,8 @@ class Families:
         last = {id(f.of): f.blocks[-1].order for f in gradients if f.share is None}
         shares = {"here": 0, "next": 1, None: 2}
         return sorted(
-            gradients, key=lambda f: (last.get(id(f.of), 0), f.quantity if f.of is None else "", shares[f.share])
+            gradients,
+            key=lambda f: (last.get(id(f.of), 0), f.quantity if f.of is None else "", shares[f.share]),
         )
 
     # Sections

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinynet.run import INITIAL
+from tinynet.run import INITIAL, Value
 from tinynet.workbook.families import (
     Families,
     Family,
@@ -133,7 +133,7 @@ class Layout:
 
     def _sheet(self, name: str, update: int) -> Sheet:
         sections = self.families.forward_sections(update)
-        sheet = Sheet(name, update, self._slots(sections), self._keys(update), 0)
+        sheet = Sheet(name, update, self._slots(sections, update), self._keys(update), 0)
         start = FIRST_SLOT
         for slot in sheet.slots:
             slot.start = start
@@ -165,7 +165,7 @@ class Layout:
                         found |= set(map(tuple, column_keys(block, self.tags).tolist()))
         return sorted(found) or [(NONE, NONE)]
 
-    def _slots(self, sections: list[Section]) -> list[Slot]:
+    def _slots(self, sections: list[Section], update: int) -> list[Slot]:
         """Share the columns at the left among all sections: the same partner, the same columns."""
         slots: list[Slot] = []
         bias = 0
@@ -179,13 +179,16 @@ class Layout:
                     biases[id(piece.family)] = biases.get(id(piece.family), 0) + width
                     continue
                 free = [slot for slot in slots if slot not in taken]
-                slot = next((s for s in free if s.partner == piece.partner), None) or next(iter(free), None)
+                alone = sum(other.partner is not None for other in section.pieces) == 1
+                same = next((s for s in free if s.partner == piece.partner), None) if alone else None
+                slot = same or next(iter(free), None)
                 if slot is None:
                     slot = Slot(piece.partner, width)
                     slots.append(slot)
                 slot.width = max(slot.width, width)
                 slot.shared |= slot.partner != piece.partner
                 taken.append(slot)
+                piece.slots[update] = slot
             bias = max([bias, *biases.values()])
         return [*slots, *([Slot(None, bias)] if bias else [])]
 
@@ -194,7 +197,7 @@ class Layout:
         self.sheet[flat] = self.sheets.index(sheet) if sheet in self.sheets else len(self.sheets)
         self.row[flat], self.column[flat], self.placed[flat] = rows.reshape(-1), columns.reshape(-1), True
 
-    def mirrored(self, leaf, role: str, update: int) -> Block | None:
+    def mirrored(self, leaf: Value, role: str, update: int) -> Block | None:
         """Return the gradient, new value or copy of a parameter in one round of training."""
         for block in self.families.mirrored:
             if parameter_of(block) is leaf and block.value.update == update - (role == "copy"):
@@ -293,7 +296,7 @@ class _Builder:
 
     def rectangles(self, part: Part, found: list, role: str) -> None:
         """Place parameter pieces in the slots, on the rows of their family here (or rows of their own)."""
-        bias = {}
+        bias: dict[int, int] = {}
         for piece, ids in found:
             group = next((g for g in part.groups if _stands_for(g, piece.family)), None)
             if group is None:
@@ -302,7 +305,7 @@ class _Builder:
                 group.family = piece.family if role == "new" else None
                 part.groups.append(group)
                 self.row += group.rows
-            left = self.slot_column(part, piece, bias, group)
+            left = self.slot_column(piece, bias, group)
             name, label = _rectangle_name(piece.name, role)
             kind = "parameter" if role in ("parameter", "copy") else role
             part.rectangles.append(Rectangle(name, label, kind, ids, group.top, left))
@@ -310,14 +313,12 @@ class _Builder:
             columns = np.broadcast_to(left + np.arange(ids.shape[1]), ids.shape)
             self.layout.place(ids, self.sheet, rows, columns)
 
-    def slot_column(self, part: Part, piece: Piece, bias: dict, group: Group) -> int:
+    def slot_column(self, piece: Piece, bias: dict, group: Group) -> int:
         if piece.partner is None:
             used = bias.get(id(group), 0)
             bias[id(group)] = used + piece.places.shape[1]
             return self.sheet.slots[-1].start + used
-        free = [s for s in self.sheet.slots if s.partner is not None and not _occupied(part, s, group)]
-        wide = [slot for slot in free if slot.width >= piece.places.shape[1]]
-        return next((s for s in wide if s.partner == piece.partner), wide[0]).start
+        return piece.slots[self.sheet.update].start
 
     def group(self, family: Family) -> Group:
         """Place the cells of a family; a summary (no step, no sample) stands at the right end."""
@@ -354,7 +355,8 @@ class _Builder:
         for block in blocks:
             width = block.ids.shape[-1] if block.ids.ndim > 1 else 1
             ids = block.ids.reshape(-1, width)
-            name, label = _rectangle_name(block.name if role == "parameter" else str(parameter_of(block).name), role)  # type: ignore[union-attr]
+            leaf = parameter_of(block)
+            name, label = _rectangle_name(block.name if leaf is None else str(leaf.name), role)
             part.groups.append(Group(self.row + 1, ids.shape[0], label, None))
             part.rectangles.append(Rectangle(name, label, role, ids, self.row + 1, FIRST_SLOT))
             rows = np.broadcast_to(self.row + 1 + np.arange(ids.shape[0])[:, None], ids.shape)
@@ -377,10 +379,6 @@ def _belongs(here: Family, family: Family) -> bool:
     target = here.of if here.phase == "backward" and here.of is not None else here
     same = target.quantity.partition("#")[0] == family.quantity.partition("#")[0]
     return same and here.share is None
-
-
-def _occupied(part: Part, slot: Slot, group: Group) -> bool:
-    return any(r.left == slot.start and r.top == group.top for r in part.rectangles)
 
 
 def _rectangle_name(name: str, role: str) -> tuple[str, str]:

@@ -7,14 +7,26 @@ from typing import Any
 import numpy as np
 
 from tinynet.workbook import style
-from tinynet.workbook.book import READ_ME, STEPS, Area, Book, cell_name
-from tinynet.workbook.layout import FIRST_SLOT, HEADER_ROW, SYMBOL, UNIT, Band, Group, Part, Rectangle, Sheet, time_heads
+from tinynet.workbook.book import READ_ME, STEPS, Book, cell_name
+from tinynet.workbook.colours import CONTROL_ROW, HIDE_ROW, Colours
+from tinynet.workbook.layout import (
+    FIRST_SLOT,
+    HEADER_ROW,
+    SYMBOL,
+    UNIT,
+    Band,
+    Group,
+    Part,
+    Rectangle,
+    Sheet,
+    time_heads,
+)
 from tinynet.workbook.plan import Block
-from tinynet.workbook.stepping import MOST_READ, PER_MOMENT
+from tinynet.workbook.stepping import MOST_READ
 from tinynet.workbook.style import Styles
 from tinynet.workbook.words import Words
 
-CONTROL_ROW, SENTENCE_ROW, WORKED_ROW, HIDE_ROW = 2, 3, 4, 5
+SENTENCE_ROW, WORKED_ROW = 3, 4
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
 READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step reads
 BAND_TEXT = {
@@ -30,8 +42,12 @@ class NetworkSheet:
     def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles):
         self.book, self.sheet, self.ws, self.styles = book, sheet, ws, styles
         self.first = sheet is book.sheets[0]
-        self.offset = sheet.right + 1  # hidden columns: the mark of the cell this many columns to the left
-        self.right = max(sheet.right, FIRST_SLOT + 9)
+        self.offset = (
+            max(sheet.right, FIRST_SLOT + 12) + 1
+        )  # hidden columns: the mark of the cell this many columns to the left
+        self.right = max(sheet.right, FIRST_SLOT + 12)
+        gaps = {slot.start + slot.width for slot in sheet.slots}
+        self.wide = [column for column in range(FIRST_SLOT, self.right) if column not in gaps]
         self.words: Words = book.words
 
     def write(self) -> None:
@@ -71,18 +87,36 @@ class NetworkSheet:
         if self.first:
             ws.write_number(CONTROL_ROW, FIRST_SLOT, 0, box)
             source = f"={STEPS}!$A${FIRST_STEP_ROW + 1}:$A${FIRST_STEP_ROW + 1 + last}"
-            message = {"input_title": "Step", "input_message": f"0 shows everything; 1 to {last} walk through it."}
-            errors = {"error_title": "No such step", "error_message": f"Type a whole number from 0 to {last}."}
-            ws.data_validation(CONTROL_ROW, FIRST_SLOT, CONTROL_ROW, FIRST_SLOT, {"validate": "list", "source": source, **message, **errors})
+            message = {
+                "input_title": "Step",
+                "input_message": f"0 shows everything; 1 to {last} walk through it.",
+            }
+            errors = {
+                "error_title": "No such step",
+                "error_message": f"Type a whole number from 0 to {last}.",
+            }
+            ws.data_validation(
+                CONTROL_ROW,
+                FIRST_SLOT,
+                CONTROL_ROW,
+                FIRST_SLOT,
+                {"validate": "list", "source": source, **message, **errors},
+            )
         else:
             ws.write_formula(CONTROL_ROW, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", box, 0)
         ws.write_string(CONTROL_ROW, FIRST_SLOT + 1, f"of {last}", s(font_color="#7A8190", valign="vcenter"))
-        self.from_steps(CONTROL_ROW, FIRST_SLOT + 3, "B", "", s(bold=True, font_color="#D97B00", valign="vcenter", font_size=11))
+        self.from_steps(
+            CONTROL_ROW,
+            self.wide[3],
+            "B",
+            "",
+            s(bold=True, font_color="#D97B00", valign="vcenter", font_size=11),
+        )
         link = s(font_color="#2451B3", underline=1, valign="vcenter")
         go = f'=HYPERLINK("#"&{self.step_entry("H")},"go to block ▸")'
-        ws.write_formula(CONTROL_ROW, FIRST_SLOT + 5, go, link, "go to block ▸")
-        ws.write_url(CONTROL_ROW, FIRST_SLOT + 7, f"internal:'{READ_ME}'!A1", link, "Read me")
-        ws.write_url(CONTROL_ROW, FIRST_SLOT + 8, f"internal:{STEPS}!A1", link, "All steps")
+        ws.write_formula(CONTROL_ROW, self.wide[5], go, link, "go to block ▸")
+        ws.write_url(CONTROL_ROW, self.wide[7], f"internal:'{READ_ME}'!A1", link, "Read me")
+        ws.write_url(CONTROL_ROW, self.wide[8], f"internal:{STEPS}!A1", link, "All steps")
         self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, bg_color=style.CREAM, font_color=style.INK))
         self.sentence(WORKED_ROW, "numbers", "E", s(bg_color=style.CREAM, font_color="#A85400", font_size=11))
         self.hide_switch(s)
@@ -142,7 +176,11 @@ class NetworkSheet:
         label = cell_name(0, self.offset, absolute=True)
         first = cell_name(row, self.sheet.value_start)
         ws.conditional_format(
-            row, self.sheet.value_start, row, self.sheet.right - 1, {"type": "formula", "criteria": f'=AND({label}<>"",{first}={label})', "format": now}
+            row,
+            self.sheet.value_start,
+            row,
+            self.sheet.right - 1,
+            {"type": "formula", "criteria": f'=AND({label}<>"",{first}={label})', "format": now},
         )
         small = self.styles(font_size=8)
         self.from_steps(0, self.offset, "C", "", small)
@@ -163,7 +201,9 @@ class NetworkSheet:
         if self.book.layout.timed and band.phase != "update":
             arrow = "time runs →" if band.phase == "forward" else "time runs ←"
             text = f"{text}   {arrow}"
-        fill = self.styles(bold=True, font_size=12, font_color="#FFFFFF", bg_color=style.BANDS[band.phase], valign="vcenter")
+        fill = self.styles(
+            bold=True, font_size=12, font_color="#FFFFFF", bg_color=style.BANDS[band.phase], valign="vcenter"
+        )
         self.row_of(band.row, "band", text, fill)
 
     def row_of(self, row: int, height: str, text: str, fmt: Any) -> None:
@@ -180,7 +220,15 @@ class NetworkSheet:
         if equation:
             plain = self.styles(bg_color=fill, font_color="#4A5368", valign="vcenter")
             title = part.title.upper() + "    "
-            self.ws.write_rich_string(part.head, 0, self.styles(bold=True, font_color=style.INK), title, self.styles(font_color="#4A5368"), equation, plain)
+            self.ws.write_rich_string(
+                part.head,
+                0,
+                self.styles(bold=True, font_color=style.INK),
+                title,
+                self.styles(font_color="#4A5368"),
+                equation,
+                plain,
+            )
         for group in part.groups:
             self.group(group)
             self.pictures(group)
@@ -201,7 +249,12 @@ class NetworkSheet:
         out = []
         for group in part.groups:
             computed = group.family.computed if group.family is not None else []
-            if computed and not (group.family and group.family.phase == "forward" and part.rectangles and part.rectangles[0].role == "new"):
+            if computed and not (
+                group.family
+                and group.family.phase == "forward"
+                and part.rectangles
+                and part.rectangles[0].role == "new"
+            ):
                 out.append(self.words.equation(computed[min(1, len(computed) - 1)]))
         if part.rectangles and part.rectangles[0].role == "new":
             cell = part.rectangles[0].ids.flat[0]
@@ -243,22 +296,28 @@ class NetworkSheet:
         for block in self.book.plan.blocks:
             if block.ids.size and self.book.layout.sheet[block.ids.flat[0]] == index:
                 self.block(block)
-        for kind, areas in self.areas().items():
-            self.rules(kind, areas)
+        Colours(self.book, self.sheet, self.ws, self.styles, self.offset).write()
 
     def block(self, block: Block) -> None:
         layout, values, mark = self.book.layout, self.book.values, self.book.moments.mark
         role = self.role(block)
-        fmt = self.styles.cell(role, small=block.phase == "backward")
+        plain, edge = (self.styles.cell(role, block.phase == "backward", edge) for edge in (False, True))
+        edges = self.edges()
         ids = block.ids.reshape(-1).tolist()
         texts = self.book.formulas(block) if block.expression is not None else None
         for i, cell in enumerate(ids):
             row, column = int(layout.row[cell]), int(layout.column[cell])
+            fmt = edge if column in edges else plain
             if texts is None:
                 self.ws.write_number(row, column, float(values[cell]), fmt)
             else:
                 self.ws.write_formula(row, column, texts[i], fmt, float(values[cell]))
             self.ws.write_number(row, column + self.offset, int(mark[cell]))
+
+    def edges(self) -> set[int]:
+        """The columns where a new time step begins, if several samples stand under each."""
+        starts = {left for left, right, _ in time_heads(self.sheet) if right > left}
+        return starts if self.book.layout.timed else set()
 
     @staticmethod
     def role(block: Block) -> str:
@@ -268,70 +327,20 @@ class NetworkSheet:
             return "parameter"
         return "class" if block.value.array.dtype.kind in "iub" else "input"
 
-    def areas(self) -> dict[str, list[Area]]:
-        """The rectangles that share a colour scale, by kind of quantity."""
-        found: dict[str, list[Area]] = {}
-        for part in self.sheet.parts:
-            for rectangle in part.rectangles:
-                kind = "gradients of weights" if rectangle.role == "gradient" else "weights"
-                found.setdefault(kind, []).append(self.book.area(rectangle.ids))
-            for group in part.groups:
-                if group.family is None or group.family.quantity.endswith("lr"):
-                    continue
-                ids = self.book.family_ids(group.family)
-                ids = ids[self.book.layout.sheet[ids] == self.book.sheets.index(self.sheet)]
-                if not ids.size or self.book.layout.row[ids].min() != group.top:
-                    continue
-                kind = "activations" if group.family.phase == "forward" else "gradients of activations"
-                if not group.family.computed:
-                    kind = "inputs"
-                found.setdefault(kind, []).append(self.book.area(ids))
-        return found
-
-    def rules(self, kind: str, areas: list[Area]) -> None:
-        """Computed now, later, read by this step; then the colours of the numbers."""
-        s = self.styles.differential
-        step, hide = (cell_name(row, FIRST_SLOT, absolute=True) for row in (CONTROL_ROW, HIDE_ROW))
-        reads = f"{cell_name(1, self.offset, True)}:{cell_name(1, self.offset + MOST_READ - 1, True)}"
-        largest = self.book_scale(kind)
-        for area in areas:
-            mark = cell_name(area.top, area.left + self.offset)
-            number = cell_name(area.top, area.left)
-            later = f"{step}>0,{mark}>={PER_MOMENT}*({step}+1)"
-            rules = [
-                (f"=AND({step}>0,INT({mark}/{PER_MOMENT})={step})", s(bg_color=style.ORANGE, font_color="#1B1B1B", bold=True)),
-                (f"=AND({hide}=1,{later})", s(bg_color="#FFFFFF", font_color="#FFFFFF")),
-                (f"=AND({later})", s(bg_color=style.PALE, font_color="#C9CDD6")),
-                (f"=AND({step}>0,{mark}<>0,COUNTIF({reads},{mark})>0)", s(bg_color="#FFE9C7", font_color="#1B1B1B", border=1, border_color="#D97B00")),
-            ]
-            for criteria, fmt in rules:
-                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "formula", "criteria": criteria, "format": fmt, "stop_if_true": True})
-            if kind == "inputs":
-                continue
-            if kind.startswith("gradients"):
-                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "formula", "criteria": f"=AND(ISNUMBER({number}),{number}=0)", "format": s(num_format="0")})
-            for low, high, colour in style.bin_edges(largest):
-                if low is None:
-                    rule = {"criteria": "<", "value": high}
-                elif high is None:
-                    rule = {"criteria": ">=", "value": low}
-                else:
-                    rule = {"criteria": "between", "minimum": low, "maximum": high}
-                self.ws.conditional_format(area.top, area.left, area.bottom, area.right, {"type": "cell", **rule, "format": s(bg_color=colour)})
-
-    def book_scale(self, kind: str) -> float:
-        return scales(self.book)[kind]
-
     # Paper
     def print_setup(self) -> None:
         ws = self.ws
         ws.set_paper(9)
         width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
-        portrait, landscape = 7.4 * 96 / width, 10.8 * 96 / width
-        if portrait < 0.45:
+        starts = [0, *(band.row for band in self.sheet.bands[1:]), self.sheet.bottom]
+        height = 20 * max(np.diff(starts)) + 40  # of the longest pass
+        portrait = min(7.4 * 96 / width, 10.3 * 96 / height)
+        landscape = min(10.8 * 96 / width, 6.9 * 96 / height)
+        if landscape > portrait:
             ws.set_landscape()
-        scale = landscape if portrait < 0.45 else portrait
-        ws.set_print_scale(int(max(10, min(85, 100 * scale))))
+        widest = (10.8 if landscape > portrait else 7.4) * 96 / width
+        scale = min(widest, max(landscape, portrait, 0.4))
+        ws.set_print_scale(int(100 * max(0.1, min(0.85, scale))))
         ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
         ws.repeat_rows(HEADER_ROW)
@@ -340,16 +349,3 @@ class NetworkSheet:
 
 
 START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."
-
-
-def scales(book: Book) -> dict[str, float]:
-    """One magnitude for each kind of quantity, shared by all its blocks so that colours compare."""
-    groups: dict[str, list[np.ndarray]] = {k: [] for k in ("activations", "weights", "gradients of activations", "gradients of weights")}
-    for block in book.plan.blocks:
-        if not block.ids.size or block.kind in ("hyperparameter", "input") or block.value.shape == ():
-            continue
-        weight = block.kind == "parameter" or block in book.layout.families.mirrored
-        kind = "weights" if weight else "activations"
-        kind = f"gradients of {kind}" if block.phase == "backward" else kind
-        groups[kind].append(book.values[block.ids].reshape(-1))
-    return {"inputs": 1.0, **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()}}

@@ -264,9 +264,7 @@ class _Planner:
         if step.primitive == "take_along_axis":
             lines = np.moveaxis(self.cells(x), axis, -1)
             lines = np.expand_dims(lines, axis)
-            return Pick(
-                np.broadcast_to(lines, (*shape, x.shape[axis])).reshape(-1, x.shape[axis]), index.reshape(-1)
-            )
+            return Pick(np.broadcast_to(lines, (*shape, x.shape[axis])).reshape(-1, x.shape[axis]), index.reshape(-1))
         return self.put(step, index, axis)
 
     def put(self, step: Step, index: np.ndarray, axis: int) -> Expression:

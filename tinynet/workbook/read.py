@@ -114,10 +114,10 @@ def verify(path: Any) -> Verification:
             sheet, address = _where(book, cell)
             shown = loaded.shown[sheet].get(address)
             count += 1
-            error = abs(shown - number) if isinstance(shown, (int, float)) else math.inf
-            if error > worst and math.isfinite(error):
-                worst, worst_at = error, f"{sheet}!{address}"
-            if not error <= allowed:
+            wrong_by = abs(shown - number) if isinstance(shown, (int, float)) else math.inf
+            if worst < wrong_by < math.inf:
+                worst, worst_at = wrong_by, f"{sheet}!{address}"
+            if not wrong_by <= allowed:
                 differences.append(Difference(sheet, address, block.name, _says(shown, number)))
     order = {(sheet.name): i for i, sheet in enumerate(book.sheets)}
     differences.sort(key=lambda d: (order.get(d.sheet, len(order)), _row_column(d.address)))
@@ -181,7 +181,9 @@ def _formula_differences(loaded: Loaded) -> Iterator[Difference]:
             if _formula(content) is None or sheet not in expected:
                 continue
             if _formula(expected[sheet].get(address)) is None and (sheet, address) in names:
-                yield Difference(sheet, address, names[sheet, address], f"holds the formula {content}, expected a number")
+                yield Difference(
+                    sheet, address, names[sheet, address], f"holds the formula {content}, expected a number"
+                )
 
 
 def _names_by_address(book: Book) -> dict[tuple[str, str], str]:
@@ -220,7 +222,16 @@ def _read(path: Path, formulas: bool) -> Cells:
                 if content is not None
             }
         book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, SyntaxError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OSError,
+        SyntaxError,
+    ) as error:
         raise ValueError(f"{path.name} cannot be read as an .xlsx workbook: {error}") from None
     return cells
 
@@ -232,5 +243,3 @@ def _row_column(address: str) -> tuple[int, int]:
     for letter in match[1]:
         column = column * 26 + ord(letter) - 64
     return int(match[2]), column
-
-

@@ -43,9 +43,16 @@ class Styles:
             self.made[key] = self.book.add_format(properties)
         return self.made[key]
 
-    def cell(self, role: str, small: bool = False) -> Any:
-        """A number cell: ``parameter`` and ``input`` may be edited, ``value`` is computed."""
-        common = {"num_format": SMALL if small else NUMBER, "align": "center", "border": 1, "border_color": LINE}
+    def cell(self, role: str, small: bool = False, edge: bool = False) -> Any:
+        """A number cell: ``parameter`` and ``input`` may be edited, ``value`` is computed; ``edge`` starts a step."""
+        common = {
+            "num_format": SMALL if small else NUMBER,
+            "align": "center",
+            "border": 1,
+            "border_color": LINE,
+        }
+        if edge:
+            common |= {"left": 2, "left_color": INK}
         if role == "parameter":
             return self(**common | {"border_color": AMBER, "font_color": "#2451B3"})
         if role == "input":
@@ -70,7 +77,5 @@ def bin_edges(largest: float) -> list[tuple[float | None, float | None, str]]:
     """The bins of a diverging scale: (above, up to, colour), None for an open end."""
     edges: list[float | None] = [None, *(largest * k / 9 for k in (-7, -5, -3, -1, 1, 3, 5, 7)), None]
     return [
-        (low, high, colour)
-        for low, high, colour in zip(edges[:-1], edges[1:], BINS, strict=True)
-        if colour is not None
+        (low, high, colour) for low, high, colour in zip(edges[:-1], edges[1:], BINS, strict=True) if colour is not None
     ]

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.run import INITIAL, time_label
-from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total, gathered
+from tinynet.workbook.expressions import (
+    Apply,
+    Cells,
+    Dot,
+    Expression,
+    Extreme,
+    Literal,
+    Pick,
+    Total,
+    gathered,
+)
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
@@ -88,7 +98,9 @@ class Words:
     def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
         """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
         if right is None:
-            return "Σ " + " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in _present(left)))
+            return "Σ " + " + ".join(
+                dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in _present(left))
+            )
         pairs: dict[str, None] = {}
         for a, b in zip(left.tolist(), right.tolist(), strict=True):
             if a and b:
@@ -138,7 +150,9 @@ class _Numbers:
                 return self.several(function.lower() + "(", _present(ids[0]), ", ", ")"), ATOM
             case Pick(choices, index):
                 chosen = self.addresses.reference(int(index[0]), -1)
-                tests = [f"({chosen}={k})*{self.addresses.reference(int(c), -1) or 0}" for k, c in enumerate(choices[0])]
+                tests = [
+                    f"({chosen}={k})*{self.addresses.reference(int(c), -1) or 0}" for k, c in enumerate(choices[0])
+                ]
                 return _shown("+".join(tests)), ATOM
             case Dot(left, right):
                 return self.products(left[0], None if right is None else right[0]), ADD
@@ -198,7 +212,9 @@ def _applied(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]
         a, b = (text if binding >= MULTIPLY else f"({text})" for text, binding in operands)
         return f"{a} ⊙ {b}" if a != b else f"{a}²", MULTIPLY
     if primitive == "divide":
-        return _over(operands[0]) + " / " + (operands[1][0] if operands[1][1] >= POWER else f"({operands[1][0]})"), MULTIPLY
+        return _over(operands[0]) + " / " + (
+            operands[1][0] if operands[1][1] >= POWER else f"({operands[1][0]})"
+        ), MULTIPLY
     if primitive == "power":
         a, b = (text if binding == ATOM else f"({text})" for text, binding in operands)
         return f"{a}²" if b == "2" else f"{a}^{b}", POWER

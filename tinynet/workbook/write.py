@@ -12,8 +12,10 @@ import numpy as np
 
 from tinynet.run import Run
 from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
-from tinynet.workbook.guide import ChecksSheet, ReadMe, StepsSheet
+from tinynet.workbook.checks import ChecksSheet
 from tinynet.workbook.network import NetworkSheet
+from tinynet.workbook.read_me import ReadMe
+from tinynet.workbook.steps import StepsSheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.xlsx import ExactWorksheet, defined_name, open_workbook
 

@@ -1,0 +1,255 @@
+"""The sheet Checks: is every block what was recorded, and what did the reader's edits do to the loss?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.workbook import style
+from tinynet.workbook.book import READ_ME, Area, Book
+from tinynet.workbook.layout import Rectangle
+from tinynet.workbook.style import Styles
+
+TOLERANCE = 1e-9  # of a block's size: far above rounding, far below any edit that one can see
+
+
+class ChecksSheet:
+    """Is every block what was recorded? And what did the reader change?"""
+
+    def __init__(self, book: Book, ws: Any, styles: Styles):
+        self.book, self.ws, self.s, self.row = book, ws, styles, 0
+
+    def write(self) -> None:
+        ws, s = self.ws, self.s
+        ws.hide_gridlines(2)
+        for column, width in enumerate((34, 17, 17, 17, 17, 13)):
+            ws.set_column(column, column, width)
+        ws.set_row(0, 24)
+        ws.write_string(0, 0, "Checks", s(bold=True, font_size=15, font_color=style.INK))
+        ws.write_url(1, 0, f"internal:'{READ_ME}'!A1", s(font_color="#2451B3", underline=1), "Read me")
+        self.row = 5
+        edited = self.changes()
+        rows = self.probabilities()
+        rows += self.blocks()
+        self.status(edited, rows)
+        ws.freeze_panes(4, 0)
+        ws.set_paper(9)
+        ws.set_landscape()
+        ws.fit_to_pages(1, 0)
+
+    def status(self, edited: str, rows: list[int]) -> None:
+        """The one cell that says it all."""
+        flags = f"F{min(rows) + 1}:F{max(rows) + 1}" if rows else "F1:F1"
+        first = f"INDEX(A{min(rows) + 1}:A{max(rows) + 1},MATCH(1,{flags},0))" if rows else '""'
+        formula = (
+            f'=IF(SUM({flags})=0,IF({edited}=0,"ALL CELLS ARE AS RECORDED","EDITED, AND NO COMPUTED CELL CHANGED"),'
+            f'IF({edited}>0,"EDITED: the sheet has recomputed, see below","DIFFERENT, first: "&{first}))'
+        )
+        label = self.s(bold=True, font_size=12, font_color=style.INK)
+        box = self.s(
+            bold=True,
+            font_size=12,
+            font_color="#1D6B2F",
+            bg_color="#E2F3E4",
+            border=1,
+            border_color=style.LINE,
+        )
+        self.ws.set_row(2, 22)
+        self.ws.write_string(2, 0, "status", label)
+        self.ws.merge_range(2, 1, 2, 4, "", box)
+        self.ws.write_formula(2, 1, formula, box, "ALL CELLS ARE AS RECORDED")
+        amber, red = (
+            self.s.differential(bg_color="#FFE9C7", font_color="#8A4B00"),
+            self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10"),
+        )
+        self.ws.conditional_format(
+            2, 1, 2, 4, {"type": "formula", "criteria": '=LEFT($B$3,6)="EDITED"', "format": amber}
+        )
+        self.ws.conditional_format(
+            2, 1, 2, 4, {"type": "formula", "criteria": '=LEFT($B$3,9)="DIFFERENT"', "format": red}
+        )
+
+    def head(self, *texts: str) -> None:
+        dark = self.s(bold=True, font_color="#FFFFFF", bg_color=style.INK)
+        for column in range(6):
+            self.ws.write_string(self.row, column, texts[column] if column < len(texts) else "", dark)
+        self.row += 1
+
+    # What the reader changed
+    def changes(self) -> str:
+        """Count edited cells and set the first-order prediction of the loss beside the loss; returns the count."""
+        book, ws, s = self.book, self.ws, self.s
+        self.head("What you changed", "cells edited", "predicted Δ loss")
+        first = self.row
+        for label, area, gradient in self.typed_in():
+            here, recorded = book.range(area), book.recorded_range(area)
+            ws.write_string(self.row, 0, label, s())
+            ws.write_formula(self.row, 1, f"=SUMPRODUCT(({here}<>{recorded})*1)", s(align="center", num_format="0"), 0)
+            if gradient is None:
+                ws.write_string(
+                    self.row, 2, "no gradient recorded", s(align="center", font_color="#9AA1AE", italic=True)
+                )
+            else:
+                prediction = f"=SUMPRODUCT({book.recorded_range(gradient)},{here}-{recorded})"
+                ws.write_formula(self.row, 2, prediction, s(align="center", num_format="0.000000"), 0)
+            self.row += 1
+        last = self.row
+        bold = s(bold=True, align="center", num_format="0", top=1)
+        ws.write_string(self.row, 0, "all", s(bold=True, top=1))
+        ws.write_formula(self.row, 1, f"=SUM(B{first + 1}:B{last})" if last > first else "=0", bold, 0)
+        ws.write_formula(
+            self.row,
+            2,
+            f"=SUM(C{first + 1}:C{last})" if last > first else "=0",
+            s(bold=True, align="center", num_format="0.000000", top=1),
+            0,
+        )
+        edited, predicted = f"B{self.row + 1}", f"C{self.row + 1}"
+        self.row += 2
+        self.loss(edited, predicted)
+        return edited
+
+    def typed_in(self) -> list[tuple[str, Area, Area | None]]:
+        """Everything that can be edited, with the recorded gradient of the loss where there is one."""
+        book, out = self.book, []
+        for part in book.sheets[0].parts:
+            for rectangle in part.rectangles:
+                if rectangle.role == "parameter":
+                    out.append((rectangle.name, book.area(rectangle.ids), self.gradient(rectangle)))
+        for block in book.plan.blocks:
+            if block.expression is None and block.kind != "parameter" and block.ids.size:
+                gradients = [b for b in book.plan.blocks if b.value.of is block.value and b.value.share is None]
+                same = gradients and gradients[0].ids.shape == block.ids.shape
+                out.append(
+                    (
+                        block.name,
+                        book.area(block.ids),
+                        book.area(gradients[0].ids) if same else self.input_gradient(block),
+                    )
+                )
+        return out
+
+    def input_gradient(self, block: Any) -> Area | None:
+        """The gradient of an input that is used step by step stands as one family on the same columns."""
+        family = self.book.layout.families.of_block.get(id(block))
+        for other in self.book.layout.families.all:
+            if other.of is family and other.phase == "backward" and other.share is None and other.update == 0:
+                area, own = self.book.area(self.book.family_ids(other)), self.book.area(block.ids)
+                if (area.left, area.right, area.bottom - area.top) == (
+                    own.left,
+                    own.right,
+                    own.bottom - own.top,
+                ):
+                    return area
+        return None
+
+    def gradient(self, rectangle: Rectangle) -> Area | None:
+        for part in self.book.sheets[0].parts:
+            for other in part.rectangles:
+                if other.name == f"d_{rectangle.name}":
+                    return self.book.area(other.ids)
+        return None
+
+    def loss(self, edited: str, predicted: str) -> None:
+        book, ws, s = self.book, self.ws, self.s
+        block = None if book.run.loss is None else book.block_of_value(book.run.loss)
+        if block is None:
+            return
+        area = book.area(block.ids)
+        value = float(book.values[block.ids.flat[0]])
+        exact = s(align="center", num_format="0.000000000")
+        live, recorded = book.range(area), book.recorded_range(area)
+        rows = (
+            ("loss as recorded", f"={recorded}", value),
+            ("loss predicted to first order", f"={recorded}+{predicted}", value),
+            ("loss that the sheet now computes", f"={live}", value),
+            ("what the prediction misses", f"=B{self.row + 4}-B{self.row + 3}", 0.0),
+        )
+        self.head("The loss")
+        for label, formula, cached in rows:
+            ws.write_string(self.row, 0, label, s())
+            ws.write_formula(self.row, 1, formula, exact, cached)
+            self.row += 1
+        note = "Gradients say where a small edit takes the loss; what they miss shrinks with the square of the edit."
+        ws.write_string(self.row, 0, note, s(italic=True, font_size=9, font_color="#7A8190"))
+        self.row += 2
+
+    # What must hold
+    def probabilities(self) -> list[int]:
+        """The probabilities of every sample sum to 1."""
+        rows: list[int] = []
+        families = [f for f in self.book.layout.families.all if f.title == "probabilities" and f.phase == "forward"]
+        if not families:
+            return rows
+        self.head("Probabilities", "sum", "expected", "difference", "allowed", "differs")
+        for family in families:
+            ids = self.book.family_ids(family)
+            expected = float(round(self.book.values[ids].sum()))
+            total = f"SUM({self.book.range(self.book.area(ids))})"
+            rows.append(self.check(family.quantity, f"={total}", expected, expected, TOLERANCE * expected))
+        self.row += 1
+        return rows
+
+    def blocks(self) -> list[int]:
+        """Every computed block, live, against the hidden sheet of recorded numbers."""
+        self.head("Block", "sum of squares, live", "recorded", "distance", "allowed", "differs")
+        book, rows = self.book, []
+        for name, ids in self.computed():
+            area = book.area(ids)
+            here, recorded = book.range(area), book.recorded_range(area)
+            numbers = book.values[ids.reshape(-1)]
+            allowed = TOLERANCE * max(1.0, float(np.sqrt(np.sum(numbers**2))))
+            row = self.row
+            rows.append(
+                self.check(
+                    name,
+                    f"=SUMSQ({here})",
+                    f"=SUMSQ({recorded})",
+                    float(np.sum(numbers**2)),
+                    allowed,
+                    f"=SQRT(SUMPRODUCT(({here}-{recorded})*({here}-{recorded})))",
+                )
+            )
+            self.ws.write_url(row, 0, f"internal:{here}", self.s(font_color="#2451B3"), name)
+        return rows
+
+    def computed(self) -> list[tuple[str, np.ndarray]]:
+        out: list[tuple[str, np.ndarray]] = []
+        for sheet in self.book.sheets:
+            for part in sheet.parts:
+                for group in part.groups:
+                    if group.family is not None and group.family.computed and sheet.update == group.family.update:
+                        if part.rectangles and part.rectangles[0].role == "new" and group.family.phase == "forward":
+                            continue
+                        ids = np.concatenate([b.ids.reshape(-1) for b in group.family.computed])
+                        out.append((group.family.quantity, ids))
+                out += [(r.name, r.ids) for r in part.rectangles if r.role != "parameter"]
+        return out
+
+    def check(
+        self, label: str, live: str, recorded: Any, cached: float, allowed: float, distance: str | None = None
+    ) -> int:
+        ws, s, row = self.ws, self.s, self.row
+        number = s(align="center", num_format="0.000000")
+        ws.write_string(row, 0, label, s())
+        ws.write_formula(row, 1, live, number, cached)
+        if isinstance(recorded, str):
+            ws.write_formula(row, 2, recorded, number, cached)
+        else:
+            ws.write_number(row, 2, recorded, number)
+        tiny = s(align="center", num_format="0.0E+0")
+        ws.write_formula(row, 3, distance or f"=ABS(B{row + 1}-C{row + 1})", tiny, 0)
+        ws.write_number(row, 4, allowed, tiny)
+        # An error in the block is a difference too: it must not hide the verdict.
+        ws.write_formula(
+            row,
+            5,
+            f"=IF(ISNUMBER(D{row + 1}),IF(D{row + 1}<=E{row + 1},0,1),1)",
+            s(align="center", num_format="0"),
+            0,
+        )
+        red = self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10", bold=True)
+        ws.conditional_format(row, 3, row, 5, {"type": "formula", "criteria": f"=$F${row + 1}=1", "format": red})
+        self.row += 1
+        return row

@@ -1,0 +1,110 @@
+"""Conditional colours: computed now, later, read by this step; then the diverging scale of each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.workbook import style
+from tinynet.workbook.book import Area, Book, cell_name
+from tinynet.workbook.layout import FIRST_SLOT, Sheet
+from tinynet.workbook.stepping import MOST_READ, PER_MOMENT
+from tinynet.workbook.style import Styles
+
+CONTROL_ROW, HIDE_ROW = 2, 5  # of the network sheet: the orange cell, and the switch that hides what comes later
+KINDS = ("activations", "weights", "gradients of activations", "gradients of weights")
+
+
+class Colours:
+    """Writes the rules of one network sheet."""
+
+    def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles, offset: int):
+        self.book, self.sheet, self.ws, self.styles, self.offset = book, sheet, ws, styles, offset
+
+    def write(self) -> None:
+        for kind, areas in self.areas().items():
+            self.rules(kind, areas)
+
+    def areas(self) -> dict[str, list[Area]]:
+        """The rectangles that share a colour scale, by kind of quantity."""
+        found: dict[str, list[Area]] = {}
+        for part in self.sheet.parts:
+            for rectangle in part.rectangles:
+                kind = "gradients of weights" if rectangle.role == "gradient" else "weights"
+                found.setdefault(kind, []).append(self.book.area(rectangle.ids))
+            for group in part.groups:
+                if group.family is None or group.family.quantity.endswith("lr"):
+                    continue
+                ids = self.book.family_ids(group.family)
+                ids = ids[self.book.layout.sheet[ids] == self.book.sheets.index(self.sheet)]
+                if not ids.size or self.book.layout.row[ids].min() != group.top:
+                    continue
+                kind = "activations" if group.family.phase == "forward" else "gradients of activations"
+                if not group.family.computed:
+                    kind = "inputs"
+                found.setdefault(kind, []).append(self.book.area(ids))
+        return found
+
+    def rules(self, kind: str, areas: list[Area]) -> None:
+        """Where the step stands comes first; only then the colour of the number."""
+        largest = scales(self.book)[kind]
+        for area in areas:
+            for criteria, look in self.stepping(area):
+                self.add(area, type="formula", criteria=criteria, format=look, stop_if_true=True)
+            if kind == "inputs":
+                continue
+            if kind.startswith("gradients"):
+                number = cell_name(area.top, area.left)
+                zero = self.styles.differential(num_format="0")
+                self.add(area, type="formula", criteria=f"=AND(ISNUMBER({number}),{number}=0)", format=zero)
+            for low, high, colour in style.bin_edges(largest):
+                look = self.styles.differential(bg_color=colour)
+                if low is None:
+                    self.add(area, type="cell", criteria="<", value=high, format=look)
+                elif high is None:
+                    self.add(area, type="cell", criteria=">=", value=low, format=look)
+                else:
+                    self.add(area, type="cell", criteria="between", minimum=low, maximum=high, format=look)
+
+    def stepping(self, area: Area) -> list[tuple[str, Any]]:
+        """Computed now, hidden or pale because it comes later, read now: (condition, look)."""
+        look = self.styles.differential
+        step, hide = (cell_name(row, FIRST_SLOT, absolute=True) for row in (CONTROL_ROW, HIDE_ROW))
+        reads = f"{cell_name(1, self.offset, True)}:{cell_name(1, self.offset + MOST_READ - 1, True)}"
+        mark = cell_name(area.top, area.left + self.offset)
+        later = f"{step}>0,{mark}>={PER_MOMENT}*({step}+1)"
+        ink = "#1B1B1B"
+        return [
+            (
+                f"=AND({step}>0,INT({mark}/{PER_MOMENT})={step})",
+                look(bg_color=style.ORANGE, font_color=ink, bold=True),
+            ),
+            (f"=AND({hide}=1,{later})", look(bg_color="#FFFFFF", font_color="#FFFFFF")),
+            (f"=AND({later})", look(bg_color=style.PALE, font_color="#C9CDD6")),
+            (
+                f"=AND({step}>0,{mark}<>0,COUNTIF({reads},{mark})>0)",
+                look(bg_color="#FFE9C7", font_color=ink, border=1, border_color="#D97B00"),
+            ),
+        ]
+
+    def add(self, area: Area, **rule: Any) -> None:
+        self.ws.conditional_format(area.top, area.left, area.bottom, area.right, rule)
+
+
+def scales(book: Book) -> dict[str, float]:
+    """One magnitude for each kind of quantity, shared by all its blocks so that colours compare."""
+    groups: dict[str, list[np.ndarray]] = {
+        k: [] for k in ("activations", "weights", "gradients of activations", "gradients of weights")
+    }
+    for block in book.plan.blocks:
+        if not block.ids.size or block.kind in ("hyperparameter", "input") or block.value.shape == ():
+            continue
+        weight = block.kind == "parameter" or block in book.layout.families.mirrored
+        kind = "weights" if weight else "activations"
+        kind = f"gradients of {kind}" if block.phase == "backward" else kind
+        groups[kind].append(book.values[block.ids].reshape(-1))
+    return {
+        "inputs": 1.0,
+        **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()},
+    }

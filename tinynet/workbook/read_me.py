@@ -1,0 +1,174 @@
+"""The sheet Read me: what this is, a map whose every line is a link, how to read it, colours, names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynet.workbook import style
+from tinynet.workbook.book import CHECKS, STEPS, Area, Book, cell_name
+from tinynet.workbook.colours import scales
+from tinynet.workbook.layout import FIRST_SLOT
+from tinynet.workbook.network import CONTROL_ROW
+from tinynet.workbook.style import Styles
+
+
+class ReadMe:
+    """The first sheet: what this is, a map whose every line is a link, how to read it, colours, names."""
+
+    def __init__(self, book: Book, ws: Any, styles: Styles):
+        self.book, self.ws, self.s, self.row = book, ws, styles, 0
+
+    def write(self, names: dict[str, Area]) -> None:
+        ws, s = self.ws, self.s
+        ws.hide_gridlines(2)
+        ws.set_column(0, 0, 27)
+        ws.set_column(1, 1, 110)
+        ws.set_row(0, 30)
+        ws.write_string(
+            0,
+            0,
+            f"{self.book.title}: every number is a formula",
+            s(bold=True, font_size=17, font_color=style.INK),
+        )
+        ws.write_string(1, 0, self.book.run.description, s(font_color="#7A8190"))
+        self.row = 3
+        self.where_to_go()
+        self.map()
+        self.how_to_read()
+        self.colours()
+        self.names(names)
+        ws.set_paper(9)
+        ws.set_landscape()
+        ws.fit_to_pages(1, 0)
+        ws.set_margins(left=0.5, right=0.5, top=0.5, bottom=0.5)
+
+    def head(self, text: str) -> None:
+        fmt = self.s(bold=True, font_size=11, font_color="#FFFFFF", bg_color=style.INK)
+        self.ws.write_string(self.row, 0, text, fmt)
+        self.ws.write_blank(self.row, 1, None, fmt)
+        self.row += 1
+
+    def line(self, left: str, text: str, link: str | None = None, fmt: Any = None) -> None:
+        if link is not None:
+            self.ws.write_url(self.row, 0, f"internal:{link}", self.s(font_color="#2451B3", underline=1), left)
+        else:
+            self.ws.write_string(self.row, 0, left, fmt or self.s(bold=True, font_color=style.INK))
+        self.ws.write_string(self.row, 1, text, self.s(font_color="#2B3140"))
+        self.row += 1
+
+    def where_to_go(self) -> None:
+        self.head("Where to go")
+        first = self.book.sheets[0]
+        control = cell_name(CONTROL_ROW, FIRST_SLOT)
+        self.line(
+            first.name,
+            "The network. Choose a step in the orange cell: what it computes lights up, what it reads is outlined.",
+            f"'{first.name}'!{control}",
+        )
+        for sheet in self.book.sheets[1:]:
+            self.line(sheet.name, "The next round of training, from the updated weights.", f"'{sheet.name}'!A1")
+        self.line(
+            STEPS,
+            f"All {len(self.book.moments.all)} steps as a table: the equation, and one element worked out, live.",
+            f"{STEPS}!A1",
+        )
+        self.line(
+            CHECKS,
+            "Is every cell what it was when this was recorded? And what did your edits do to the loss?",
+            f"{CHECKS}!A1",
+        )
+        self.row += 1
+
+    def map(self) -> None:
+        self.head("Map of the network")
+        for sheet in self.book.sheets:
+            for band in sheet.bands:
+                for part in band.parts:
+                    prefix = "" if len(self.book.sheets) == 1 else f"{sheet.name}: "
+                    families = [g.family for g in part.groups if g.family is not None and g.family.computed]
+                    new = bool(part.rectangles) and part.rectangles[0].role == "new"
+                    equations = [
+                        self.book.words.equation(f.computed[min(1, len(f.computed) - 1)]) for f in families if not new
+                    ]
+                    text = (
+                        ",   ".join(equations)
+                        or ", ".join(r.label for r in part.rectangles)
+                        or ", ".join(g.symbol for g in part.groups)
+                    )
+                    self.line(
+                        f"{prefix}{band.phase}: {part.title}",
+                        text,
+                        f"'{sheet.name}'!{cell_name(part.head, 0)}",
+                    )
+        self.row += 1
+
+    def how_to_read(self) -> None:
+        self.head("How to read it")
+        timed = self.book.layout.timed
+        self.line("Down = units", "Each row is one unit. Units, steps and samples are counted from 0, as in Python.")
+        right = (
+            "Each column is one time step, all samples of a batch under it. "
+            "The backward pass uses the same columns, read right to left."
+        )
+        self.line(
+            "Right = time" if timed else "Right = samples",
+            right if timed else "Each column is one sample of the batch.",
+        )
+        self.line("Left = weights", "Weights and biases stand on the rows of the quantity that they produce.")
+        self.line(
+            "Below = gradients",
+            "δx is dLoss/dx: the same rows and columns as its forward block, further down, in mirrored order.",
+        )
+        if timed and any(block.value.share for block in self.book.plan.blocks):
+            self.line(
+                "δh ← t,  δh ← t+1",
+                "What arrives of a gradient from its own time step, and what arrives from the next one.",
+            )
+        self.line(
+            "Edit anything framed",
+            "Parameters, inputs, targets and the learning rate are typed in; all else recomputes.",
+        )
+        self.row += 1
+
+    def colours(self) -> None:
+        self.head("Colours")
+        swatch = {"num_format": "0.000", "align": "center", "border": 1}
+        for fmt, text in (
+            (
+                self.s(**swatch, border_color=style.AMBER, font_color="#2451B3"),
+                "parameter: edit me, everything recomputes",
+            ),
+            (
+                self.s(**swatch, border_color=style.LINE, bg_color=style.INPUT),
+                "input, target, learning rate, initial state: edit me",
+            ),
+            (
+                self.s(**swatch, border_color=style.LINE, bg_color=style.ORANGE, bold=True),
+                "computed at the current step",
+            ),
+            (self.s(**swatch, border_color="#D97B00", bg_color="#FFE9C7"), "read by the current step"),
+            (
+                self.s(**swatch, border_color=style.LINE, bg_color=style.PALE, font_color="#C9CDD6"),
+                "not computed yet at the current step",
+            ),
+        ):
+            self.ws.write_number(self.row, 0, 0.123, fmt)
+            self.ws.write_string(self.row, 1, text, self.s(font_color="#2B3140"))
+            self.row += 1
+        for kind, largest in scales(self.book).items():
+            if kind != "inputs":
+                self.line(
+                    kind,
+                    f"blue −{largest:g} · white 0 · red +{largest:g}   (one scale for all its blocks: colours compare)",
+                )
+        self.row += 1
+
+    def names(self, names: dict[str, Area]) -> None:
+        self.head("Names you can use in your own formulas")
+        plain = [name for name in names if not name.startswith(("d_", "new_"))]
+        for start in range(0, len(plain), 12):
+            self.line("values" if not start else "", ",  ".join(plain[start : start + 12]))
+        self.line(
+            "gradients, updated",
+            "d_ + name and new_ + name, for example " + ",  ".join([n for n in names if n not in plain][:3]),
+        )

@@ -1,0 +1,105 @@
+"""The sheet Steps: every moment as a row; the step control of the network sheet looks its words up here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynet.run import time_label
+from tinynet.workbook import style
+from tinynet.workbook.book import READ_ME, Book
+from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START_SENTENCE
+from tinynet.workbook.stepping import MOST_READ, Moment
+from tinynet.workbook.style import Styles
+
+
+class StepsSheet:
+    """Every moment: its number, phase, equation, worked numbers, and a link to its block."""
+
+    HEADS = ("step", "phase", "time", "what is computed", "one element worked out, live", "block", "go")
+
+    def __init__(self, book: Book, ws: Any, styles: Styles):
+        self.book, self.ws, self.s = book, ws, styles
+
+    def write(self) -> None:
+        ws, s = self.ws, self.s
+        ws.hide_gridlines(2)
+        for column, width in enumerate((6, 10, 8, 78, 78, 17, 5, 9)):
+            ws.set_column(column, column, width)
+        ws.set_column(7, READS_COLUMN + MOST_READ, 6, None, {"hidden": 1})
+        ws.set_row(0, 24)
+        ws.write_string(0, 0, "Steps: all that is computed, in order", s(bold=True, font_size=15, font_color=style.INK))
+        ws.write_url(1, 0, f"internal:'{READ_ME}'!A1", s(font_color="#2451B3", underline=1), "Read me")
+        dark = s(bold=True, font_color="#FFFFFF", bg_color=style.INK)
+        for column, text in enumerate(self.HEADS):
+            ws.write_string(FIRST_STEP_ROW - 1, column, text, dark)
+        self.start()
+        for moment in self.book.moments.all:
+            self.moment(moment)
+        ws.freeze_panes(FIRST_STEP_ROW, 1)
+        ws.set_paper(9)
+        ws.set_landscape()
+        ws.fit_to_pages(1, 0)
+        ws.repeat_rows(FIRST_STEP_ROW - 1)
+
+    def start(self) -> None:
+        row = FIRST_STEP_ROW
+        self.ws.write_number(row, 0, 0, self.s(align="center"))
+        self.ws.write_string(row, 1, "start", self.s())
+        self.ws.write_string(row, 3, START_SENTENCE, self.s())
+        self.ws.write_string(
+            row,
+            4,
+            "Blue numbers in amber frames are parameters, green cells are inputs: change one.",
+            self.s(),
+        )
+        self.ws.write_string(row, 7, f"'{self.book.sheets[0].name}'!A1")
+        self.ws.write_string(row, 2, "")
+        for k in range(MOST_READ):
+            self.ws.write_number(row, READS_COLUMN + k, 0)
+
+    def moment(self, moment: Moment) -> None:
+        ws, s, row = self.ws, self.s, FIRST_STEP_ROW + moment.number
+        band = s(font_color=style.BANDS[moment.phase], bold=True)
+        ws.write_number(row, 0, moment.number, s(align="center"))
+        ws.write_string(row, 1, moment.phase, band)
+        ws.write_string(row, 2, "" if moment.time is None else _head(moment.time), s())
+        ws.write_string(row, 3, self.sentence(moment), s())
+        block = moment.blocks[0]
+        worked = self.book.words.worked(block, self.book.addresses)
+        ws.write_formula(row, 4, worked if len(worked) < 8000 else '=""', s(font_color="#A85400"), "")
+        target = self.book.range(self.book.area(block.ids))
+        ws.write_string(
+            row,
+            5,
+            target.partition("!")[2] if len(self.book.sheets) == 1 else target,
+            s(font_color="#7A8190"),
+        )
+        ws.write_url(row, 6, f"internal:{target}", s(font_color="#2451B3", underline=1, align="center"), "→")
+        ws.write_string(row, 7, target)
+        for k in range(MOST_READ):
+            ws.write_number(row, READS_COLUMN + k, moment.reads[k] if k < len(moment.reads) else 0)
+
+    def sentence(self, moment: Moment) -> str:
+        """``t = 1: forget gate: f = σ(z_f)``; several equations at once where they belong to one moment."""
+        equations = [self.book.words.equation(block) for block in moment.blocks]
+        titles = list(dict.fromkeys(self.title(block) for block in moment.blocks if self.title(block)))
+        times = {block.time for block in moment.blocks if block.value.share != "next"} or {moment.time}
+        time = "" if moment.time is None or len(times) > 1 else f"{_head(moment.time)}:  "
+        what = ", ".join(titles) + ":  " if titles and len(titles) < 5 else ""
+        text = ";  ".join(equations)
+        return (
+            time
+            + what
+            + (text if len(text) < 170 else ";  ".join(equations[:2]) + f";  … ({len(equations)} quantities)")
+        )
+
+    @staticmethod
+    def title(block: Any) -> str:
+        if block.value.of is not None:
+            of = block.value.of.title.partition(":")[0]
+            return f"gradient: {of}" if of else ""
+        return block.value.title if len(block.value.title) < 60 else ""
+
+
+def _head(time: int) -> str:
+    return time_label(time) if time < 0 else f"t = {time}"
