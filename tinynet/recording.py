@@ -70,6 +70,7 @@ class Recorder:
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
         self.hyperparameters: dict[tuple[str, float], Tensor] = {}
+        self.suggested: set[int] = set()  # values named after others, until they get a name of their own
         self.states: set[str] = set()
         self.seen = 0  # steps that ``recurrent`` has looked at
         self.keep: list[Any] = []  # modules whose id is a key above must outlive the recording
@@ -127,9 +128,10 @@ class Recorder:
     # Names
     def name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
         value = self.value_of(x)
-        if value.quantity is None:
-            value.quantity = ".".join([*self.scopes[-1:], quantity])
+        if value.quantity is None or value.index in self.suggested:
+            value.quantity = ".".join([*filter(None, self.scopes[-1:]), quantity])
             value.time, value.title = (self.time if t is None else t), title
+            self.suggested.discard(value.index)
 
     def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
         value, like = self.value_of(x), self.value_of(other)
@@ -138,6 +140,7 @@ class Recorder:
             value.quantity = f"{prefix}.{quantity}" if prefix else quantity
             value.time = self.time if like.time is None else like.time
             value.title = title
+            self.suggested.add(value.index)
 
     def register(self, module: Any) -> str:
         """Return a module's path, which is its scope; a module that is called first is the root of its own.

@@ -59,12 +59,12 @@ def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
         raise ValueError(f"target has shape {wanted.shape}, expected {input.shape}, the shape of the input")
     with scope("loss"):
         error = name(input - wanted, "error", title="what is missing from the target")
-        return _reduce(error * error, reduction, "square")
+        return _reduce(name(error**2, "square", title="squared error"), reduction)
 
 
-def _reduce(losses: Tensor, reduction: str, quantity: str = "nll") -> Tensor:
+def _reduce(losses: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
-        return name(losses, quantity)
+        return losses
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}, expected 'mean', 'sum' or 'none'")
     total = P.sum(losses, axis=None, keepdims=False)

@@ -140,14 +140,27 @@ def total(terms: list[tuple[int, Expression]]) -> Expression:
 
 
 def _rows_of_cells(terms: list[tuple[int, Expression]]) -> list[tuple[int, Expression]]:
-    """Three or more single cells of one sign are one SUM."""
+    """Three or more cells of one sign are one SUM, three or more products of two cells one SUMPRODUCT."""
     for sign in (1, -1):
-        cells = [term for s, term in terms if s == sign and isinstance(term, Cells)]
-        if len(cells) > 2:
-            joined = Dot(np.stack([cell.ids for cell in cells], axis=1), None)
-            rest = [(s, term) for s, term in terms if not (s == sign and isinstance(term, Cells))]
-            terms = [*rest, (sign, joined)]
+        for factors in (_cell, _cell_times_cell):
+            found = [(i, factors(term)) for i, (s, term) in enumerate(terms) if s == sign and factors(term)]
+            if len(found) > 2:
+                columns = [np.stack(ids, axis=1) for ids in zip(*(ids for _, ids in found), strict=True)]
+                joined = Dot(columns[0], columns[1] if len(columns) > 1 else None)
+                gone = {i for i, _ in found}
+                terms = [*(term for i, term in enumerate(terms) if i not in gone), (sign, joined)]
     return terms
+
+
+def _cell(term: Expression) -> list[np.ndarray]:
+    return [term.ids] if isinstance(term, Cells) else []
+
+
+def _cell_times_cell(term: Expression) -> list[np.ndarray]:
+    match term:
+        case Apply("multiply", [Cells(a), Cells(b)]):
+            return [a, b]
+    return []
 
 
 def _merged(a: Expression, b: Expression) -> Expression | None:
@@ -156,8 +169,10 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
         if a.right is None or b.right is None:
             return Dot(left, None)
         return Dot(left, np.concatenate([a.right, b.right], axis=1))
-    if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
-        return Dot(np.concatenate([a.left, b.ids[:, None]], axis=1), None)
+    if isinstance(a, Dot):
+        factors = _cell(b) if a.right is None else _cell_times_cell(b)
+        if factors:
+            return _merged(a, Dot(factors[0][:, None], factors[1][:, None] if a.right is not None else None))
     if isinstance(a, Cells) and isinstance(b, Cells) and not np.any((a.ids > 0) & (b.ids > 0)):
         # Pieces that fill each other's zeros: laid side by side, nothing is added.
         return Cells(a.ids + b.ids)
@@ -165,12 +180,21 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
 
 
 def product(a: Expression, b: Expression) -> Expression:
-    """Multiply, leaving out a factor of 1."""
+    """Multiply, leaving out a factor of 1; nothing remains of a factor of 0."""
+    if is_number(a, 0) or is_number(b, 0):
+        return Literal(np.asarray(0.0))
     if is_number(a, 1):
         return b
     if is_number(b, 1):
         return a
     return Apply("multiply", [a, b])
+
+
+def power(base: Expression, exponent: Expression) -> Expression:
+    """Raise to a power; 1 and 0 need no formula (a spreadsheet refuses 0^0)."""
+    if is_number(exponent, 1):
+        return base
+    return Literal(np.asarray(1.0)) if is_number(exponent, 0) else Apply("power", [base, exponent])
 
 
 def leaves(expression: Expression) -> list[np.ndarray]:

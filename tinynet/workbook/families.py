@@ -307,4 +307,4 @@ def _last(quantity: str) -> str:
 
 def _in_reading_order(sections: list[Section]) -> list[Section]:
     """Inputs first; otherwise in the order of execution."""
-    return sorted(sections, key=lambda section: bool(section.families[0].computed))
+    return sorted(sections, key=lambda section: any(family.computed for family in section.families))

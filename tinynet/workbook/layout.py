@@ -37,11 +37,13 @@ class Slot:
     partner: str | None
     width: int
     start: int = 0
-    shared: bool = False  # by weights of several partners
+    shared: bool = False  # by weights of several partners, or by vectors that are not all biases
 
     @property
     def head(self) -> str:
-        return "bias" if self.partner is None else "weights" if self.shared else f"from {self.partner}"
+        if self.partner is None:
+            return "vectors" if self.shared else "bias"
+        return "weights" if self.shared else f"from {self.partner}"
 
 
 @dataclass(eq=False)
@@ -190,7 +192,9 @@ class Layout:
                 taken.append(slot)
                 piece.slots[update] = slot
             bias = max([bias, *biases.values()])
-        return [*slots, *([Slot(None, bias)] if bias else [])]
+        vectors = [p.name.rpartition(".")[2] for s in sections for p in s.pieces if p.partner is None]
+        odd = not all(name.startswith("b") for name in vectors)
+        return [*slots, *([Slot(None, bias, shared=odd)] if bias else [])]
 
     def place(self, ids: np.ndarray, sheet: Sheet, rows: np.ndarray, columns: np.ndarray) -> None:
         flat = ids.reshape(-1)

@@ -24,6 +24,7 @@ from tinynet.workbook.expressions import (
     Total,
     gathered,
     length,
+    power,
     product,
     total,
     zero_where_cells_are,
@@ -222,6 +223,8 @@ class _Planner:
                 return total([(-1, operands[0])])
             case "multiply":
                 return product(*operands)
+            case "power":
+                return power(*operands)
         return Apply(step.primitive, operands)
 
     def _reduction(self, step: Step) -> Expression:

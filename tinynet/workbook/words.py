@@ -59,7 +59,7 @@ class Words:
             case Cells(ids):
                 return self._name(int(ids[0]), t), ATOM
             case Literal(values):
-                return number(float(values.reshape(-1)[0])), ATOM
+                return _short(values), ATOM
             case Extreme(function, ids):
                 return f"{function.lower()} {self._name(_present(ids[0])[0], t)}", MULTIPLY
             case Pick(choices, index):
@@ -145,7 +145,7 @@ class _Numbers:
             case Cells(ids):
                 return self.cell(int(ids[0])), ATOM
             case Literal(values):
-                return f'"{number(float(values.reshape(-1)[0]))}"', ATOM
+                return f'"{_short(values)}"', ATOM
             case Extreme(function, ids):
                 return self.several(function.lower() + "(", _present(ids[0]), ", ", ")"), ATOM
             case Pick(choices, index):
@@ -189,6 +189,10 @@ class _Numbers:
 def _element(block: Block, place: int) -> Expression:
     assert block.expression is not None
     return gathered(block.expression, np.array([place]))
+
+
+def _short(values: np.ndarray) -> str:
+    return number(float(f"{float(values.reshape(-1)[0]):.4g}"))
 
 
 def _present(ids: np.ndarray) -> list[int]:
