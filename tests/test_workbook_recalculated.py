@@ -108,7 +108,7 @@ def signs(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
 def shapes(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     padded = F.pad(F.flip(w, 1), [(1, 0), (0, 2)])
     joined = F.cat([padded, F.pad(x, [(0, 1), (2, 0)])], 0)
-    mixed = joined.T.reshape(-1, 4)[1:5] @ joined[:4].reshape(4, 5)[:, ::2]
+    mixed = joined.T.reshape(-1, 9)[1:] @ joined.reshape(9, 5)[:, ::2]
     return (mixed.sigmoid() * x[1:, :1].expand(4, 3)).sum() + joined[np.array([0, -1, 0])].tanh().sum()
 
 
@@ -117,15 +117,27 @@ def table(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
 
 
 def places(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
-    return (F.gather(w, 1, index) ** 2).sum() + F.gather(w * w, 0, index[:, :2] * 0).sum()
+    return (F.gather(w, 1, index) ** 2).sum() + F.gather(w * w, 0, index[:, [0, 2, 1, 1]]).sum()
 
 
 def batched(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
-    return (F.softmax(x @ w, -1) @ x.transpose(1, 2)).tanh().sum()
+    return (x.transpose(1, 2) @ F.softmax(x @ w, -1)).tanh().sum()
 
 
 def projection(w: tn.Tensor, x: tn.Tensor, s: tn.Tensor) -> tn.Tensor:
     return ((x @ w).tanh() * s).sum()
+
+
+def slopes(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
+    """A penalty on a gradient: the backward pass has a backward pass."""
+    slope = tn.grad((F.gather(w, 1, index) ** 3).sum() + (w[index[0]] ** 3).sum(), w, create_graph=True)
+    return (slope * slope).sum()
+
+
+def accumulated(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
+    """A batch in two parts: backward() runs twice, and the gradients add up."""
+    (x[:1] @ w).tanh().sum().backward()
+    return (x[1:] @ w).tanh().sum()
 
 
 W, X = spread(3, 3), spread(3, 3, seed=1, shift=0.03)
@@ -140,10 +152,12 @@ PROGRAMS = {
     "choices": Program(choices, {"w": W, "x": np.where(np.eye(3) > 0, W, X)}),
     "powers": Program(powers, {"w": W, "x": X}),
     "signs": Program(signs, {"w": W, "x": X}),
-    "shapes": Program(shapes, {"w": spread(3, 3), "x": spread(5, 3, seed=5)}),
+    "shapes": Program(shapes, {"w": spread(3, 3), "x": spread(5, 2, seed=5)}),
     "table": Program(table, {"w": spread(4, 2), "index": np.array([[2, 0, 2], [3, 2, 1]])}),
-    "places": Program(places, {"w": spread(3, 4), "index": np.array([[0, 3, 0], [1, 1, 2], [2, 0, 3]])}),
+    "places": Program(places, {"w": spread(3, 4), "index": np.array([[0, 2, 0], [1, 1, 2], [2, 0, 1]])}),
     "batched": Program(batched, {"w": spread(2, 3), "x": spread(2, 2, 2, seed=6)}),
+    "gradient of a gradient": Program(slopes, {"w": spread(3, 3), "index": np.array([[0, 2], [1, 1], [2, 0]])}),
+    "accumulated gradients": Program(accumulated, {"w": spread(2, 2), "x": spread(3, 2)}),
     "one number": Program(lambda w: w * w, {"w": np.array(0.3)}),
 }
 
@@ -156,15 +170,6 @@ def recorded(program: Program) -> tn.Run:
     return run
 
 
-def twice(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
-    """A loss in which gradients of gradients stand: their programs use the remaining primitives."""
-    (slope,) = tn.grad((F.gather(w, 1, index) ** 3).sum() + (w[index[0]] ** 3)[1:].sum(), [w], create_graph=True)
-    return (slope * slope).sum()
-
-
-PROGRAMS["gradient of a gradient"] = Program(twice, {"w": spread(3, 3), "index": np.array([[0, 2], [1, 1], [2, 0]])})
-
-
 @pytest.mark.parametrize("detail", ["names", "ops"])
 @pytest.mark.parametrize("title", PROGRAMS)
 def test_a_program_recalculates(title: str, detail: str, tmp_path: Path):
@@ -173,6 +178,18 @@ def test_a_program_recalculates(title: str, detail: str, tmp_path: Path):
     for name, array in program.leaves.items():
         assert array.dtype.kind != "f" or f"d_{name}" in run
     assert_recalculates(sample(run, tmp_path / "program.xlsx", detail))
+
+
+@pytest.mark.parametrize("detail", ["names", "ops"])
+def test_a_computation_without_names_or_gradients_recalculates(detail: str, tmp_path: Path):
+    x = tn.tensor(spread(2, 3), name="x")
+    with tn.record() as run:
+        x.tanh().T  # noqa: B018
+        (x > 0).sum(0)
+    one = sample(run, tmp_path / "nameless.xlsx", detail)
+    shown = np.concatenate([one.numbers(block) for block in one.computed])
+    assert np.isin(np.tanh(spread(2, 3)), shown).all() and np.isin((spread(2, 3) > 0).sum(0), shown).all()
+    assert_recalculates(one)
 
 
 def test_the_programs_use_every_primitive():
@@ -233,11 +250,11 @@ def test_after_an_edit_the_sheet_is_the_replayed_run(what: str, books: dict[str,
     assert check(values, "all") == 1
 
 
-@pytest.mark.parametrize("what", [what for what, (_, edit) in EDITS.items() if edit.leaf not in ("target", "lr")])
+@pytest.mark.parametrize("what", [what for what in EDITS if what.startswith(("a weight", "a bias", "an input"))])
 def test_the_predicted_loss_is_the_loss_plus_gradient_times_edit(what: str, books: dict[str, Sample]):
     name, edit = EDITS[what]
     one = books[name]
-    loss, slope = one.run["loss"], one.run.grad[edit.leaf][edit.index] if edit.leaf in one.run.grad else 0.0
+    loss, slope = one.run["loss"], one.run.grad[edit.leaf][edit.index]
     start = one.run[edit.leaf][edit.index]
     misses = []
     for delta in (0.02, 0.002):
@@ -264,7 +281,7 @@ def test_a_number_typed_over_a_formula_is_found(books: dict[str, Sample]):
     one = books["lstm"]
     block = next(block for block in one.computed if block.name == "lstm.c[1]")
     values = libreoffice(one.path, {one.places(block)[0]: 0.5})
-    assert values["Checks"]["B3"] == "DIFFERENT, first: lstm.c"
+    assert str(values["Checks"]["B3"]).startswith("DIFFERENT, first: lstm.")
 
 
 # The step control

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tinynet import serialization
 from tinynet.backend import namespace, to_host
 from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinynet import workbook
 
 INITIAL = -1  # the time step of an initial state: shown as "initial"
 
@@ -178,11 +181,13 @@ class Run:
         """Read what ``to_json`` wrote and compute it. Only registered primitives run; ValueError otherwise."""
         return serialization.decode(text)
 
-    def to_excel(self, path: Any, detail: str = "names", title: str | None = None) -> Any:
+    def to_excel(
+        self, path: Any, detail: str = "names", title: str | None = None, max_cells: int = 100_000
+    ) -> workbook.Written:
         """Write the run as a workbook of live formulas; see ``tinynet.workbook.write``."""
         from tinynet import workbook
 
-        return workbook.write(self, path, detail=detail, title=title)
+        return workbook.write(self, path, detail, title, max_cells)
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

@@ -252,6 +252,10 @@ class _Builder:
         if self.sheet.update == 0:
             found = [self.layout.mirrored(block.value, "gradient", 0) for block in self.layout.homeless]
             self.loose(band, "parameters", [b for b in found if b], "gradient")
+        # Where backward() ran more than once, a parameter has further gradients.
+        mirrored = [b for b in self.families.mirrored if b.phase == "backward" and b.value.update == self.sheet.update]
+        again = [b for b in mirrored if not np.all(self.layout.placed[b.ids])]
+        self.loose(band, "parameters, again", again, "gradient")
 
     def elsewhere(self, band: Band, gradients: list[Family], home: dict[int, Section]) -> None:
         """Gradients of inputs that stand on the first sheet come last, on their own."""

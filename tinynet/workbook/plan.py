@@ -88,6 +88,7 @@ class _Planner:
         self.run, self.detail = run, detail
         self.expressions: dict[int, Expression] = {}
         self.made_by = {step.output.index: step for step in run.steps}
+        self.read = {o.index for step in run.steps for o in step.operands if isinstance(o, Value)}
         self.is_leaf_cell = [False]
         self.automatic: dict[str, int] = {}
         self.last_forward = max((v.update for v in run.values), default=0)
@@ -123,7 +124,7 @@ class _Planner:
                 self.result.aliases.append((value, expression.ids.reshape(value.shape)))
             else:
                 self.materialise(value)
-        elif length(expression) > READABLE:
+        elif length(expression) > READABLE or (value.index not in self.read and not isinstance(expression, Cells)):
             self.materialise(value)
 
     def is_another_name(self, step: Step, ids: np.ndarray) -> bool:
@@ -159,8 +160,11 @@ class _Planner:
         scopes = [o.quantity.rpartition(".")[0] for o in step.operands if isinstance(o, Value) and o.quantity]
         base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
         base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
-        self.automatic[base] = self.automatic.get(base, 0) + 1
-        return base if self.automatic[base] == 1 else f"{base}_{self.automatic[base]}"
+        # Each round of training counts anew, so that a quantity has the same name in all of them.
+        again = f"#{step.output.update + 1}" if step.output.update else ""
+        self.automatic[base + again] = self.automatic.get(base + again, 0) + 1
+        number = self.automatic[base + again]
+        return (base if number == 1 else f"{base}_{number}") + again
 
     # What each kind of primitive computes
     def expression(self, operand: object) -> Expression:
