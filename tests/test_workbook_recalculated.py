@@ -31,6 +31,8 @@ def poisoned(one: Sample) -> Path:
 def assert_recalculates(one: Sample) -> None:
     """Both engines, from poisoned caches: every computed cell right, no error anywhere, Checks content."""
     path = poisoned(one)
+    places = [place for block in one.book.plan.blocks for place in one.places(block)]
+    assert len(set(places)) == len(places)  # no two numbers share a cell
     for engine in ENGINES.values():
         values = engine(path)
         assert_agrees(one, values)
@@ -107,7 +109,7 @@ def signs(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
 
 def shapes(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     padded = F.pad(F.flip(w, 1), [(1, 0), (0, 2)])
-    joined = F.cat([padded, F.pad(x, [(0, 1), (2, 0)])], 0)
+    joined = F.cat([padded, F.pad(x, [(0, 0), (2, 1)])], 0)
     mixed = joined.T.reshape(-1, 9)[1:] @ joined.reshape(9, 5)[:, ::2]
     return (mixed.sigmoid() * x[1:, :1].expand(4, 3)).sum() + joined[np.array([0, -1, 0])].tanh().sum()
 

@@ -12,11 +12,17 @@ run.to_excel("model.xlsx")
 from tinynet import functional, nn, optim
 from tinynet.autograd import backward, grad
 from tinynet.backend import get_default_dtype, set_default_dtype
-from tinynet.nn.init import manual_seed
 from tinynet.recording import name, record, scope, time_step
 from tinynet.run import Run
 from tinynet.tape import no_grad
 from tinynet.tensor import Parameter, Tensor, tensor
+
+
+def manual_seed(seed: int) -> None:
+    """Seed everything random: initialisers and dropout."""
+    nn.init.manual_seed(seed)
+    functional.random.manual_seed(seed)
+
 
 __version__ = "0.1.0"
 

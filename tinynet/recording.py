@@ -168,24 +168,25 @@ class Recorder:
 
     # Gradients
     def gradient(self, x: Tensor, contributions: list) -> Tensor:
-        """Add up the cotangents that arrived at ``x``; where some come from the next time step, name that share."""
+        """Add up the cotangents that arrived at ``x``; of a state, name what comes from the neighbouring steps."""
         value = self.value_of(x)
-        later = [g for g, time in contributions if value.time is not None and time == value.time + 1]
-        here = [g for g, time in contributions if value.time is None or time != value.time + 1]
         with self.at_time(value.time):
-            if value.quantity in self.recurrent():
-                shares = [self._label(_sum(gs), value, s) for gs, s in ((here, "here"), (later, "next")) if gs]
-                total = _sum(shares)
+            if value.quantity in self.recurrent() and value.time is not None:
+                found: dict[str, list[Tensor]] = {"here": [], "next": [], "previous": []}
+                steps = {value.time + 1: "next", value.time - 1: "previous"}
+                for g, time in contributions:
+                    found[steps.get(time, "here")].append(g)
+                total = _sum([self._label(_sum(gs), value, share) for share, gs in found.items() if gs])
             else:
-                total = _sum(here + later)
+                total = _sum([g for g, _ in contributions])
             return self._label(total, value, None) if value.quantity or value.kind != "computed" else total
 
     def recurrent(self) -> set[str]:
-        """The quantities that some step reads from the time step before it: states."""
+        """The quantities that some step reads from a neighbouring time step: states."""
         for step in self.run.steps[self.seen :]:
             for operand in step.operands:
                 named = isinstance(operand, Value) and operand.quantity and operand.time is not None
-                if named and step.time == operand.time + 1:
+                if named and step.time is not None and abs(step.time - operand.time) == 1:
                     self.states.add(operand.quantity)
         self.seen = len(self.run.steps)
         return self.states

@@ -26,7 +26,7 @@ class Value:
 
     ``kind`` is parameter, input, hyperparameter, constant or computed. ``quantity`` is its name without the time
     step, ``time`` the step (None where it has none). A gradient has ``of``, the value it belongs to; ``share`` is
-    ``"next"`` or ``"here"`` for the part of it that arrives from the next time step, or from this one.
+    ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from this time step, or a neighbour.
     ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter that an updated one was.
     """
 

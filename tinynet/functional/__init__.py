@@ -22,17 +22,20 @@ from tinynet.functional.shapes import (  # isort: skip
 )
 from tinynet.functional.activations import relu, sigmoid, softmax, tanh
 from tinynet.functional.losses import cross_entropy, mse_loss
-from tinynet.functional.recurrent import lstm, rnn
+from tinynet.functional.random import dropout
+from tinynet.functional.recurrent import gru, lstm, rnn
 
 __all__ = [
     "cat",
     "cross_entropy",
+    "dropout",
     "embedding",
     "expand",
     "flatten",
     "flip",
     "gather",
     "getitem",
+    "gru",
     "linear",
     "lstm",
     "matmul",

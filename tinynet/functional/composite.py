@@ -21,6 +21,7 @@ class Composite:
     ``backward(g, saved, *arrays) -> cotangents``, one for each of the first operands (None where there is
     none; those beyond have none). It gets all arguments by position, in the order of the definition.
 
+    ``covers(**arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
     A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
     apart, and ``pack`` puts the definition's outputs together in the same way.
     """
@@ -32,18 +33,22 @@ class Composite:
         backward: Callable,
         pack: Callable[[Any], Tensor] | None = None,
         unpack: Callable[[Tensor], Any] | None = None,
+        covers: Callable[..., bool] | None = None,
     ):
         self.definition, self.kernel_forward, self.kernel_backward = definition, forward, backward
         self.pack, self.unpack = pack or _as_it_is, unpack or _as_it_is
+        self.covers = covers
         self.signature = inspect.signature(definition)
         update_wrapper(self, definition)
 
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        if arguments or len(operands) < len(self.signature.parameters):
+        if self.covers is not None or arguments or len(operands) < len(self.signature.parameters):
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
+            if self.covers is not None and not self.covers(**bound.arguments):
+                return self.definition(*bound.args)
             operands = bound.args
         result, saved = self.kernel_forward(*arrays(operands))
         out = Tensor._wrap(result)
@@ -78,9 +83,9 @@ class FusedNode(Node):
                 yield operand, cotangent
 
 
-def composite(forward: Callable, backward: Callable, **packing: Callable) -> Callable[[Callable], Composite]:
+def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:
     """Decorate a definition with its kernel: ``@composite(forward, backward)``; see ``Composite``."""
-    return lambda definition: Composite(definition, forward, backward, **packing)
+    return lambda definition: Composite(definition, forward, backward, **options)
 
 
 def _as_it_is(x: Any) -> Any:

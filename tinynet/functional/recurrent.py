@@ -1,9 +1,14 @@
 """Recurrent layers, one time step after another: the definitions that a workbook shows.
 
-``suffix`` is what tells the layers of a stack apart: ``""`` for a single one, ``_l0``, ``_l1`` … otherwise.
+A layer is a *step* (the equations of its cell) unrolled over time. ``unroll`` is common to all: it also knows
+sequences of different lengths, the reverse direction and truncated backpropagation. ``suffix`` tells layers and
+directions apart: ``""`` for a single one, ``_l0``, ``_l1_reverse`` … otherwise.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
@@ -14,9 +19,202 @@ from tinynet.run import INITIAL
 from tinynet.tensor import Tensor
 
 LSTM_GATES = {"i": "input gate", "f": "forget gate", "g": "candidate", "o": "output gate"}
+COUPLED_GATES = {"i": "input gate", "g": "candidate", "o": "output gate"}
+STATES = {"h": "hidden state", "c": "cell state"}
+GRU_GATES = {"r": "reset gate", "z": "update gate", "n": "candidate"}
 
 
-@composite(kernel.rnn_forward, kernel.rnn_backward)
+class Weights(NamedTuple):
+    """The parameters of a cell, the rows of its gates stacked: (gates · H, I), (gates · H, H), (gates · H,) twice."""
+
+    ih: Tensor
+    hh: Tensor
+    b_ih: Tensor | None = None
+    b_hh: Tensor | None = None
+
+    def from_x(self, x: Tensor) -> Tensor:
+        """W_ih x + b_ih."""
+        return _affine(x, self.ih, self.b_ih)
+
+    def from_h(self, h: Tensor) -> Tensor:
+        """W_hh h + b_hh."""
+        return _affine(h, self.hh, self.b_hh)
+
+    def rows(self, first: int, last: int, gates: int) -> Weights:
+        """The recurrent weights of the gates from ``first`` up to, not including, ``last``."""
+        size = self.hh.shape[0] // gates
+        rows = slice(first * size, last * size)
+        return Weights(self.ih, self.hh[rows], self.b_ih, None if self.b_hh is None else self.b_hh[rows])
+
+
+class Peepholes(NamedTuple):
+    """Weights (H,) through which the gates i, f and o look at the cell state."""
+
+    i: Tensor
+    f: Tensor
+    o: Tensor
+
+
+# One time step of each cell
+
+
+#
+# ``suffix`` ends the names of all quantities, ``new`` those of the states that are not final yet.
+
+
+def rnn_step(
+    x: Tensor, h: Tensor, weights: Weights, nonlinearity: str = "tanh", suffix: str = "", new: str = ""
+) -> tuple[Tensor]:
+    """h' = tanh(z) or relu(z), z = W_ih x + b_ih + W_hh h + b_hh. Source: Elman, Finding structure in time (1990)."""
+    z = name(weights.from_x(x) + weights.from_h(h), f"z{suffix}", title="hidden state")
+    return (name(P.tanh(z) if nonlinearity == "tanh" else P.relu(z), f"h{new}{suffix}", title="hidden state"),)
+
+
+def lstm_step(
+    x: Tensor,
+    h: Tensor,
+    c: Tensor,
+    weights: Weights,
+    suffix: str = "",
+    projection: Tensor | None = None,
+    peepholes: Peepholes | None = None,
+    coupled: bool = False,
+    cell_clip: float | None = None,
+    new: str = "",
+) -> tuple[Tensor, Tensor]:
+    """i, f, o = σ(z_i), σ(z_f), σ(z_o); g = tanh(z_g); c' = f c + i g; h' = o tanh(c').
+
+    Sources: Hochreiter and Schmidhuber (1997), the forget gate of Gers et al. (2000). ``peepholes``: z_i and z_f see
+    p · c, z_o sees p · c' (Gers and Schmidhuber, 2000). ``coupled``: f = 1 − i (Greff et al., 2017). ``projection``
+    (P, H): h' = W_hr (o tanh(c')) (Sak et al., 2014). ``cell_clip``: c' stays within ± this number.
+    """
+    z = weights.from_x(x) + weights.from_h(h)
+    gates = COUPLED_GATES if coupled else LSTM_GATES
+    parts = {gate: _part(z, k, len(gates)) for k, gate in enumerate(gates)}
+
+    def before(gate: str, seen: Tensor) -> Tensor:
+        look = getattr(peepholes, gate, None)
+        z_gate = parts[gate] if look is None else parts[gate] + look * seen
+        return name(z_gate, f"z_{gate}{suffix}", title=gates[gate])
+
+    late = ["o"] if peepholes is not None else []
+    z_of = {gate: before(gate, c) for gate in gates if gate not in late}
+    i = name(P.sigmoid(z_of["i"]), f"i{suffix}", title=gates["i"])
+    f = name(1 - i if coupled else P.sigmoid(z_of["f"]), f"f{suffix}", title=LSTM_GATES["f"])
+    g = name(P.tanh(z_of["g"]), f"g{suffix}", title=gates["g"])
+    o = None if late else name(P.sigmoid(z_of["o"]), f"o{suffix}", title=gates["o"])
+    c = f * c + i * g
+    if cell_clip is not None:
+        c = P.minimum(P.maximum(name(c, f"c_unclipped{suffix}", title="cell state"), -cell_clip), cell_clip)
+    c = name(c, f"c{new}{suffix}", title="cell state: keep f of the old, add i of the new")
+    if o is None:
+        o = name(P.sigmoid(before("o", c)), f"o{suffix}", title=gates["o"])
+    tanh_c = name(P.tanh(c), f"tanh_c{suffix}", title="cell state, squashed")
+    if projection is None:
+        return name(o * tanh_c, f"h{new}{suffix}", title="hidden state: show o of the squashed cell"), c
+    shown = name(o * tanh_c, f"m{suffix}", title="cell output, before the projection")
+    return name(shown @ projection.T, f"h{new}{suffix}", title="hidden state: the projection of the cell output"), c
+
+
+def gru_step(
+    x: Tensor, h: Tensor, weights: Weights, suffix: str = "", reset_after: bool = True, new: str = ""
+) -> tuple[Tensor]:
+    """r, z = σ(z_r), σ(z_z); n = tanh(z_n); h' = (1 − z) n + z h.
+
+    ``reset_after``: z_n = W_in x + b_in + r (W_hn h + b_hn), as PyTorch and cuDNN; otherwise
+    z_n = W_in x + b_in + W_hn (r h) + b_hn, as Cho et al. (2014).
+    """
+    from_x, from_h = weights.from_x(x), weights.from_h(h) if reset_after else weights.rows(0, 2, 3).from_h(h)
+    z_r = name(_part(from_x, 0, 3) + _part(from_h, 0, 3 if reset_after else 2), f"z_r{suffix}", title=GRU_GATES["r"])
+    z_z = name(_part(from_x, 1, 3) + _part(from_h, 1, 3 if reset_after else 2), f"z_z{suffix}", title=GRU_GATES["z"])
+    r = name(P.sigmoid(z_r), f"r{suffix}", title=GRU_GATES["r"])
+    z = name(P.sigmoid(z_z), f"z{suffix}", title=GRU_GATES["z"])
+    if reset_after:
+        u_n = name(_part(from_h, 2, 3), f"u_n{suffix}", title="state for the candidate")
+        seen = r * u_n
+    else:
+        seen = weights.rows(2, 3, 3).from_h(name(r * h, f"r_h{suffix}", title="state, reset"))
+    z_n = name(_part(from_x, 2, 3) + seen, f"z_n{suffix}", title=GRU_GATES["n"])
+    n = name(P.tanh(z_n), f"n{suffix}", title=GRU_GATES["n"])
+    title = "hidden state: 1 − z of the candidate, z of the old"
+    return (name((1 - z) * n + z * h, f"h{new}{suffix}", title=title),)
+
+
+# Unrolled over time
+
+
+def unroll(
+    step: Callable[..., tuple[Tensor, ...]],
+    x: Tensor | Sequence[Tensor],
+    states: dict[str, Tensor],
+    suffix: str = "",
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Run ``step(x[t], *states)`` over all time steps; return the first state at every step, and the last states.
+
+    ``x`` (T, N, I), ``states`` by name, (N, H). Beyond its length (``lengths`` (N,)) a sequence keeps its state,
+    and its output is 0. ``reverse`` runs from the end. ``truncate`` cuts the gradient every so many steps.
+    """
+    for quantity, state in states.items():
+        name(state, f"{quantity}{suffix}", INITIAL, title=STATES[quantity])
+    inputs = time_steps(x) if isinstance(x, Tensor) else x
+    now, outputs = tuple(states.values()), list(inputs)
+    for position, t in enumerate(reversed(range(len(inputs))) if reverse else range(len(inputs))):
+        with time_step(t):
+            if truncate is not None and position and position % truncate == 0:
+                now = tuple(state.detach() for state in now)
+            if lengths is None:
+                now = step(inputs[t], *now, suffix=suffix)
+                outputs[t] = now[0]
+            else:
+                now, outputs[t] = _masked(step, inputs[t], now, tuple(states), suffix, lengths, t)
+    return outputs, now
+
+
+def _masked(
+    step: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    quantities: tuple[str, ...],
+    suffix: str,
+    lengths: Tensor,
+    t: int,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """One step in which the sequences that have ended keep their states; their output is 0."""
+    running = P.reshape(P.greater(lengths, t), shape=(*lengths.shape, 1))
+    running = name(running, f"running{suffix}", title="1 while the sequence lasts")
+    new = step(x, *states, suffix=suffix, new="_new")
+    kept = tuple(
+        name(P.where(running, after, before), f"{quantity}{suffix}", title=f"{STATES[quantity]}, kept beyond the end")
+        for quantity, after, before in zip(quantities, new, states, strict=True)
+    )
+    return kept, name(P.where(running, kept[0], 0), f"y{suffix}", title="output, 0 beyond the end")
+
+
+def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
+    """The time steps of ``x`` (T, …), each named ``x[t]`` if the sequence is an input with a name."""
+    label = label or x.name
+    return [x[t] if label is None else name(x[t], label, t, title="input") for t in range(x.shape[0])]
+
+
+# Whole layers
+
+
+def _plain(**arguments: object) -> bool:
+    """Whether the kernels cover a call: they know nothing of lengths, directions, cuts and variants."""
+    unknown = ("lengths", "reverse", "truncate", "projection", "peepholes", "coupled", "cell_clip")
+    return all(arguments.get(option) is None or arguments[option] is False for option in unknown)
+
+
+@composite(
+    kernel.rnn_forward,
+    kernel.rnn_backward,
+    pack=lambda result: result[0],
+    unpack=lambda packed: (packed, packed[-1]),
+    covers=_plain,
+)
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -26,31 +224,31 @@ def rnn(
     bias_hh: Tensor | None,
     nonlinearity: str = "tanh",
     suffix: str = "",
-) -> Tensor:
-    """A vanilla recurrent layer over a whole sequence: h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh).
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A vanilla recurrent layer: see ``rnn_step`` and ``unroll``.
 
-    ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h,
-    (T, N, H).
-    Source: Elman, Finding structure in time (1990); names as ``torch.nn.RNN``.
+    ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
+    the last (N, H).
     """
+    weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_whole(suffix, W_ih=weight_ih, W_hh=weight_hh, b_ih=bias_ih, b_hh=bias_hh)
-    name(h, f"h{suffix}", INITIAL, title="hidden state")
-    hidden = []
-    for t, x_t in enumerate(_steps(x)):
-        with time_step(t):
-            z = x_t @ weight_ih.T + h @ weight_hh.T
-            z = z if bias_ih is None or bias_hh is None else z + bias_ih + bias_hh
-            name(z, f"z{suffix}", title="hidden state")
-            h = P.tanh(z) if nonlinearity == "tanh" else P.relu(z)
-            hidden.append(name(h, f"h{suffix}", title="hidden state"))
-    return stack(hidden)
+
+    def step(x: Tensor, h: Tensor, **names: str) -> tuple[Tensor]:
+        return rnn_step(x, h, weights, nonlinearity, **names)
+
+    outputs, (h,) = unroll(step, x, {"h": h}, suffix, lengths, reverse, truncate)
+    return stack(outputs), h
 
 
 @composite(
     kernel.lstm_forward,
     kernel.lstm_backward,
-    pack=lambda outputs: cat([outputs[0], unsqueeze(outputs[1], 0)]),
-    unpack=lambda packed: (packed[:-1], packed[-1]),
+    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
+    unpack=lambda packed: (packed[:-1], packed[-2], packed[-1]),
+    covers=_plain,
 )
 def lstm(
     x: Tensor,
@@ -61,45 +259,78 @@ def lstm(
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
     suffix: str = "",
-) -> tuple[Tensor, Tensor]:
-    """A long short-term memory layer over a whole sequence.
+    projection: Tensor | None = None,
+    peepholes: Peepholes | None = None,
+    coupled: bool = False,
+    cell_clip: float | None = None,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A long short-term memory layer: see ``lstm_step`` and ``unroll``.
 
-    i, f, o = σ(z_i), σ(z_f), σ(z_o); g = tanh(z_g); c[t] = f c[t-1] + i g; h[t] = o tanh(c[t]), where
-    z = W_ih x[t] + b_ih + W_hh h[t-1] + b_hh holds z_i, z_f, z_g, z_o one below the other (PyTorch's order).
-    ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,); returns all h (T, N, H)
-    and the last c (N, H).
-    Source: Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000).
+    ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,), gates i, f, g, o stacked by
+    rows (PyTorch's order; i, g, o where coupled); returns all h (T, N, H), the last h and the last c (N, H).
     """
-    size = h.shape[-1]
-    _name_gates(weight_ih, weight_hh, bias_ih, bias_hh, size, suffix)
-    name(h, f"h{suffix}", INITIAL, title="hidden state"), name(c, f"c{suffix}", INITIAL, title="cell state")
-    hidden = []
-    for t, x_t in enumerate(_steps(x)):
-        with time_step(t):
-            z = x_t @ weight_ih.T + h @ weight_hh.T
-            z = z if bias_ih is None or bias_hh is None else z + bias_ih + bias_hh
-            z_i, z_f, z_g, z_o = (
-                name(z[..., k * size : (k + 1) * size], f"z_{gate}{suffix}", title=title)
-                for k, (gate, title) in enumerate(LSTM_GATES.items())
-            )
-            i = name(P.sigmoid(z_i), f"i{suffix}", title="input gate")
-            f = name(P.sigmoid(z_f), f"f{suffix}", title="forget gate")
-            g = name(P.tanh(z_g), f"g{suffix}", title="candidate")
-            o = name(P.sigmoid(z_o), f"o{suffix}", title="output gate")
-            c = name(f * c + i * g, f"c{suffix}", title="cell state: keep f of the old, add i of the new")
-            tanh_c = name(P.tanh(c), f"tanh_c{suffix}", title="cell state, squashed")
-            h = name(o * tanh_c, f"h{suffix}", title="hidden state: show o of the squashed cell")
-            hidden.append(h)
-    return stack(hidden), c
+    gates = COUPLED_GATES if coupled else LSTM_GATES
+    weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
+    _name_gates(weights, gates, suffix)
+    _name_whole(suffix, W_hr=projection, **{f"p_{k}": p for k, p in zip("ifo", peepholes or (), strict=False)})
+
+    def step(x: Tensor, h: Tensor, c: Tensor, **names: str) -> tuple[Tensor, Tensor]:
+        return lstm_step(
+            x,
+            h,
+            c,
+            weights,
+            projection=projection,
+            peepholes=peepholes,
+            coupled=coupled,
+            cell_clip=cell_clip,
+            **names,
+        )
+
+    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, lengths, reverse, truncate)
+    return stack(outputs), h, c
 
 
-def _steps(x: Tensor):
-    """The time steps of ``x`` (T, …), each named ``x[t]`` if the sequence is an input with a name."""
-    for t in range(x.shape[0]):
-        x_t = x[t]
-        if x.name is not None:
-            name(x_t, x.name, t, title="input")
-        yield x_t
+def gru(
+    x: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    suffix: str = "",
+    reset_after: bool = True,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A gated recurrent layer: see ``gru_step`` and ``unroll``.
+
+    ``x`` (T, N, I), initial state ``h`` (N, H), weights (3H, I) and (3H, H), biases (3H,), gates r, z, n stacked by
+    rows; returns all h (T, N, H), and the last (N, H).
+    """
+    weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
+    _name_gates(weights, GRU_GATES, suffix)
+
+    def step(x: Tensor, h: Tensor, **names: str) -> tuple[Tensor]:
+        return gru_step(x, h, weights, reset_after=reset_after, **names)
+
+    outputs, (h,) = unroll(step, x, {"h": h}, suffix, lengths, reverse, truncate)
+    return stack(outputs), h
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    out = x @ weight.T
+    return out if bias is None else out + bias
+
+
+def _part(z: Tensor, k: int, count: int) -> Tensor:
+    """The k-th of ``count`` equal parts of the last axis."""
+    size = z.shape[-1] // count
+    return z[..., k * size : (k + 1) * size]
 
 
 def _name_whole(suffix: str, **parameters: Tensor | None) -> None:
@@ -109,10 +340,11 @@ def _name_whole(suffix: str, **parameters: Tensor | None) -> None:
             name(parameter[:], f"{symbol}{suffix}")
 
 
-def _name_gates(weight_ih, weight_hh, bias_ih, bias_hh, size, suffix):
+def _name_gates(weights: Weights, gates: dict[str, str], suffix: str) -> None:
     """Name the rows of each gate as PyTorch's documentation does: W_ii, W_hi, b_ii, b_hi …"""
-    for k, gate in enumerate(LSTM_GATES):
+    size = weights.hh.shape[0] // len(gates)
+    for k, gate in enumerate(gates):
         rows = slice(k * size, (k + 1) * size)
-        name(weight_ih[rows], f"W_i{gate}{suffix}"), name(weight_hh[rows], f"W_h{gate}{suffix}")
-        if bias_ih is not None and bias_hh is not None:
-            name(bias_ih[rows], f"b_i{gate}{suffix}"), name(bias_hh[rows], f"b_h{gate}{suffix}")
+        for symbol, parameter in zip(("W_i", "W_h", "b_i", "b_h"), weights, strict=True):
+            if parameter is not None:
+                name(parameter[rows], f"{symbol}{gate}{suffix}")

@@ -21,6 +21,13 @@ def empty_parameter(*shape: int) -> Parameter:
     return Parameter(np.zeros(shape, dtype=get_default_dtype()))
 
 
+def check_probability(p: float) -> float:
+    """Return ``p``, the share to drop. Raises ValueError unless 0 ≤ p < 1."""
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout is {p}, expected a probability from 0 up to, not including, 1")
+    return p
+
+
 class Linear(Module):
     """z = x Wᵀ + b: (…, in_features) to (…, out_features).
 
@@ -79,6 +86,27 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.flatten(input, 1)
+
+
+class Dropout(Module):
+    """While training, zero each number with probability ``p`` and divide the rest by 1 − p; see ``dropout``."""
+
+    def __init__(self, p: float = 0.5):
+        self.p = check_probability(p)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout(input, self.p, self.training)
+
+
+class Embedding(Module):
+    """A table of vectors: integers of any shape (…) give (…, embedding_dim). ``weight`` starts as N(0, 1)."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int):
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = init.normal_(empty_parameter(num_embeddings, embedding_dim))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return name(F.embedding(input, self.weight), "e", title="embedding")
 
 
 class CrossEntropyLoss(Module):

@@ -46,10 +46,14 @@ class Total(Expression):
 
 @dataclass(eq=False)
 class Dot(Expression):
-    """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None."""
+    """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None.
+
+    ``loose`` says that it was put together from single products, and may take more of them.
+    """
 
     left: np.ndarray
     right: np.ndarray | None
+    loose: bool = False
 
 
 @dataclass(eq=False)
@@ -103,7 +107,7 @@ def gathered(expression: Expression, places: np.ndarray) -> Expression:
         case Total(terms):
             return Total([(sign, gathered(term, places)) for sign, term in terms])
         case Dot(left, right):
-            return Dot(_at(left, places), None if right is None else _at(right, places))
+            return Dot(_at(left, places), None if right is None else _at(right, places), expression.loose)
         case Extreme(function, ids):
             return Extreme(function, _at(ids, places))
         case Pick(choices, index):
@@ -146,7 +150,7 @@ def _rows_of_cells(terms: list[tuple[int, Expression]]) -> list[tuple[int, Expre
             found = [(i, factors(term)) for i, (s, term) in enumerate(terms) if s == sign and factors(term)]
             if len(found) > 2:
                 columns = [np.stack(ids, axis=1) for ids in zip(*(ids for _, ids in found), strict=True)]
-                joined = Dot(columns[0], columns[1] if len(columns) > 1 else None)
+                joined = Dot(columns[0], columns[1] if len(columns) > 1 else None, loose=True)
                 gone = {i for i, _ in found}
                 terms = [*(term for i, term in enumerate(terms) if i not in gone), (sign, joined)]
     return terms
@@ -164,15 +168,16 @@ def _cell_times_cell(term: Expression) -> list[np.ndarray]:
 
 
 def _merged(a: Expression, b: Expression) -> Expression | None:
-    if isinstance(a, Dot) and isinstance(b, Dot) and (a.right is None) == (b.right is None):
+    if isinstance(a, Dot) and isinstance(b, Dot) and (a.right is None) == (b.right is None) and a.loose == b.loose:
         left = np.concatenate([a.left, b.left], axis=1)
         if a.right is None or b.right is None:
-            return Dot(left, None)
-        return Dot(left, np.concatenate([a.right, b.right], axis=1))
-    if isinstance(a, Dot):
-        factors = _cell(b) if a.right is None else _cell_times_cell(b)
-        if factors:
-            return _merged(a, Dot(factors[0][:, None], factors[1][:, None] if a.right is not None else None))
+            return Dot(left, None, a.loose)
+        return Dot(left, np.concatenate([a.right, b.right], axis=1), a.loose)
+    if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
+        return _merged(a, Dot(b.ids[:, None], None, a.loose))
+    if isinstance(a, Dot) and a.right is not None and a.loose and _cell_times_cell(b):
+        one, two = _cell_times_cell(b)
+        return _merged(a, Dot(one[:, None], two[:, None], loose=True))
     if isinstance(a, Cells) and isinstance(b, Cells) and not np.any((a.ids > 0) & (b.ids > 0)):
         # Pieces that fill each other's zeros: laid side by side, nothing is added.
         return Cells(a.ids + b.ids)

@@ -70,9 +70,10 @@ class Section:
             return "input " + ", ".join(family.symbol for family in self.families)
         first = computed[0]
         scope = first.quantity.partition("#")[0].rpartition(".")[0]
-        layer = re.search(r"_l(\d+)$", first.quantity.partition("#")[0])
         title = first.title.partition(":")[0] or scope or first.symbol
-        return f"{title}, layer {layer[1]}" if layer else title
+        layer = re.search(r"_l(\d+)", first.symbol)
+        title = f"{title}, layer {layer[1]}" if layer else title
+        return f"{title}, reverse  ← time runs" if first.symbol.endswith("_reverse") else title
 
 
 class Families:
@@ -128,7 +129,7 @@ class Families:
             family.symbol = short if alone else family.quantity.partition("#")[0]
         for family in self.all:
             if family.phase != "forward":
-                suffix = {None: "", "here": " ← t", "next": " ← t+1"}[family.share]
+                suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
                 base = family.of.symbol if family.of else _last(family.quantity.removeprefix("d_"))
                 family.symbol = ("δ" if family.phase == "backward" else "") + base + suffix
 
@@ -146,7 +147,7 @@ class Families:
     def mirror_image(self, gradients: list[Family]) -> list[Family]:
         """Order gradients as they are computed; the shares of one stand before their sum."""
         last = {id(f.of): f.blocks[-1].order for f in gradients if f.share is None}
-        shares = {"here": 0, "next": 1, None: 2}
+        shares = {"here": 0, "next": 1, "previous": 1, None: 2}
         return sorted(
             gradients,
             key=lambda f: (last.get(id(f.of), 0), f.quantity if f.of is None else "", shares[f.share]),

@@ -231,8 +231,11 @@ class _Builder:
         for section in sections:
             role = "parameter" if self.sheet.update == 0 else "copy"
             self.part(band, section, section.families, role, section.title)
-        if self.sheet.update == 0 and self.layout.homeless:
-            self.loose(band, "parameters", self.layout.homeless, "parameter")
+        homeless = self.layout.homeless
+        if self.sheet.update:
+            copies = [self.layout.mirrored(block.value, "copy", self.sheet.update) for block in homeless]
+            homeless = [block for block in copies if block]
+        self.loose(band, "parameters", homeless, "parameter")
 
     def backward(self, sections: list[Section]) -> None:
         gradients = [f for f in self.families.all if f.phase == "backward" and f.update == self.sheet.update]
@@ -249,9 +252,8 @@ class _Builder:
             members = self.families.mirror_image([f for f in gradients if f.of in section.families])
             self.part(band, section, members, "gradient", section.title)
         self.elsewhere(band, gradients, home)
-        if self.sheet.update == 0:
-            found = [self.layout.mirrored(block.value, "gradient", 0) for block in self.layout.homeless]
-            self.loose(band, "parameters", [b for b in found if b], "gradient")
+        found = [self.layout.mirrored(block.value, "gradient", self.sheet.update) for block in self.layout.homeless]
+        self.loose(band, "parameters", [b for b in found if b], "gradient")
         # Where backward() ran more than once, a parameter has further gradients.
         mirrored = [b for b in self.families.mirrored if b.phase == "backward" and b.value.update == self.sheet.update]
         again = [b for b in mirrored if not np.all(self.layout.placed[b.ids])]

@@ -109,7 +109,7 @@ class NetworkSheet:
             CONTROL_ROW,
             self.wide[3],
             "B",
-            "",
+            START,
             s(bold=True, font_color="#D97B00", valign="vcenter", font_size=11),
         )
         link = s(font_color="#2451B3", underline=1, valign="vcenter")
@@ -153,7 +153,7 @@ class NetworkSheet:
         self.ws.write_string(row, 0, label, grey)
         self.ws.write_blank(row, 1, None, grey)
         self.ws.merge_range(row, FIRST_SLOT, row, self.right - 1, "", fmt)
-        cached = START_SENTENCE if source == "D" else ""
+        cached = START_SENTENCE if source == "D" else START_HINT
         self.from_steps(row, FIRST_SLOT, source, cached, fmt)
 
     def header(self) -> None:
@@ -348,4 +348,6 @@ class NetworkSheet:
         ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
 
 
+START = "start"
+START_HINT = "Blue numbers in amber frames are parameters, green cells are inputs: change one."
 START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."

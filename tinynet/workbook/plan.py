@@ -6,6 +6,7 @@ cells; what has no name is written into the formula of the next quantity that ha
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -90,7 +91,8 @@ class _Planner:
         self.made_by = {step.output.index: step for step in run.steps}
         self.read = {o.index for step in run.steps for o in step.operands if isinstance(o, Value)}
         self.is_leaf_cell = [False]
-        self.automatic: dict[str, int] = {}
+        self.automatic: Counter[str] = Counter()
+        self.taken = {value.quantity for value in run.values}
         self.last_forward = max((v.update for v in run.values), default=0)
 
     def plan(self) -> Plan:
@@ -157,14 +159,18 @@ class _Planner:
 
     def automatic_name(self, step: Step) -> str:
         """Call an unnamed intermediate after its last named operand: ``lstm.z_i`` gives ``lstm.multiply``."""
-        scopes = [o.quantity.rpartition(".")[0] for o in step.operands if isinstance(o, Value) and o.quantity]
+        names = [o.quantity.removeprefix("new_") for o in step.operands if isinstance(o, Value) and o.quantity]
+        scopes = [name.rpartition(".")[0] for name in names]
         base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
         base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
         # Each round of training counts anew, so that a quantity has the same name in all of them.
         again = f"#{step.output.update + 1}" if step.output.update else ""
-        self.automatic[base + again] = self.automatic.get(base + again, 0) + 1
-        number = self.automatic[base + again]
-        return (base if number == 1 else f"{base}_{number}") + again
+        while True:
+            self.automatic[base + again] += 1
+            number = self.automatic[base + again]
+            name = (base if number == 1 else f"{base}_{number}") + again
+            if name not in self.taken:
+                return name
 
     # What each kind of primitive computes
     def expression(self, operand: object) -> Expression:

@@ -67,7 +67,7 @@ class Moments:
     def _joins(self, block: Block, moment: Moment) -> bool:
         """A block joins the moment if it is at the same point of the computation and waits for none of it."""
         first = moment.blocks[0]
-        passed_on = block.value.share == "next" and moment.time is not None and block.time == moment.time - 1
+        passed_on = block.value.share in ("next", "previous") and _neighbours(block.time, moment.time)
         together = block.time == moment.time or block.quantity == first.quantity or passed_on
         if not together or block.phase != moment.phase or len(moment.blocks) >= PER_MOMENT - 1:
             return False
@@ -81,3 +81,7 @@ class Moments:
         marks = np.unique(self.mark[np.concatenate(ids)]) if ids else np.array([], dtype=int)
         marks = marks[marks != 0]
         return marks.tolist() if len(marks) <= MOST_READ else []
+
+
+def _neighbours(a: int | None, b: int | None) -> bool:
+    return a is not None and b is not None and abs(a - b) == 1

@@ -7,9 +7,10 @@ from typing import Any
 from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book
-from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START_SENTENCE
+from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START, START_HINT, START_SENTENCE
 from tinynet.workbook.stepping import MOST_READ, Moment
 from tinynet.workbook.style import Styles
+from tinynet.workbook.words import said
 
 
 class StepsSheet:
@@ -19,6 +20,8 @@ class StepsSheet:
 
     def __init__(self, book: Book, ws: Any, styles: Styles):
         self.book, self.ws, self.s = book, ws, styles
+        cells = range(1, book.plan.cells + 1)
+        self.numbers = {str(book.addresses.reference(cell, -1)): float(book.values[cell]) for cell in cells}
 
     def write(self) -> None:
         ws, s = self.ws, self.s
@@ -44,14 +47,9 @@ class StepsSheet:
     def start(self) -> None:
         row = FIRST_STEP_ROW
         self.ws.write_number(row, 0, 0, self.s(align="center"))
-        self.ws.write_string(row, 1, "start", self.s())
+        self.ws.write_string(row, 1, START, self.s())
         self.ws.write_string(row, 3, START_SENTENCE, self.s())
-        self.ws.write_string(
-            row,
-            4,
-            "Blue numbers in amber frames are parameters, green cells are inputs: change one.",
-            self.s(),
-        )
+        self.ws.write_string(row, 4, START_HINT, self.s())
         self.ws.write_string(row, 7, f"'{self.book.sheets[0].name}'!A1")
         self.ws.write_string(row, 2, "")
         for k in range(MOST_READ):
@@ -66,7 +64,8 @@ class StepsSheet:
         ws.write_string(row, 3, self.sentence(moment), s())
         block = moment.blocks[0]
         worked = self.book.words.worked(block, self.book.addresses)
-        ws.write_formula(row, 4, worked if len(worked) < 8000 else '=""', s(font_color="#A85400"), "")
+        worked = worked if len(worked) < 8000 else '=""'
+        ws.write_formula(row, 4, worked, s(font_color="#A85400"), said(worked, self.numbers))
         target = self.book.range(self.book.area(block.ids))
         ws.write_string(
             row,
@@ -83,7 +82,9 @@ class StepsSheet:
         """``t = 1: forget gate: f = σ(z_f)``; several equations at once where they belong to one moment."""
         equations = [self.book.words.equation(block) for block in moment.blocks]
         titles = list(dict.fromkeys(self.title(block) for block in moment.blocks if self.title(block)))
-        times = {block.time for block in moment.blocks if block.value.share != "next"} or {moment.time}
+        times = {block.time for block in moment.blocks if block.value.share not in ("next", "previous")} or {
+            moment.time
+        }
         time = "" if moment.time is None or len(times) > 1 else f"{_head(moment.time)}:  "
         what = ", ".join(titles) + ":  " if titles and len(titles) < 5 else ""
         text = ";  ".join(equations)

@@ -67,12 +67,18 @@ class Tags:
                 leaf, places = _leaf(operand, self.parts)
                 if leaf is None or leaf.index not in self.waiting or operand.shape != step.output.shape:
                     continue
+                if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
+                    continue
                 for tags in (self.time, self.sample):
                     tags[leaf.index].reshape(-1)[places] = tags[step.output.index]
                 self.waiting.discard(leaf.index)
         for value in (self.run.values[index] for index in self.waiting):
-            if len(value.shape) > 1:
+            # What is left is one row, or one number (such as a length), for each sample.
+            if len(value.shape) > 1 or value.shape[0] == self._samples():
                 self.sample[value.index][...] = _index_of_axis(value.shape, 0)
+
+    def _samples(self) -> int:
+        return 1 + max((int(tag.max(initial=NONE)) for tag in self.sample.values()), default=NONE)
 
     def _pass(self) -> None:
         for step in self.run.steps:
@@ -81,9 +87,15 @@ class Tags:
                 tags[value.index] = _propagate(step, tags, joined)
             if value.time is not None and value.kind == "computed":
                 self.time[value.index][...] = value.time
-            if value.of is not None:
-                self.time[value.index] = self.time[value.of.index]
-                self.sample[value.index] = self.sample[value.of.index]
+            self._as_its_quantity(value)
+        for leaf in self.run.leaves:  # the 1 that a backward pass starts from
+            self._as_its_quantity(leaf)
+
+    def _as_its_quantity(self, gradient: Value) -> None:
+        """A gradient belongs where the quantity belongs."""
+        if gradient.of is not None:
+            self.time[gradient.index] = self.time[gradient.of.index]
+            self.sample[gradient.index] = self.sample[gradient.of.index]
 
 
 def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:

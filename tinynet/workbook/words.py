@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
 import numpy as np
 
 from tinynet.run import INITIAL, time_label
@@ -127,7 +130,29 @@ class Words:
         if block.time is not None:
             label += f"[{time_label(block.time)}]"
         result = _shown(addresses.reference(int(block.ids.flat[0]), -1) or "0")
+        label = label.replace('"', '""')
         return f'="{label}, first element:  "&{text}&"  =  "&{result}'
+
+
+def said(worked: str, numbers: dict[str, float]) -> str:
+    """The text that a formula of ``Words.worked`` shows, given the numbers by address."""
+    return "".join(
+        _three_digits(_sum_of_choices(match[2], numbers)) if match[2] else match[1].replace('""', '"')
+        for match in re.finditer(r'"((?:[^"]|"")*)"|TEXT\((.*?),"0\.000"\)', worked)
+    )
+
+
+def _sum_of_choices(text: str, numbers: dict[str, float]) -> float:
+    """An address, or what ``Pick`` is worked out as: ``(A1=0)*B1+(A1=1)*C1``."""
+    choices = re.findall(r"\(([^=()]+)=(\d+)\)\*([^+]+)", text)
+    if not choices:
+        return numbers[text]
+    return sum(numbers.get(value, 0.0) for index, k, value in choices if numbers[index] == int(k))
+
+
+def _three_digits(x: float) -> str:
+    """``TEXT(x,"0.000")``: ties of the decimal digits go away from zero."""
+    return f"{Decimal(repr(float(x))).quantize(Decimal('0.001'), ROUND_HALF_UP):f}" if abs(x) < 1e15 else f"{x:.3f}"
 
 
 class _Numbers:

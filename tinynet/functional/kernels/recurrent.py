@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinynet.backend import namespace
 
 
-def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix):
+def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     xp = namespace(x)
     z = _project(x, weight_ih, bias_ih, bias_hh)
     states = _states(xp, h, z)
@@ -20,7 +20,7 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suff
     return states[1:], states
 
 
-def rnn_backward(g, states, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix):
+def rnn_backward(g, states, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     xp = namespace(g)
     after = states[1:]
     slope = 1 - after * after if nonlinearity == "tanh" else (after > 0).astype(g.dtype)
@@ -33,7 +33,7 @@ def rnn_backward(g, states, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlin
     return dx, dh, *d_parameters
 
 
-def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix):
+def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     """All h, then the last c: (T + 1, N, H)."""
     xp = namespace(x)
     size = h.shape[-1]
@@ -62,7 +62,7 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix):
     return xp.concatenate((states[1:], cells[-1:])), (z, states, cells, tanh_c)
 
 
-def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix):
+def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     xp = namespace(g)
     z, states, cells, tanh_c = saved
     steps, batch, size = tanh_c.shape
