@@ -47,4 +47,3 @@ class SGD:
                     new: Tensor = p - lr * p.grad
                     p.data = new.data
                     recorder.updated(p, new)
-        recorder.update += 1

@@ -55,8 +55,15 @@ def scope(label: str):
     return state.recorder.in_scope(label) if state.recorder is not None else switched()
 
 
+def part(label: str):
+    """Context that adds ``label`` (such as "layer 1") to the titles given inside it."""
+    return state.recorder.in_part(label) if state.recorder is not None else switched()
+
+
 def time_step(t: int):
-    """Context in which names get the time step ``[t]`` (0-based)."""
+    """Context in which names get the time step ``[t]``, counted from 0. Raises ValueError for a negative one."""
+    if t < 0:
+        raise ValueError(f"time_step is {t}: time steps are counted from 0")
     return state.recorder.at_time(t) if state.recorder is not None else switched()
 
 
@@ -65,8 +72,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.run = Run()
-        self.phase, self.update = "forward", 0
+        self.phase, self.update, self.updating = "forward", 0, False
         self.time: int | None = None
+        self.part = ""
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
         self.hyperparameters: dict[tuple[str, float], Tensor] = {}
@@ -77,7 +85,9 @@ class Recorder:
 
     # What the primitives tell
     def add(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any], out: Tensor) -> None:
-        """Note one operation."""
+        """Note one operation. What follows an update is the next round of training."""
+        if self.phase == "forward" and self.updating:
+            self.update, self.updating = self.update + 1, False
         inputs = tuple(self._operand(operand) for operand in operands)
         # A copy: what is done to the tensor's array later must not reach the recording.
         out.value = self._value(out.data.copy(), source=out.data)
@@ -89,7 +99,8 @@ class Recorder:
         """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
         if x.value is None or x.value.run is not self.run or x.value.source is not x.data:
             kind = "parameter" if isinstance(x, Parameter) else "input"
-            x.value = self._value(x.data.copy(), kind, quantity=x.name, source=x.data)
+            known = x.value.quantity if x.value is not None and x.value.run is self.run else None
+            x.value = self._value(x.data.copy(), kind, quantity=x.name or known, source=x.data)
             x.value.requires_grad = x.requires_grad
         return x.value
 
@@ -112,6 +123,7 @@ class Recorder:
         after.copy_of = before.copy_of or before
         after.quantity = f"new_{after.copy_of.quantity}"
         old.value = after
+        self.updating = True
 
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Tensor):
@@ -130,7 +142,7 @@ class Recorder:
         value = self.value_of(x)
         if value.quantity is None or value.index in self.suggested:
             value.quantity = ".".join([*filter(None, self.scopes[-1:]), quantity])
-            value.time, value.title = (self.time if t is None else t), title
+            value.time, value.title = (self.time if t is None else t), self._titled(title)
             self.suggested.discard(value.index)
 
     def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
@@ -139,8 +151,13 @@ class Recorder:
             prefix = (like.quantity or "").rpartition(".")[0] or ".".join(self.scopes[-1:])
             value.quantity = f"{prefix}.{quantity}" if prefix else quantity
             value.time = self.time if like.time is None else like.time
-            value.title = title
+            value.title = self._titled(title)
             self.suggested.add(value.index)
+
+    def _titled(self, title: str) -> str:
+        """``input gate: …`` in the part "layer 1" is ``input gate, layer 1: …``."""
+        head, colon, rest = title.partition(":")
+        return f"{head}, {self.part}{colon}{rest}" if title and self.part else title
 
     def register(self, module: Any) -> str:
         """Return a module's path, which is its scope; a module that is called first is the root of its own.
@@ -227,6 +244,14 @@ class Recorder:
             self.time = before
 
     @contextmanager
+    def in_part(self, label: str) -> Iterator[None]:
+        before, self.part = self.part, label
+        try:
+            yield
+        finally:
+            self.part = before
+
+    @contextmanager
     def in_phase(self, phase: str, loss: Tensor | None = None) -> Iterator[None]:
         before, self.phase = self.phase, phase
         if loss is not None and loss.size == 1:
@@ -254,20 +279,14 @@ class Recorder:
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
             assert value.of is not None
-            leaf = value.of.copy_of
-            again = f"#{value.update + 1}" if leaf is not None else ""
             prefix = "d_" if value.share is None else f"d_{value.share}_"
-            value.quantity = f"{prefix}{(leaf or value.of).quantity}{again}"
+            value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart(gradients)
 
     @staticmethod
     def _tell_apart(values: list[Value]) -> None:
-        """A leaf's second name gets a number; a computed quantity that repeats becomes a series in time, or over
-        the optimiser's updates (``#2``)."""
-        for value in values:
-            if value.update and value.kind == "computed" and value.of is None:
-                value.quantity = f"{value.quantity}#{value.update + 1}"
+        """A leaf's second name gets a number; a computed quantity that repeats becomes a series in time."""
         groups = defaultdict(list)
         for value in values:
             groups[value.name].append(value)

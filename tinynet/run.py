@@ -50,10 +50,9 @@ class Value:
 
     @property
     def name(self) -> str | None:
-        """The full name: ``scope.quantity`` with ``[t]`` for a time step."""
-        if self.quantity is None:
-            return None
-        return self.quantity + ("" if self.time is None else f"[{time_label(self.time)}]")
+        """The full name: ``scope.quantity``, ``#2`` for the second round of training, ``[t]`` for a time step."""
+        again = self.update if self.kind == "computed" else 0
+        return None if self.quantity is None else full_name(self.quantity, again, self.time)
 
 
 @dataclass(eq=False)
@@ -77,6 +76,12 @@ class Step:
         inputs = [o.array if isinstance(o, Value) else o for o in self.operands]
         result = TABLE[self.primitive].forward(namespace(*inputs), *inputs, **self.arguments)
         self.output.array = result if hasattr(result, "ndim") and result.ndim else np.asarray(result)
+
+
+def full_name(quantity: str, update: int, time: int | None) -> str:
+    """Put a name together: ``lstm.c#2[3]`` is lstm.c, in the second round of training, at time step 3."""
+    again = f"#{update + 1}" if update else ""
+    return quantity + again + ("" if time is None else f"[{time_label(time)}]")
 
 
 def time_label(time: int) -> str:
@@ -132,7 +137,7 @@ class Run:
         return next((step for step in self.steps if step.output is value), None)
 
     # Running it again
-    def replay(self, **leaves: Any) -> Run:
+    def replay(self, /, **leaves: Any) -> Run:
         """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
 
         A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises

@@ -17,6 +17,7 @@ from tinynet.functional import recurrent as steps
 from tinynet.nn import init
 from tinynet.nn.layers import check_probability, empty_parameter
 from tinynet.nn.module import Module
+from tinynet.recording import part
 from tinynet.tape import state
 from tinynet.tensor import Parameter, Tensor
 
@@ -102,7 +103,8 @@ class _Recurrent(Module):
             for reverse in (False, True)[: self.directions]:
                 place = layer * self.directions + reverse
                 options = {"suffix": self._suffix(layer, reverse), "lengths": sizes, "truncate": self.truncate}
-                outputs, *ends = self._directed(series, [s[place] for s in initial], layer, reverse, options)
+                with part(self._part(layer, reverse)):
+                    outputs, *ends = self._directed(series, [s[place] for s in initial], layer, reverse, options)
                 found.append(outputs)
                 for collected, end in zip(last, ends, strict=True):
                     collected.append(end)
@@ -123,6 +125,11 @@ class _Recurrent(Module):
 
     def _suffix(self, layer: int, reverse: bool) -> str:
         return (f"_l{layer}" if self.num_layers > 1 else "") + ("_reverse" if reverse else "")
+
+    def _part(self, layer: int, reverse: bool) -> str:
+        """What tells this pass apart in words."""
+        layers = [f"layer {layer}"] if self.num_layers > 1 else []
+        return ", ".join([*layers, *(["reverse (time runs ←)"] if reverse else [])])
 
     # Checking what came in
     def _time_first(self, input: Tensor) -> tuple[Tensor, str | None]:
@@ -148,7 +155,7 @@ class _Recurrent(Module):
         if given is None:
             zeros = [[Tensor(np.zeros((x.shape[1], size), dtype=x.dtype)) for _ in range(count)] for size in sizes]
             return zeros
-        states = [given] if len(sizes) == 1 else list(given)
+        states = _states(self, given, len(sizes))
         for state_, size in zip(states, sizes, strict=True):
             expected = (count, x.shape[1], size) if batched else (count, size)
             if state_.shape != expected:
@@ -290,6 +297,8 @@ class _Cell(Module):
     gates = 1
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
+        if min(input_size, hidden_size) < 1:
+            raise ValueError(f"{type(self).__name__} needs sizes of at least 1")
         self.input_size, self.hidden_size = input_size, hidden_size
         bound, rows = 1 / math.sqrt(hidden_size), self.gates * hidden_size
         shapes: Sequence[tuple[str, tuple[int, ...]]] = (
@@ -306,11 +315,18 @@ class _Cell(Module):
     def cell_weights(self) -> steps.Weights:
         return steps.Weights(*(getattr(self, label) for label in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
 
-    def zeros(self, x: Tensor) -> Tensor:
-        """An initial state for ``x`` (N, input_size)."""
-        if x.shape[-1] != self.input_size:
+    def states(self, x: Tensor, given: Any, count: int = 1) -> list[Any]:
+        """The states before ``x`` (N, input_size): given, or zeros. Raises ValueError for wrong shapes."""
+        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(f"{type(self).__name__} expects (N, {self.input_size}), got {x.shape}")
-        return Tensor(np.zeros((*x.shape[:-1], self.hidden_size), dtype=x.dtype))
+        expected = (*x.shape[:-1], self.hidden_size)
+        if given is None:
+            return [Tensor(np.zeros(expected, dtype=x.dtype)) for _ in range(count)]
+        states = _states(self, given, count)
+        for state_ in states:
+            if state_.shape != expected:
+                raise ValueError(f"a state has shape {state_.shape}, expected {expected}")
+        return states
 
 
 class RNNCell(_Cell):
@@ -323,8 +339,7 @@ class RNNCell(_Cell):
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
-        h = self.zeros(input) if h is None else h
-        return steps.rnn_step(input, h, self.cell_weights, self.nonlinearity)[0]
+        return steps.rnn_step(input, *self.states(input, h), self.cell_weights, self.nonlinearity)[0]
 
 
 class LSTMCell(_Cell):
@@ -333,8 +348,7 @@ class LSTMCell(_Cell):
     gates = 4
 
     def forward(self, input: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        h, c = (self.zeros(input), self.zeros(input)) if states is None else states
-        return steps.lstm_step(input, h, c, self.cell_weights)
+        return steps.lstm_step(input, *self.states(input, states, 2), self.cell_weights)
 
 
 class GRUCell(_Cell):
@@ -343,4 +357,15 @@ class GRUCell(_Cell):
     gates = 3
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
-        return steps.gru_step(input, self.zeros(input) if h is None else h, self.cell_weights)[0]
+        return steps.gru_step(input, *self.states(input, h), self.cell_weights)[0]
+
+
+def _states(module: Module, given: Any, count: int) -> list[Any]:
+    """The one state, or the pair (h, c), that was given. Raises ValueError for anything else."""
+    if count == 1 and hasattr(given, "shape"):
+        return [given]
+    if count > 1 and isinstance(given, (tuple, list)) and len(given) == count:
+        return list(given)
+    expected = "one state" if count == 1 else "states (h, c)"
+    got = f"{len(given)} states" if isinstance(given, (tuple, list)) else "one"
+    raise ValueError(f"{type(module).__name__} expects {expected}, got {got}")

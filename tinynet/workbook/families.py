@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,11 +68,7 @@ class Section:
         if not computed:
             return "input " + ", ".join(family.symbol for family in self.families)
         first = computed[0]
-        scope = first.quantity.partition("#")[0].rpartition(".")[0]
-        title = first.title.partition(":")[0] or scope or first.symbol
-        layer = re.search(r"_l(\d+)", first.symbol)
-        title = f"{title}, layer {layer[1]}" if layer else title
-        return f"{title}, reverse  ← time runs" if first.symbol.endswith("_reverse") else title
+        return first.title.partition(":")[0] or first.quantity.rpartition(".")[0] or first.symbol
 
 
 class Families:
@@ -98,7 +93,7 @@ class Families:
             if parameter_of(block) is not None:
                 self.mirrored.append(block)
                 continue
-            key = (block.quantity, block.phase, block.value.update)
+            key = (block.quantity, block.phase, block.update)
             if key not in by_key:
                 by_key[key] = Family(*key)
                 self.all.append(by_key[key])
@@ -126,7 +121,7 @@ class Families:
         for family in forward:
             short = _last(family.quantity)
             alone = names[short, family.update] == 1
-            family.symbol = short if alone else family.quantity.partition("#")[0]
+            family.symbol = short if alone else family.quantity
         for family in self.all:
             if family.phase != "forward":
                 suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
@@ -270,6 +265,13 @@ def parameter_of(block: Block) -> Value | None:
     return value.of if value.of.kind == "parameter" else None
 
 
+def mirror_role(block: Block) -> str:
+    """What a block in the shape of a parameter is: its ``gradient``, its ``new`` value, or a ``copy`` of that."""
+    if block.value.of is not None:
+        return "gradient"
+    return "new" if block.update == block.value.update else "copy"
+
+
 def ranks(keys: np.ndarray) -> np.ndarray:
     """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
     counts: Counter = Counter()
@@ -303,7 +305,7 @@ def _cells_of(family: Family) -> np.ndarray:
 
 
 def _last(quantity: str) -> str:
-    return quantity.partition("#")[0].rpartition(".")[2]
+    return quantity.rpartition(".")[2]
 
 
 def _in_reading_order(sections: list[Section]) -> list[Section]:

@@ -38,6 +38,7 @@ COMPARISONS = {
     "less_equal": "<=",
     "equal": "=",
     "not_equal": "<>",
+    "is_row": "=",  # not a primitive: whether a row is the one that an index names
 }
 
 Text = tuple[list[str | None], int]  # one formula an element, None where it is zero; how tightly it binds

@@ -19,6 +19,7 @@ from tinynet.workbook.families import (
     Section,
     column_keys,
     is_tagged,
+    mirror_role,
     parameter_of,
     ranks,
 )
@@ -121,6 +122,11 @@ class Layout:
         self.tags = Tags(plan.run)
         self.families = Families(plan, self.tags)
         self.pieces, self.homeless = self.families.pieces()
+        self.mirrors: dict[tuple[int, str, int], Block] = {}
+        for block in self.families.mirrored:
+            leaf = parameter_of(block)
+            assert leaf is not None
+            self.mirrors.setdefault((leaf.index, mirror_role(block), block.update), block)
         self.sheet, self.row, self.column = (np.zeros(plan.cells + 1, dtype=np.int64) for _ in range(3))
         self.placed = np.zeros(plan.cells + 1, dtype=bool)
         self.timed = any(np.any(tag != NONE) for tag in self.tags.time.values())
@@ -203,13 +209,7 @@ class Layout:
 
     def mirrored(self, leaf: Value, role: str, update: int) -> Block | None:
         """Return the gradient, new value or copy of a parameter in one round of training."""
-        for block in self.families.mirrored:
-            if parameter_of(block) is leaf and block.value.update == update - (role == "copy"):
-                is_copy = block.value.copy_of is not None and block.quantity.partition("#")[0] == leaf.quantity
-                found = "gradient" if block.value.of is not None else "copy" if is_copy else "new"
-                if found == role:
-                    return block
-        return None
+        return self.mirrors.get((leaf.index, role, update))
 
 
 class _Builder:
@@ -255,7 +255,7 @@ class _Builder:
         found = [self.layout.mirrored(block.value, "gradient", self.sheet.update) for block in self.layout.homeless]
         self.loose(band, "parameters", [b for b in found if b], "gradient")
         # Where backward() ran more than once, a parameter has further gradients.
-        mirrored = [b for b in self.families.mirrored if b.phase == "backward" and b.value.update == self.sheet.update]
+        mirrored = [b for b in self.families.mirrored if b.phase == "backward" and b.update == self.sheet.update]
         again = [b for b in mirrored if not np.all(self.layout.placed[b.ids])]
         self.loose(band, "parameters, again", again, "gradient")
 
@@ -377,7 +377,7 @@ class _Builder:
 
 def _same(piece: Piece, family: Family) -> bool:
     """A piece belongs to its family in every round of training."""
-    return piece.family.quantity.partition("#")[0] == family.quantity.partition("#")[0]
+    return piece.family.quantity == family.quantity
 
 
 def _stands_for(group: Group, family: Family) -> bool:
@@ -387,8 +387,7 @@ def _stands_for(group: Group, family: Family) -> bool:
 def _belongs(here: Family, family: Family) -> bool:
     """Tell whether the rows of ``here`` are those of ``family``: the quantity itself, or its whole gradient."""
     target = here.of if here.phase == "backward" and here.of is not None else here
-    same = target.quantity.partition("#")[0] == family.quantity.partition("#")[0]
-    return same and here.share is None
+    return target.quantity == family.quantity and here.share is None
 
 
 def _rectangle_name(name: str, role: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.backend import to_host
 from tinynet.primitives import TABLE
-from tinynet.run import Run, Step, Value
+from tinynet.run import Run, Step, Value, full_name
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -45,6 +45,7 @@ class Block:
     expression: Expression | None
     phase: str
     order: int
+    update: int  # the round of training that it belongs to
 
     @property
     def kind(self) -> str:
@@ -52,9 +53,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        from tinynet.run import time_label
-
-        return self.quantity + ("" if self.time is None else f"[{time_label(self.time)}]")
+        return full_name(self.quantity, self.update if self.expression is not None else 0, self.time)
 
 
 @dataclass(eq=False)
@@ -90,8 +89,8 @@ class _Planner:
         self.expressions: dict[int, Expression] = {}
         self.made_by = {step.output.index: step for step in run.steps}
         self.read = {o.index for step in run.steps for o in step.operands if isinstance(o, Value)}
-        self.is_leaf_cell = [False]
-        self.automatic: Counter[str] = Counter()
+        self.is_leaf_cell, self.is_parameter_cell = [False], [False]
+        self.automatic: Counter[tuple[str, int]] = Counter()
         self.taken = {value.quantity for value in run.values}
         self.last_forward = max((v.update for v in run.values), default=0)
 
@@ -110,10 +109,10 @@ class _Planner:
         array = to_host(value.array)
         if value.kind == "constant" and (array.size == 1 or np.all(array == array.flat[0])):
             self.expressions[value.index] = Literal(np.asarray(float(array.flat[0])))
-            if value.quantity is not None and value.quantity.startswith("d_"):
-                self.allocate(value, self.expressions[value.index], value.name or "", order=self.first_backward())
+            if value.of is not None:
+                self.allocate(value, self.expressions[value.index], str(value.quantity), self.first_backward())
         else:
-            self.allocate(value, None, value.name or value.kind, order=0)
+            self.allocate(value, None, value.quantity or value.kind, order=0)
 
     def first_backward(self) -> int:
         return next((step.number for step in self.run.steps if step.phase == "backward"), 0)
@@ -141,19 +140,22 @@ class _Planner:
         self.allocate(value, self.expressions[value.index], name, self.made_by[value.index].number)
         if value.copy_of is not None and value.update < self.last_forward:
             # The next round of training starts from a copy, so that its sheet shows its own weights.
-            again = f"{value.copy_of.quantity}#{value.update + 2}"
-            self.allocate(value, self.expressions[value.index], again, self.made_by[value.index].number)
+            order = self.made_by[value.index].number
+            self.allocate(value, self.expressions[value.index], str(value.copy_of.quantity), order, value.update + 1)
 
-    def allocate(self, value: Value, expression: Expression | None, quantity: str, order: int) -> None:
+    def allocate(
+        self, value: Value, expression: Expression | None, quantity: str, order: int, update: int | None = None
+    ) -> None:
         plan, n = self.result, int(np.prod(value.shape))
         ids = np.arange(plan.cells + 1, plan.cells + n + 1).reshape(value.shape)
         plan.cells += n
         self.is_leaf_cell += [expression is None] * n
+        self.is_parameter_cell += [value.kind == "parameter" or value.copy_of is not None] * n
         step = self.made_by.get(value.index)
         phase = step.phase if step is not None else "backward" if expression is not None else "forward"
         time = value.time if value.quantity is not None or step is None else step.time
-        quantity = value.quantity if value.quantity is not None and quantity == value.name else quantity
-        plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order))
+        update = value.update if update is None else update
+        plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order, update))
         plan.ids[value.index] = ids
         self.expressions[value.index] = Cells(ids.reshape(-1))
 
@@ -163,12 +165,10 @@ class _Planner:
         scopes = [name.rpartition(".")[0] for name in names]
         base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
         base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
-        # Each round of training counts anew, so that a quantity has the same name in all of them.
-        again = f"#{step.output.update + 1}" if step.output.update else ""
-        while True:
-            self.automatic[base + again] += 1
-            number = self.automatic[base + again]
-            name = (base if number == 1 else f"{base}_{number}") + again
+        while True:  # each round of training counts anew: a quantity has the same name in all of them
+            self.automatic[base, step.output.update] += 1
+            number = self.automatic[base, step.output.update]
+            name = base if number == 1 else f"{base}_{number}"
             if name not in self.taken:
                 return name
 
@@ -255,15 +255,11 @@ class _Planner:
         left = np.broadcast_to(a[..., :, None, :], shape)
         right = np.broadcast_to(np.swapaxes(b, -1, -2)[..., None, :, :], shape)
         left, right = (ids.reshape(-1, shape[-1]) for ids in (left, right))
-        weights_first = self.kind_of(right) == "parameter" or self.kind_of(left) != "parameter"
-        return Dot(right, left) if weights_first and self.kind_of(left) != "parameter" else Dot(left, right)
+        return Dot(right, left) if not self.is_weight(left) else Dot(left, right)
 
-    def kind_of(self, ids: np.ndarray) -> str:
-        first = int(ids.flat[0]) if ids.size else 0
-        for block in self.result.blocks:
-            if block.ids.size and block.ids.flat[0] <= first <= block.ids.flat[-1]:
-                return block.kind if block.value.copy_of is None else "parameter"
-        return ""
+    def is_weight(self, ids: np.ndarray) -> bool:
+        """Tell whether the cells hold a parameter, or its value after an update."""
+        return bool(ids.size) and self.is_parameter_cell[int(ids.flat[0])]
 
     def _indexed(self, step: Step) -> Expression:
         x, index = step.operands[0], self.cells(step.operands[1])
@@ -294,7 +290,7 @@ class _Planner:
         for chosen, source in candidates:
             ids = np.broadcast_to(chosen, shape).reshape(-1)
             number = self.gather(g, np.broadcast_to(source, shape))
-            matches = Apply("equal", [Cells(ids), wanted])
+            matches = Apply("is_row", [Cells(ids), wanted])
             sign = 1
             if isinstance(number, Total) and len(number.terms) == 1:
                 sign, number = number.terms[0]

@@ -71,7 +71,7 @@ class Moments:
         together = block.time == moment.time or block.quantity == first.quantity or passed_on
         if not together or block.phase != moment.phase or len(moment.blocks) >= PER_MOMENT - 1:
             return False
-        if block.value.update != first.value.update:
+        if block.update != first.update:
             return False
         needed = [ids.reshape(-1) for ids in leaves(block.expression)]  # type: ignore[arg-type]
         return not needed or not np.any(self.mark[np.concatenate(needed)] // PER_MOMENT == moment.number)

@@ -26,7 +26,15 @@ from tinynet.workbook.plan import Block
 SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "sqrt": "√({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
 SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
-SIGNS = {"greater": ">", "less": "<", "greater_equal": "≥", "less_equal": "≤", "equal": "=", "not_equal": "≠"}
+SIGNS = {
+    "is_row": "=",
+    "greater": ">",
+    "less": "<",
+    "greater_equal": "≥",
+    "less_equal": "≤",
+    "equal": "=",
+    "not_equal": "≠",
+}
 SHOWN = 3  # products of a long sum that are worked out before the dots
 
 
@@ -41,7 +49,7 @@ class Words:
         self.names_of_pieces: set[str] = set()
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
-            self.symbol[block.ids] = family.symbol if family else block.quantity.partition("#")[0].rpartition(".")[2]
+            self.symbol[block.ids] = family.symbol if family else block.quantity.rpartition(".")[2]
             timed = block.time is not None or (block.expression is None and layout.timed)
             if timed and block.kind != "parameter":
                 self.time[block.ids] = layout.tags.time[block.value.index]
@@ -75,7 +83,7 @@ class Words:
             case Apply("where", operands):
                 condition, a, b = (self._symbols(operand, t)[0] for operand in operands)
                 return (f"[{condition}]·{a}", MULTIPLY) if b == "0" else (f"({a} if {condition} else {b})", ATOM)
-            case Apply("equal", [Cells(ids), Literal()]):
+            case Apply("is_row", [Cells(ids), Literal()]):
                 return f"{self._name(int(ids[0]), t)} = row", COMPARE
             case Apply("multiply", operands) if any(map(self._is_scalar, operands)):
                 return "·".join(_over(self._symbols(operand, t)) for operand in operands), MULTIPLY
@@ -151,8 +159,10 @@ def _sum_of_choices(text: str, numbers: dict[str, float]) -> float:
 
 
 def _three_digits(x: float) -> str:
-    """``TEXT(x,"0.000")``: ties of the decimal digits go away from zero."""
-    return f"{Decimal(repr(float(x))).quantize(Decimal('0.001'), ROUND_HALF_UP):f}" if abs(x) < 1e15 else f"{x:.3f}"
+    """``TEXT(x,"0.000")``: ties of the decimal digits go away from zero, and zero has no sign."""
+    if abs(x) >= 1e15:
+        return f"{x:.3f}"
+    return f"{Decimal(repr(float(x))).quantize(Decimal('0.001'), ROUND_HALF_UP) + 0:f}"
 
 
 class _Numbers:
