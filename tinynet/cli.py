@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
-    except (UsageError, ValueError, TypeError, FileNotFoundError, OSError) as error:
+    except (UsageError, ValueError, OSError) as error:
         message = (
             str(error)
             if not isinstance(error, OSError) or not error.strerror
@@ -53,8 +53,9 @@ def export(arguments: argparse.Namespace) -> int:
         if unknown:
             raise UsageError(f"--{unknown[0]} has no meaning for {arguments.model}: leave it out")
         for name, number in given.items():
-            if name not in ("seed", "lr") and number < 1:
-                raise UsageError(f"--{name} is {number}, expected at least 1")
+            least = {"seed": 0, "lr": 0}.get(name, 1)
+            if number < least:
+                raise UsageError(f"--{name} is {number}, expected at least {least}")
         run, title, stem = MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
     elif ":" in arguments.model:
         if given:
@@ -139,7 +140,7 @@ def _from_script(reference: str) -> tuple[Run, str]:
         run = make()
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{reference} failed: {type(error).__name__}: {error}") from error
     if not isinstance(run, Run):
         raise UsageError(f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block")

@@ -48,10 +48,10 @@ class Weights(NamedTuple):
 
 
 class Peepholes(NamedTuple):
-    """Weights (H,) through which the gates i, f and o look at the cell state."""
+    """Weights (H,) through which the gates i, f (None where coupled) and o look at the cell state."""
 
     i: Tensor
-    f: Tensor
+    f: Tensor | None
     o: Tensor
 
 

@@ -263,7 +263,7 @@ class LSTM(_Recurrent):
         if self.proj_size:
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         if self.peepholes:
-            shapes |= {f"weight_c{gate}": (self.hidden_size,) for gate in "ifo"}
+            shapes |= {f"weight_c{gate}": (self.hidden_size,) for gate in ("io" if self.coupled_gates else "ifo")}
         return shapes
 
     def _set_forget_bias(self, forget_bias: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet.backend import to_host
 from tinynet.run import Run
-from tinynet.workbook.expressions import Expression
+from tinynet.workbook.expressions import Expression, picks
 from tinynet.workbook.families import Family
 from tinynet.workbook.formulas import Addresses, formulas, quoted
 from tinynet.workbook.layout import Layout, Sheet
@@ -44,9 +44,14 @@ class Entry:
 class Book:
     """A run, planned, laid out, addressed and put in words."""
 
-    def __init__(self, run: Run, detail: str, title: str):
+    def __init__(self, run: Run, detail: str, title: str, max_cells: int | None = None):
         self.run, self.title, self.detail = run, title, detail
         self.plan: Plan = make_plan(run, detail)
+        if max_cells is not None and self.formula_cells > max_cells:
+            raise ValueError(
+                f"this run would need {self.formula_cells:,} formula cells, the budget is {max_cells:,}: "
+                "record fewer steps, samples or units, or pass a larger max_cells"
+            )
         self.layout = Layout(self.plan)
         self.sheets = self.layout.sheets
         names = [sheet.name for sheet in self.sheets]
@@ -54,6 +59,7 @@ class Book:
         self.moments = Moments(self.layout)
         self.words = Words(self.layout)
         self.values = self._numbers()
+        self.choices = self._choices()
 
     def _numbers(self) -> np.ndarray:
         """The value of every cell by id. Raises ValueError where a number is not finite: no cell can hold it."""
@@ -68,6 +74,14 @@ class Book:
                 )
             out[block.ids] = array
         return out + 0.0  # −0.0 becomes 0.0
+
+    def _choices(self) -> dict[int, int]:
+        """Of blocks that index others: among how many each number chooses (by the id of the block)."""
+        found: dict[int, int] = {}
+        for pick in (p for b in self.plan.blocks if b.expression is not None for p in picks(b.expression)):
+            block = self.plan.blocks[self.layout.families.owner[pick.index[0]]]
+            found[id(block)] = min(found.get(id(block), pick.choices.shape[1]), pick.choices.shape[1])
+        return found
 
     @property
     def formula_cells(self) -> int:

@@ -11,7 +11,9 @@ from tinynet.workbook.book import READ_ME, Area, Book
 from tinynet.workbook.layout import Rectangle
 from tinynet.workbook.style import Styles
 
-TOLERANCE = 1e-9  # of a block's size: far above rounding, far below any edit that one can see
+# Of a block's size: far above rounding, far below any edit that one can see. Where large numbers cancel, programs
+# differ in what is left of them: so much of the largest number of the book is no difference either.
+TOLERANCE, ROUNDING = 1e-9, 1e-14
 
 
 class ChecksSheet:
@@ -199,7 +201,8 @@ class ChecksSheet:
             area = book.area(ids)
             here, recorded = book.range(area), book.recorded_range(area)
             numbers = book.values[ids.reshape(-1)]
-            allowed = TOLERANCE * max(1.0, float(np.sqrt(np.sum(numbers**2))))
+            largest = float(np.abs(book.values).max())
+            allowed = TOLERANCE * float(np.sqrt(np.sum(numbers**2))) + ROUNDING * largest
             row = self.row
             rows.append(
                 self.check(
@@ -220,7 +223,7 @@ class ChecksSheet:
             for part in sheet.parts:
                 for group in part.groups:
                     if group.family is not None and group.family.computed and sheet.update == group.family.update:
-                        if part.rectangles and part.rectangles[0].role == "new" and group.family.phase == "forward":
+                        if part.is_update and group.family.phase == "forward":
                             continue
                         ids = np.concatenate([b.ids.reshape(-1) for b in group.family.computed])
                         out.append((group.family.quantity, ids))

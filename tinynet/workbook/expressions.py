@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Expression:
-    """Base of the six kinds below."""
+    """Base of the kinds below."""
 
 
 @dataclass(eq=False)
@@ -227,6 +227,18 @@ def dots(expression: Expression) -> list[Dot]:
             return [dot for operand in operands for dot in dots(operand)]
         case Total(terms):
             return [dot for _, term in terms for dot in dots(term)]
+    return []
+
+
+def picks(expression: Expression) -> list[Pick]:
+    """Return the choices inside an expression."""
+    match expression:
+        case Pick():
+            return [expression]
+        case Apply(_, operands):
+            return [pick for operand in operands for pick in picks(operand)]
+        case Total(terms):
+            return [pick for _, term in terms for pick in picks(term)]
     return []
 
 

@@ -6,6 +6,7 @@ forward block. One sheet holds one round of training.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -79,6 +80,11 @@ class Part:
     groups: list[Group] = field(default_factory=list)
     rectangles: list[Rectangle] = field(default_factory=list)
 
+    @property
+    def is_update(self) -> bool:
+        """Whether new parameters stand here: the groups then only lend them their rows."""
+        return bool(self.rectangles) and self.rectangles[0].role == "new"
+
 
 @dataclass(eq=False)
 class Band:
@@ -100,9 +106,11 @@ class Sheet:
     value_start: int
     bands: list[Band] = field(default_factory=list)
     bottom: int = 0
+    edge: int = 0  # the first column that nothing stands in
 
     @property
     def right(self) -> int:
+        """The column behind those of steps and samples."""
         return self.value_start + max(len(self.keys), 1)
 
     @property
@@ -122,6 +130,8 @@ class Layout:
         self.tags = Tags(plan.run)
         self.families = Families(plan, self.tags)
         self.pieces, self.homeless = self.families.pieces()
+        last = Counter(_last(piece.name) for piece in self.pieces)
+        self.symbols = {p.name: (p.name if last[_last(p.name)] > 1 else _last(p.name)) for p in self.pieces}
         self.mirrors: dict[tuple[int, str, int], Block] = {}
         for block in self.families.mirrored:
             leaf = parameter_of(block)
@@ -138,6 +148,9 @@ class Layout:
         if not np.all(self.placed[1:]):
             lost = self.plan.blocks[self.families.owner[int(np.argmin(self.placed[1:])) + 1]]
             raise AssertionError(f"{lost.name} found no place on any sheet")
+        places = np.stack([self.sheet, self.row, self.column])[:, 1:]
+        if len(np.unique(places, axis=1).T) != plan.cells:
+            raise AssertionError("two cells were given the same place")
 
     def _sheet(self, name: str, update: int) -> Sheet:
         sections = self.families.forward_sections(update)
@@ -147,16 +160,17 @@ class Layout:
             slot.start = start
             start += slot.width + 1
         sheet.value_start = start
-        if sheet.right > MAX_COLUMNS:
-            raise ValueError(
-                f"the sheet would need {sheet.right} columns, a spreadsheet has {MAX_COLUMNS}: "
-                "export fewer time steps, samples or inputs"
-            )
         builder = _Builder(self, sheet)
         builder.forward(sections)
         builder.backward(sections)
         builder.update(sections)
-        sheet.bottom = builder.row
+        sheet.bottom, sheet.edge = builder.row, max(sheet.edge, sheet.right)
+        columns = 2 * sheet.edge + 64  # the marks of the step control stand in as many again
+        if columns > MAX_COLUMNS:
+            raise ValueError(
+                f"the sheet would need {columns} columns, a spreadsheet has {MAX_COLUMNS}: "
+                "export fewer time steps, samples or inputs"
+            )
         if sheet.bottom > MAX_ROWS:
             raise ValueError(
                 f"the sheet would need {sheet.bottom} rows, a spreadsheet has {MAX_ROWS}: export fewer units"
@@ -206,6 +220,7 @@ class Layout:
         flat = ids.reshape(-1)
         self.sheet[flat] = self.sheets.index(sheet) if sheet in self.sheets else len(self.sheets)
         self.row[flat], self.column[flat], self.placed[flat] = rows.reshape(-1), columns.reshape(-1), True
+        sheet.edge = max(sheet.edge, int(columns.max(initial=0)) + 1)
 
     def mirrored(self, leaf: Value, role: str, update: int) -> Block | None:
         """Return the gradient, new value or copy of a parameter in one round of training."""
@@ -316,7 +331,7 @@ class _Builder:
                 part.groups.append(group)
                 self.row += group.rows
             left = self.slot_column(piece, bias, group)
-            name, label = _rectangle_name(piece.name, role)
+            name, label = _rectangle_name(piece.name, role, self.layout.symbols[piece.name])
             kind = "parameter" if role in ("parameter", "copy") else role
             part.rectangles.append(Rectangle(name, label, kind, ids, group.top, left))
             rows = np.broadcast_to(group.top + np.arange(ids.shape[0])[:, None], ids.shape)
@@ -350,9 +365,12 @@ class _Builder:
     def matrix(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         width = block.ids.shape[-1] if block.ids.ndim > 1 else 1
         places = np.arange(block.ids.size)
-        start = self.sheet.value_start if width > 1 else self.sheet.right - 1
         if block.kind == "hyperparameter":
             start = FIRST_SLOT
+        elif self.sheet.keys == [(NONE, NONE)]:
+            start = self.sheet.value_start
+        else:  # a single number closes the last column; what is larger must not look like steps or samples
+            start = self.sheet.right + 1 if block.ids.size > 1 else self.sheet.right - 1
         return places // width, start + places % width
 
     def loose(self, band: Band, title: str, blocks: list[Block], role: str) -> None:
@@ -366,7 +384,8 @@ class _Builder:
             width = block.ids.shape[-1] if block.ids.ndim > 1 else 1
             ids = block.ids.reshape(-1, width)
             leaf = parameter_of(block)
-            name, label = _rectangle_name(block.name if leaf is None else str(leaf.name), role)
+            whole = str(block.name if leaf is None else leaf.name)
+            name, label = _rectangle_name(whole, role, whole)
             part.groups.append(Group(self.row + 1, ids.shape[0], label, None))
             part.rectangles.append(Rectangle(name, label, role, ids, self.row + 1, FIRST_SLOT))
             rows = np.broadcast_to(self.row + 1 + np.arange(ids.shape[0])[:, None], ids.shape)
@@ -390,11 +409,14 @@ def _belongs(here: Family, family: Family) -> bool:
     return target.quantity == family.quantity and here.share is None
 
 
-def _rectangle_name(name: str, role: str) -> tuple[str, str]:
-    symbol = name.rpartition(".")[2]
+def _rectangle_name(name: str, role: str, symbol: str) -> tuple[str, str]:
     if role == "gradient":
         return f"d_{name}", f"∂L/∂{symbol}"
     return (f"new_{name}", f"new {symbol}") if role == "new" else (name, symbol)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def time_heads(sheet: Sheet) -> list[tuple[int, int, str]]:

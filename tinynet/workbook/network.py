@@ -32,7 +32,7 @@ READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step read
 BAND_TEXT = {
     "forward": "FORWARD",
     "backward": "BACKWARD   the mirror image: output first, inputs last",
-    "update": "UPDATE   new = old − learning rate × gradient, in the columns of the old",
+    "update": "UPDATE   the new parameters, in the columns of the old",
 }
 
 
@@ -42,10 +42,8 @@ class NetworkSheet:
     def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles):
         self.book, self.sheet, self.ws, self.styles = book, sheet, ws, styles
         self.first = sheet is book.sheets[0]
-        self.offset = (
-            max(sheet.right, FIRST_SLOT + 12) + 1
-        )  # hidden columns: the mark of the cell this many columns to the left
-        self.right = max(sheet.right, FIRST_SLOT + 12)
+        self.right = max(sheet.edge, FIRST_SLOT + 12)
+        self.offset = self.right + 1  # hidden columns: the mark of the cell this many columns to the left
         gaps = {slot.start + slot.width for slot in sheet.slots}
         self.wide = [column for column in range(FIRST_SLOT, self.right) if column not in gaps]
         self.words: Words = book.words
@@ -70,7 +68,7 @@ class NetworkSheet:
         ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
         for slot in self.sheet.slots:
             ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
-        hidden = max(self.sheet.right, MOST_READ)
+        hidden = max(self.right, MOST_READ)
         ws.set_column(self.offset, self.offset + hidden, widths["number"], None, {"hidden": 1})
 
     def title(self) -> None:
@@ -245,22 +243,15 @@ class NetworkSheet:
         self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
 
     def equations(self, part: Part) -> str:
-        """The equations of a part: of a step in the middle, where all its terms are there."""
-        out = []
-        for group in part.groups:
-            computed = group.family.computed if group.family is not None else []
-            if computed and not (
-                group.family
-                and group.family.phase == "forward"
-                and part.rectangles
-                and part.rectangles[0].role == "new"
-            ):
-                out.append(self.words.equation(computed[min(1, len(computed) - 1)]))
-        if part.rectangles and part.rectangles[0].role == "new":
-            cell = part.rectangles[0].ids.flat[0]
+        """The equations of a part, as far as they fit into its head."""
+        if part.is_update:
+            cell = int(part.rectangles[0].ids.flat[0])
             block = self.book.plan.blocks[self.book.layout.families.owner[cell]]
-            out = [self.words.equation(block, int(cell - block.ids.flat[0]))]
-        return "     ".join(out)
+            return self.words.element(block, cell - int(block.ids.flat[0]))
+        families = [group.family for group in part.groups if group.family is not None and group.family.computed]
+        text = "     ".join(self.words.of_family(family) for family in families)
+        room = int(1.25 * style.WIDTHS["number"] * self.right) - len(part.title)
+        return text if len(text) <= room else text[: room - 1].rstrip() + "…"
 
     def group(self, group: Group) -> None:
         symbol = self.styles(bold=True, align="right", font_color=style.INK)
@@ -305,6 +296,7 @@ class NetworkSheet:
         edges = self.edges()
         ids = block.ids.reshape(-1).tolist()
         texts = self.book.formulas(block) if block.expression is not None else None
+        self.validate(block)
         for i, cell in enumerate(ids):
             row, column = int(layout.row[cell]), int(layout.column[cell])
             fmt = edge if column in edges else plain
@@ -313,6 +305,16 @@ class NetworkSheet:
             else:
                 self.ws.write_formula(row, column, texts[i], fmt, float(values[cell]))
             self.ws.write_number(row, column + self.offset, int(mark[cell]))
+
+    def validate(self, block: Block) -> None:
+        """An index, such as a target class, must be one of the numbers that it can choose among."""
+        choices = self.book.choices.get(id(block))
+        if choices is not None and block.expression is None:
+            area = self.book.area(block.ids)
+            message = f"Type a whole number from 0 to {choices - 1}."
+            rule = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": choices - 1}
+            texts = {"error_title": "No such place", "error_message": message}
+            self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
     def edges(self) -> set[int]:
         """The columns where a new time step begins, if several samples stand under each."""

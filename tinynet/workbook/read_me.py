@@ -86,10 +86,7 @@ class ReadMe:
                 for part in band.parts:
                     prefix = "" if len(self.book.sheets) == 1 else f"{sheet.name}: "
                     families = [g.family for g in part.groups if g.family is not None and g.family.computed]
-                    new = bool(part.rectangles) and part.rectangles[0].role == "new"
-                    equations = [
-                        self.book.words.equation(f.computed[min(1, len(f.computed) - 1)]) for f in families if not new
-                    ]
+                    equations = [] if part.is_update else [self.book.words.of_family(f) for f in families]
                     text = (
                         ",   ".join(equations)
                         or ", ".join(r.label for r in part.rectangles)

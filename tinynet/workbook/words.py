@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -19,6 +20,7 @@ from tinynet.workbook.expressions import (
     Total,
     gathered,
 )
+from tinynet.workbook.families import Family
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
@@ -60,10 +62,24 @@ class Words:
                     self.names_of_pieces.add(rectangle.label)
 
     # Symbols
-    def equation(self, block: Block, place: int = 0) -> str:
-        """``c = f ⊙ c[t-1] + i ⊙ g``: one element of the block, in symbols, relative to its time step."""
+    def of_family(self, family: Family) -> str:
+        """The equation that holds at most time steps; it says so where others differ by more than their ends."""
+        texts = Counter(self.equation(block) for block in family.computed)
+        text, count = max(texts.items(), key=lambda item: (item[1], len(item[0])))
+        return f"{text} (other steps differ)" if sum(texts.values()) - count > 1 else text
+
+    def equation(self, block: Block) -> str:
+        """``c = f ⊙ c[t-1] + i ⊙ g``: what a block computes, in symbols, relative to its time step.
+
+        Where its first and its last element are computed from different things, both are said.
+        """
+        first, last = self.element(block, 0), self.element(block, block.ids.size - 1)
+        return first if first == last else f"{first}, …, {last}"
+
+    def element(self, block: Block, place: int) -> str:
+        """The equation of one element of a block."""
         text, _ = self._symbols(_element(block, place), block.time)
-        return f"{self.symbol[block.ids.flat[place]]} = {text}"
+        return f"{self.symbol[block.ids.flat[place]]} = {text or 0}"
 
     def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
         match e:
@@ -109,14 +125,14 @@ class Words:
     def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
         """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
         if right is None:
-            return "Σ " + " + ".join(
-                dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in _present(left))
-            )
+            cells = _present(left)
+            names = " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in cells))
+            return f"Σ {names}" if len(cells) > 1 else names
         pairs: dict[str, None] = {}
         for a, b in zip(left.tolist(), right.tolist(), strict=True):
             if a and b:
                 pairs[self._pair(a, b, left, t)] = None
-        return " + ".join(pairs)
+        return " + ".join(pairs) or "0"
 
     def _pair(self, a: int, b: int, left: np.ndarray, t: int | None) -> str:
         if self.symbol[a] not in self.names_of_pieces:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backend import to_host
 from tinynet.run import Run
 from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
 from tinynet.workbook.checks import ChecksSheet
@@ -50,16 +51,11 @@ def write(run: Run, path: Any, detail: str = "names", title: str | None = None, 
         raise FileNotFoundError(f"there is no folder {target.parent}: make it first")
     if not run.steps:
         raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
-    book = Book(_in_float64(run), detail, title or "Network")
-    if book.formula_cells > max_cells:
-        raise ValueError(
-            f"this run would need {book.formula_cells:,} formula cells, the budget is {max_cells:,}: "
-            "record fewer steps, samples or units, or pass a larger max_cells"
-        )
+    book = Book(_in_float64(run), detail, title or "Network", max_cells)
     if book.formula_cells > WARN:
         warnings.warn(f"{book.formula_cells:,} formula cells: spreadsheets will be slow to open this", stacklevel=2)
     _write(book, target)
-    loss = None if run.loss is None else float(np.asarray(book.run[str(run.loss.name)]))
+    loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
     shown = [READ_ME, *(sheet.name for sheet in book.sheets), STEPS, CHECKS]
     return Written(target, shown, book.formula_cells, target.stat().st_size, loss)
 
@@ -115,7 +111,7 @@ def _names(book: Book) -> dict[str, Area]:
         for part in sheet.parts:
             for group in part.groups:
                 family = group.family
-                if family is not None and not (part.rectangles and part.rectangles[0].role == "new"):
+                if family is not None and not part.is_update:
                     ids = book.family_ids(family)
                     ids = ids[book.layout.sheet[ids] == number]
                     if ids.size:
