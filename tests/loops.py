@@ -108,9 +108,9 @@ def network(
                 now = tuple(state[place, n] for state in states)
                 order = list(range(len(x)))[:: -1 if direction else 1]
                 for position, t in enumerate(order):
-                    if truncate and position and position % truncate == 0:
-                        now = cuts.setdefault((place, n, t), now)
                     if lengths is None or t < lengths[n]:
+                        if truncate and position and position % truncate == 0:
+                            now = cuts.setdefault((place, n, t), now)
                         now = STEPS[kind](p, x[t, n], *now, **options)
                         outputs[t, n, direction * size : (direction + 1) * size] = now[0]
                 for kept, state in zip(last, now, strict=True):

@@ -154,6 +154,7 @@ def test_info_lists_every_name_with_its_range(line: str, here: Path, capsys: pyt
     run = load("x.xlsx").book.run
     sheets = openpyxl.load_workbook("x.xlsx", data_only=True)
     seen = {row[0] for row in rows}
+    assert len(seen) == len(rows)
     for name, shape, kind, sheet, area in rows:
         cells = sheets[sheet][area]
         held = [cell.value for row in (cells if isinstance(cells, tuple) else ((cells,),)) for cell in row]
@@ -161,8 +162,13 @@ def test_info_lists_every_name_with_its_range(line: str, here: Path, capsys: pyt
             array = np.asarray(run[name], dtype=float)
             assert shape == ("×".join(map(str, array.shape)) or "1")
             assert sorted(array.reshape(-1)) == sorted(held)
-            part_of = run.step_of(run.find(name))  # None for a leaf
-            assert kind == run.find(name).kind if part_of is None else kind in ("parameter", part_of.phase)
+            value, step = run.find(name), run.step_of(run.find(name))
+            expected = (
+                {value.kind if value.of is None else "backward"}
+                if step is None
+                else {"parameter", "update", step.phase}
+            )
+            assert kind in expected
     assert {"x", "target", "loss", "lr"} <= seen
 
 
@@ -195,8 +201,8 @@ WRONG = {
     "export mlp --hidden 0": "--hidden is 0, expected at least 1",
     "export mlp --updates 0": "--updates is 0, expected at least 1",
     "export mlp --lr -1": "--lr is -1.0, expected at least 0",
-    "export mlp --lr nan": "lr",
-    "export mlp --lr inf": "lr",
+    "export mlp --lr nan": "--lr is nan, expected at least 0",
+    "export mlp --lr inf": "--lr is inf, expected at least 0",
     "export mlp --seed -1": "--seed is -1, expected at least 0",
     "export mlp --hidden two": "invalid int value: 'two'",
     "export rnn --steps 21": "--steps (there are 21 years) is 21, expected 1 to 20",

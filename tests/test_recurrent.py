@@ -406,8 +406,8 @@ def test_any_mixture_of_options_is_the_loop(configuration, recorded):
 def test_the_clip_of_these_variants_clips_some_cells_and_not_others():
     with tn.record() as run:
         make("LSTM", cell_clip=0.3)(tn.tensor(spread(4, 2, 2)), tuple(map(tn.tensor, two_states())))
-    before = np.abs([run[f"c_unclipped[{t}]"] for t in range(4)])
-    after = np.abs([run[f"c[{t}]"] for t in range(4)])
+    before = np.abs([run[f"lstm.c_unclipped[{t}]"] for t in range(4)])
+    after = np.abs([run[f"lstm.c[{t}]"] for t in range(4)])
     assert (before > 0.3).any() and (before < 0.3).any()
     assert after.max() == 0.3
 
@@ -608,7 +608,7 @@ def test_dropout_drops_between_the_layers_and_only_while_training(kind):
     assert [mask.shape for mask in masks] == [(4, 3, 8)] * 2
     for layer, mask in enumerate(masks):
         assert set(np.unique(mask.array)) == {0.0, 1.0}
-        sent = np.stack([run[f"h_l{layer}[{t}]"] for t in range(4)])
+        sent = np.stack([run[f"{kind.lower()}.h_l{layer}[{t}]"] for t in range(4)])
         received = [v for v in run.values if v.shape == (4, 3, 8) and v.quantity and "dropped" in v.quantity]
         np.testing.assert_allclose(received[layer].array, sent * mask.array / 0.75, rtol=1e-15)
     share = np.mean([mask.array.mean() for mask in masks])
@@ -651,9 +651,7 @@ def test_dropout_under_the_masks_drawn_is_the_layers_with_these_masks(recorded):
     np.testing.assert_allclose(found.gradients["x"], leaf.grad.numpy(), **EXACT)
     for k, layer in enumerate(layers):
         for name, parameter in layer.named_parameters():
-            np.testing.assert_allclose(
-                found.gradients[name.replace("_l0", f"_l{k}")], parameter.grad.numpy(), **EXACT
-            )
+            np.testing.assert_allclose(found.gradients[name.replace("_l0", f"_l{k}")], parameter.grad.numpy(), **EXACT)
 
 
 # Messages

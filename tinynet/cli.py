@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import inspect
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def export(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--{unknown[0]} has no meaning for {arguments.model}: leave it out")
         for name, number in given.items():
             least = {"seed": 0, "lr": 0}.get(name, 1)
-            if number < least:
+            if not least <= number < math.inf:
                 raise UsageError(f"--{name} is {number}, expected at least {least}")
         run, title, stem = MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
     elif ":" in arguments.model:

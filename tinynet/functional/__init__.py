@@ -24,6 +24,7 @@ from tinynet.functional.activations import relu, sigmoid, softmax, tanh
 from tinynet.functional.losses import cross_entropy, mse_loss
 from tinynet.functional.random import dropout
 from tinynet.functional.recurrent import gru, lstm, rnn
+from tinynet.functional.sequence import sequence_loss
 
 __all__ = [
     "cat",
@@ -47,6 +48,7 @@ __all__ = [
     "relu",
     "reshape",
     "rnn",
+    "sequence_loss",
     "sigmoid",
     "softmax",
     "squeeze",

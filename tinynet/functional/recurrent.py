@@ -150,42 +150,46 @@ def unroll(
     suffix: str = "",
     lengths: Tensor | None = None,
     reverse: bool = False,
-    truncate: int | None = None,
+    truncate: tuple[int, int] | None = None,
 ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
     """Run ``step(x[t], *states)`` over all time steps; return the first state at every step, and the last states.
 
     ``x`` (T, N, I), ``states`` by name, (N, H). Beyond its length (``lengths`` (N,)) a sequence keeps its state,
-    and its output is 0. ``reverse`` runs from the end. ``truncate`` cuts the gradient every so many steps.
+    and its output is 0. ``reverse`` runs from the end. ``truncate`` (k1, k2) is truncated backpropagation through time:
+    the outputs of each k1 steps send their gradient k2 steps back, counted from the last of them (Williams and Peng,
+    1990). Where k2 is larger than k1, the steps before are computed again, from a state that is cut off.
     """
     for quantity, state in states.items():
         name(state, f"{quantity}{suffix}", INITIAL, title=STATES[quantity])
     inputs = time_steps(x) if isinstance(x, Tensor) else x
     now, outputs = tuple(states.values()), list(inputs)
-    for position, t in enumerate(reversed(range(len(inputs))) if reverse else range(len(inputs))):
+    order = list(reversed(range(len(inputs))) if reverse else range(len(inputs)))
+    before: list[tuple[Tensor, ...]] = []
+    for position, t in enumerate(order):
+        before.append(now)
         with time_step(t):
-            if truncate is not None and position and position % truncate == 0:
-                now = tuple(state.detach() for state in now)
+            seen = now
+            if truncate is not None and position > 0 and position % truncate[0] == 0:
+                start = max(0, position + truncate[0] - truncate[1])
+                seen = tuple(state.detach() for state in before[start]) if start else before[0]
+                for earlier in order[start:position]:
+                    with time_step(earlier):
+                        seen = step(inputs[earlier], *seen, suffix=f"_again{position}{suffix}")
             if lengths is None:
-                now = step(inputs[t], *now, suffix=suffix)
+                now = step(inputs[t], *seen, suffix=suffix)
                 outputs[t] = now[0]
             else:
-                now, outputs[t] = _masked(step, inputs[t], now, tuple(states), suffix, lengths, t)
+                running = P.reshape(P.greater(lengths, t), shape=(*lengths.shape, 1))
+                name(running, f"running{suffix}", title="1 while the sequence lasts")
+                new = step(inputs[t], *seen, suffix=suffix, new="_new")
+                now, outputs[t] = _masked(running, new, now, tuple(states), suffix)
     return outputs, now
 
 
 def _masked(
-    step: Callable[..., tuple[Tensor, ...]],
-    x: Tensor,
-    states: tuple[Tensor, ...],
-    quantities: tuple[str, ...],
-    suffix: str,
-    lengths: Tensor,
-    t: int,
+    running: Tensor, new: tuple[Tensor, ...], states: tuple[Tensor, ...], quantities: tuple[str, ...], suffix: str
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """One step in which the sequences that have ended keep their states; their output is 0."""
-    running = P.reshape(P.greater(lengths, t), shape=(*lengths.shape, 1))
-    running = name(running, f"running{suffix}", title="1 while the sequence lasts")
-    new = step(x, *states, suffix=suffix, new="_new")
+    """The new states, though the sequences that have ended keep theirs; and the output, which is 0 for these."""
     kept = tuple(
         name(P.where(running, after, before), f"{quantity}{suffix}", title=f"{STATES[quantity]}, kept beyond the end")
         for quantity, after, before in zip(quantities, new, states, strict=True)
@@ -226,7 +230,7 @@ def rnn(
     suffix: str = "",
     lengths: Tensor | None = None,
     reverse: bool = False,
-    truncate: int | None = None,
+    truncate: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A vanilla recurrent layer: see ``rnn_step`` and ``unroll``.
 
@@ -265,7 +269,7 @@ def lstm(
     cell_clip: float | None = None,
     lengths: Tensor | None = None,
     reverse: bool = False,
-    truncate: int | None = None,
+    truncate: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A long short-term memory layer: see ``lstm_step`` and ``unroll``.
 
@@ -305,7 +309,7 @@ def gru(
     reset_after: bool = True,
     lengths: Tensor | None = None,
     reverse: bool = False,
-    truncate: int | None = None,
+    truncate: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A gated recurrent layer: see ``gru_step`` and ``unroll``.
 

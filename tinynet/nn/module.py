@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinynet.backend import namespace
+from tinynet.nn.state import as_array, read_state
 from tinynet.tape import state
-from tinynet.tensor import Parameter, Tensor
+from tinynet.tensor import Parameter
 
 
 class Module:
@@ -55,20 +57,23 @@ class Module:
         """Return copies of all parameters by path."""
         return {path: parameter.data.copy() for path, parameter in self.named_parameters()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over parameters (arrays or tensors, PyTorch's too), each in its present dtype.
+    def load_state_dict(self, state_dict: Mapping[str, Any] | str | Path) -> None:
+        """Take over parameters, each in its present dtype: arrays or tensors (PyTorch's too), or a file of them.
 
-        Raises ValueError that names every missing, unexpected or misshapen key; nothing is loaded then.
+        A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file (see ``nn.state``). Raises ValueError that
+        names every missing, unexpected or misshapen key; nothing is loaded then.
         """
+        given = read_state(state_dict) if isinstance(state_dict, (str, Path)) else state_dict
         own = dict(self.named_parameters())
-        arrays = {key: _as_array(item) for key, item in state_dict.items()}
+        arrays = {key: as_array(item) for key, item in given.items()}
         faults = [f"missing {key}" for key in own if key not in arrays]
         faults += [f"unexpected {key}" for key in arrays if key not in own]
-        faults += [
-            f"{key} has shape {tuple(arrays[key].shape)}, expected {own[key].shape}"
-            for key in own
-            if key in arrays and tuple(arrays[key].shape) != own[key].shape
-        ]
+        for key in [key for key in own if key in arrays]:
+            found, parameter = arrays[key], own[key]
+            if tuple(found.shape) != parameter.shape:
+                faults.append(f"{key} has shape {tuple(found.shape)}, expected {parameter.shape}")
+            elif np.dtype(str(found.dtype)).kind not in "fiub":
+                faults.append(f"{key} holds {found.dtype}, expected real numbers")
         if faults:
             raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")
         for key, parameter in own.items():
@@ -89,9 +94,3 @@ class Module:
         """Forget all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
-
-
-def _as_array(item: Any) -> Any:
-    if isinstance(item, Tensor):
-        return item.data
-    return item.detach().cpu().numpy() if hasattr(item, "detach") else np.asarray(item)

@@ -41,14 +41,12 @@ class _Recurrent(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        truncate: int | None = None,
+        truncate: int | tuple[int, int] | None = None,
     ):
         if min(input_size, hidden_size, num_layers) < 1:
             raise ValueError(f"{type(self).__name__} needs sizes and layers of at least 1")
-        if truncate is not None and truncate < 1:
-            raise ValueError(f"truncate is {truncate}, expected a number of steps of at least 1")
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
-        self.batch_first, self.bidirectional, self.truncate = batch_first, bidirectional, truncate
+        self.batch_first, self.bidirectional, self.truncate = batch_first, bidirectional, _truncation(truncate)
         self.dropout = check_probability(dropout)
         for layer, reverse in self.passes():
             columns = self.output_size * self.directions if layer else input_size
@@ -165,6 +163,8 @@ class _Recurrent(Module):
     def _lengths(self, lengths: Any, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
+        if self.truncate is not None and self.truncate[0] < self.truncate[1]:
+            raise ValueError("lengths go with truncate=k, not with k2 larger than k1")
         sizes = lengths if isinstance(lengths, Tensor) else Tensor(lengths, name="lengths")
         if sizes.dtype.kind not in "iu" or sizes.shape != (x.shape[1],):
             raise ValueError(f"lengths must be {x.shape[1]} integers, one a sequence, got {sizes.dtype} {sizes.shape}")
@@ -177,7 +177,8 @@ class RNN(_Recurrent):
     """Elman network: h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh), or relu.
 
     ``rnn(x, h0, lengths)``: see ``_Recurrent``; returns the outputs of the last layer (T, N, directions · hidden_size)
-    and the last states (layers · directions, N, hidden_size). ``truncate=k`` lets no gradient pass every k steps.
+    and the last states (layers · directions, N, hidden_size). ``truncate`` (k1, k2), or one number for both, is
+    truncated backpropagation through time; see ``unroll``.
     """
 
     def __init__(
@@ -291,6 +292,16 @@ class LSTM(_Recurrent):
         )
 
 
+def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return (k1, k2). Raises ValueError unless 1 ≤ k1 ≤ k2."""
+    if truncate is None:
+        return None
+    k1, k2 = (truncate, truncate) if isinstance(truncate, int) else truncate
+    if not 1 <= k1 <= k2:
+        raise ValueError(f"truncate is {truncate}, expected a number of steps, or (k1, k2) with 1 ≤ k1 ≤ k2")
+    return k1, k2
+
+
 class _Cell(Module):
     """One time step: PyTorch's cells, with parameters ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh``."""
 
@@ -339,7 +350,8 @@ class RNNCell(_Cell):
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
-        return steps.rnn_step(input, *self.states(input, h), self.cell_weights, self.nonlinearity)[0]
+        (h,) = self.states(input, h)
+        return steps.rnn_step(input, h, self.cell_weights, self.nonlinearity)[0]
 
 
 class LSTMCell(_Cell):
@@ -348,7 +360,8 @@ class LSTMCell(_Cell):
     gates = 4
 
     def forward(self, input: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        return steps.lstm_step(input, *self.states(input, states, 2), self.cell_weights)
+        h, c = self.states(input, states, 2)
+        return steps.lstm_step(input, h, c, self.cell_weights)
 
 
 class GRUCell(_Cell):
@@ -357,7 +370,8 @@ class GRUCell(_Cell):
     gates = 3
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
-        return steps.gru_step(input, *self.states(input, h), self.cell_weights)[0]
+        (h,) = self.states(input, h)
+        return steps.gru_step(input, h, self.cell_weights)[0]
 
 
 def _states(module: Module, given: Any, count: int) -> list[Any]:

@@ -124,10 +124,11 @@ class Book:
         found = [
             (block.order, Entry(block.name, block.ids.shape, kind_of(block), self.area(block.ids))) for block in whole
         ]
-        for rectangle in (r for sheet in self.sheets for part in sheet.parts for r in part.rectangles):
+        for sheet, rectangle in ((s, r) for s in self.sheets for part in s.parts for r in part.rectangles):
+            name = f"{rectangle.name}#{sheet.update + 1}" if sheet.update else rectangle.name
             block = self.plan.blocks[families.owner[rectangle.ids.flat[0]]]
             shape = rectangle.ids.shape if rectangle.ids.shape[1] > 1 else rectangle.ids.shape[:1]
-            found.append((block.order, Entry(rectangle.name, shape, kind_of(block), self.area(rectangle.ids))))
+            found.append((block.order, Entry(name, shape, kind_of(block), self.area(rectangle.ids))))
         return [entry for _, entry in sorted(found, key=lambda item: item[0])]
 
     def block_of_value(self, value: Any) -> Block | None:

@@ -107,6 +107,7 @@ class Sheet:
     bands: list[Band] = field(default_factory=list)
     bottom: int = 0
     edge: int = 0  # the first column that nothing stands in
+    cuts: set[int] = field(default_factory=set)  # time steps whose states send no gradient back
 
     @property
     def right(self) -> int:
@@ -140,7 +141,7 @@ class Layout:
         self.sheet, self.row, self.column = (np.zeros(plan.cells + 1, dtype=np.int64) for _ in range(3))
         self.placed = np.zeros(plan.cells + 1, dtype=bool)
         self.timed = any(np.any(tag != NONE) for tag in self.tags.time.values())
-        updates = sorted({family.update for family in self.families.all if family.phase == "forward"})
+        updates = sorted({0, *(family.update for family in self.families.all if family.phase == "forward")})
         self.sheets: list[Sheet] = []
         for update in updates:
             name = "Network" if len(updates) == 1 else f"Update {update + 1}"
@@ -155,6 +156,7 @@ class Layout:
     def _sheet(self, name: str, update: int) -> Sheet:
         sections = self.families.forward_sections(update)
         sheet = Sheet(name, update, self._slots(sections, update), self._keys(update), 0)
+        sheet.cuts = self._cuts(update)
         start = FIRST_SLOT
         for slot in sheet.slots:
             slot.start = start
@@ -186,6 +188,19 @@ class Layout:
                     if is_tagged(block, self.tags, self.timed):
                         found |= set(map(tuple, column_keys(block, self.tags).tolist()))
         return sorted(found) or [(NONE, NONE)]
+
+    def _cuts(self, update: int) -> set[int]:
+        """Where backpropagation through time was truncated: the state has a gradient there, of which nothing
+        arrives from the step that follows, although elsewhere something does."""
+        cuts: set[int] = set()
+        backward = [f for f in self.families.all if f.phase == "backward" and f.update == update]
+        for shared in (f for f in backward if f.share in ("next", "previous")):
+            way = 1 if shared.share == "next" else -1
+            whole = {b.time for f in backward if f.of is shared.of and f.share is None for b in f.blocks}
+            arrives = {block.time for block in shared.blocks}
+            both = (t for t in whole if t is not None and t + way in whole)
+            cuts |= {t + way for t in both if t >= 0 and t not in arrives}
+        return cuts
 
     def _slots(self, sections: list[Section], update: int) -> list[Slot]:
         """Share the columns at the left among all sections: the same partner, the same columns."""
@@ -427,7 +442,7 @@ def time_heads(sheet: Sheet) -> list[tuple[int, int, str]]:
         if time == NONE:
             text = "value" if sample == NONE else f"sample {sample}"
         else:
-            text = "initial" if time == INITIAL else f"t = {time}"
+            text = "initial" if time == INITIAL else f"✂ t = {time}" if time in sheet.cuts else f"t = {time}"
         if heads and heads[-1][2] == text:
             heads[-1] = (heads[-1][0], column, text)
         else:

@@ -198,7 +198,7 @@ class NetworkSheet:
         text = BAND_TEXT[band.phase]
         if self.book.layout.timed and band.phase != "update":
             arrow = "time runs →" if band.phase == "forward" else "time runs ←"
-            text = f"{text}   {arrow}"
+            text = f"{text}   {arrow}" + ("   ✂ no gradient passes to the step before" if self.sheet.cuts else "")
         fill = self.styles(
             bold=True, font_size=12, font_color="#FFFFFF", bg_color=style.BANDS[band.phase], valign="vcenter"
         )

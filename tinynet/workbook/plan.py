@@ -149,7 +149,7 @@ class _Planner:
         plan, n = self.result, int(np.prod(value.shape))
         ids = np.arange(plan.cells + 1, plan.cells + n + 1).reshape(value.shape)
         plan.cells += n
-        self.is_leaf_cell += [expression is None] * n
+        self.is_leaf_cell += [expression is None or value.copy_of is not None] * n
         self.is_parameter_cell += [value.kind == "parameter" or value.copy_of is not None] * n
         step = self.made_by.get(value.index)
         phase = step.phase if step is not None else "backward" if expression is not None else "forward"

@@ -222,7 +222,8 @@ def _read(path: Path, formulas: bool) -> Cells:
             }
         book.close()
     except Exception as error:  # a damaged file can fail anywhere inside zipfile, XML or openpyxl
-        raise ValueError(f"{path.name} cannot be read as an .xlsx workbook: {error}") from None
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path.name} cannot be read as an .xlsx workbook: {reason}") from None
     return cells
 
 

@@ -10,6 +10,7 @@ from tinynet.workbook.colours import scales
 from tinynet.workbook.layout import FIRST_SLOT
 from tinynet.workbook.network import CONTROL_ROW
 from tinynet.workbook.style import Styles
+from tinynet.workbook.time_steps import TIME_STEPS, state_gradients
 
 
 class ReadMe:
@@ -77,6 +78,9 @@ class ReadMe:
             "Is every cell what it was when this was recorded? And what did your edits do to the loss?",
             f"{CHECKS}!A1",
         )
+        if state_gradients(self.book):
+            text = "A link to every time step, and how large the gradient is there: does it vanish on its way back?"
+            self.line(TIME_STEPS, text, f"'{TIME_STEPS}'!A1")
         self.row += 1
 
     def map(self) -> None:

@@ -8,9 +8,10 @@ from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book
 from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START, START_HINT, START_SENTENCE
+from tinynet.workbook.plan import Block
 from tinynet.workbook.stepping import MOST_READ, Moment
 from tinynet.workbook.style import Styles
-from tinynet.workbook.words import said
+from tinynet.workbook.worked import Worked
 
 
 class StepsSheet:
@@ -20,8 +21,7 @@ class StepsSheet:
 
     def __init__(self, book: Book, ws: Any, styles: Styles):
         self.book, self.ws, self.s = book, ws, styles
-        cells = range(1, book.plan.cells + 1)
-        self.numbers = {str(book.addresses.reference(cell, -1)): float(book.values[cell]) for cell in cells}
+        self.worked = Worked(book.addresses, book.values)
 
     def write(self) -> None:
         ws, s = self.ws, self.s
@@ -63,9 +63,8 @@ class StepsSheet:
         ws.write_string(row, 2, "" if moment.time is None else _head(moment.time), s())
         ws.write_string(row, 3, self.sentence(moment), s())
         block = moment.blocks[0]
-        worked = self.book.words.worked(block, self.book.addresses)
-        worked = worked if len(worked) < 8000 else '=""'
-        ws.write_formula(row, 4, worked, s(font_color="#A85400"), said(worked, self.numbers))
+        formula, text = self.worked.line(block, self.label(block))
+        ws.write_formula(row, 4, formula, s(font_color="#A85400"), text)
         target = self.book.range(self.book.area(block.ids))
         ws.write_string(
             row,
@@ -77,6 +76,11 @@ class StepsSheet:
         ws.write_string(row, 7, target)
         for k in range(MOST_READ):
             ws.write_number(row, READS_COLUMN + k, moment.reads[k] if k < len(moment.reads) else 0)
+
+    def label(self, block: Block) -> str:
+        """What the first element of a block is called in words: ``c[3]``."""
+        symbol = str(self.book.words.symbol[block.ids.flat[0]])
+        return symbol if block.time is None else f"{symbol}[{time_label(block.time)}]"
 
     def sentence(self, moment: Moment) -> str:
         """``t = 1: forget gate: f = σ(z_f)``; several equations at once where they belong to one moment."""

@@ -1,14 +1,12 @@
-"""Words: what a block computes, as an equation in symbols and as one element worked out in live numbers."""
+"""Words: what a block computes, as an equation in symbols."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
-from tinynet.run import INITIAL, time_label
+from tinynet.run import INITIAL
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -21,7 +19,7 @@ from tinynet.workbook.expressions import (
     gathered,
 )
 from tinynet.workbook.families import Family
-from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses, number
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
 
@@ -37,7 +35,6 @@ SIGNS = {
     "equal": "=",
     "not_equal": "≠",
 }
-SHOWN = 3  # products of a long sum that are worked out before the dots
 
 
 class Words:
@@ -61,7 +58,6 @@ class Words:
                     self.symbol[rectangle.ids] = rectangle.label
                     self.names_of_pieces.add(rectangle.label)
 
-    # Symbols
     def of_family(self, family: Family) -> str:
         """The equation that holds at most time steps; it says so where others differ by more than their ends."""
         texts = Counter(self.equation(block) for block in family.computed)
@@ -78,7 +74,7 @@ class Words:
 
     def element(self, block: Block, place: int) -> str:
         """The equation of one element of a block."""
-        text, _ = self._symbols(_element(block, place), block.time)
+        text, _ = self._symbols(element_of(block, place), block.time)
         return f"{self.symbol[block.ids.flat[place]]} = {text or 0}"
 
     def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
@@ -86,9 +82,9 @@ class Words:
             case Cells(ids):
                 return self._name(int(ids[0]), t), ATOM
             case Literal(values):
-                return _short(values), ATOM
+                return short(values), ATOM
             case Extreme(function, ids):
-                return f"{function.lower()} {self._name(_present(ids[0])[0], t)}", MULTIPLY
+                return f"{function.lower()} {self._name(present(ids[0])[0], t)}", MULTIPLY
             case Pick(choices, index):
                 return f"{self._name(int(choices[0][0]), t)}[{self._name(int(index[0]), t)}]", ATOM
             case Dot(left, right):
@@ -125,7 +121,7 @@ class Words:
     def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
         """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
         if right is None:
-            cells = _present(left)
+            cells = present(left)
             names = " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in cells))
             return f"Σ {names}" if len(cells) > 1 else names
         pairs: dict[str, None] = {}
@@ -139,119 +135,25 @@ class Words:
             # A sum over time steps or samples: the steps themselves are not spelled out.
             earlier = "[t-1]" if t is None and int(self.time[b]) == int(self.time[a]) - 1 else ""
             return f"Σ {self._plain(a)}·{self._plain(b)}{earlier}"
-        same = [i for i in _present(left) if self.symbol[i] == self.symbol[a]]
+        same = [i for i in present(left) if self.symbol[i] == self.symbol[a]]
         transposed = len(same) > 1 and len(set(self.layout.row[same])) > 1
         return f"{self.symbol[a]}{'ᵀ' if transposed else ''}·{self._name(b, t)}"
 
     def _plain(self, cell: int) -> str:
         return str(self.symbol[cell])
 
-    # Numbers
-    def worked(self, block: Block, addresses: Addresses) -> str:
-        """A live formula whose text works out the first element: ``c[3], unit 0: 0.880 × 0.353 + … = 0.595``."""
-        text = _Numbers(addresses).render(_element(block, 0))[0]
-        label = str(self.symbol[block.ids.flat[0]])
-        if block.time is not None:
-            label += f"[{time_label(block.time)}]"
-        result = _shown(addresses.reference(int(block.ids.flat[0]), -1) or "0")
-        label = label.replace('"', '""')
-        return f'="{label}, first element:  "&{text}&"  =  "&{result}'
 
-
-def said(worked: str, numbers: dict[str, float]) -> str:
-    """The text that a formula of ``Words.worked`` shows, given the numbers by address."""
-    return "".join(
-        _three_digits(_sum_of_choices(match[2], numbers)) if match[2] else match[1].replace('""', '"')
-        for match in re.finditer(r'"((?:[^"]|"")*)"|TEXT\((.*?),"0\.000"\)', worked)
-    )
-
-
-def _sum_of_choices(text: str, numbers: dict[str, float]) -> float:
-    """An address, or what ``Pick`` is worked out as: ``(A1=0)*B1+(A1=1)*C1``."""
-    choices = re.findall(r"\(([^=()]+)=(\d+)\)\*([^+]+)", text)
-    if not choices:
-        return numbers[text]
-    return sum(numbers.get(value, 0.0) for index, k, value in choices if numbers[index] == int(k))
-
-
-def _three_digits(x: float) -> str:
-    """``TEXT(x,"0.000")``: ties of the decimal digits go away from zero, and zero has no sign."""
-    if abs(x) >= 1e15:
-        return f"{x:.3f}"
-    return f"{Decimal(repr(float(x))).quantize(Decimal('0.001'), ROUND_HALF_UP) + 0:f}"
-
-
-class _Numbers:
-    """Renders one element as text pieces joined by &; the numbers are live."""
-
-    def __init__(self, addresses: Addresses):
-        self.addresses = addresses
-
-    def cell(self, cell: int) -> str:
-        reference = self.addresses.reference(cell, -1)
-        return '"0"' if reference is None else _shown(reference)
-
-    def render(self, e: Expression) -> tuple[str, int]:
-        match e:
-            case Cells(ids):
-                return self.cell(int(ids[0])), ATOM
-            case Literal(values):
-                return f'"{_short(values)}"', ATOM
-            case Extreme(function, ids):
-                return self.several(function.lower() + "(", _present(ids[0]), ", ", ")"), ATOM
-            case Pick(choices, index):
-                chosen = self.addresses.reference(int(index[0]), -1)
-                tests = [
-                    f"({chosen}={k})*{self.addresses.reference(int(c), -1) or 0}" for k, c in enumerate(choices[0])
-                ]
-                return _shown("+".join(tests)), ATOM
-            case Dot(left, right):
-                return self.products(left[0], None if right is None else right[0]), ADD
-            case Total(terms):
-                return self.total(terms), ADD
-            case Apply("where", [condition, a, _]):
-                return f'"["&{self.render(condition)[0]}&"]·"&{self.render(a)[0]}', MULTIPLY
-            case Apply(primitive, operands):
-                return _joined(primitive, [self.render(operand) for operand in operands])
-        return '""', ATOM
-
-    def several(self, start: str, cells: list[int], between: str, end: str) -> str:
-        shown = [self.cell(cell) for cell in cells[: 2 * SHOWN]]
-        more = [f'"… ({len(cells)} terms)"'] if len(cells) > 2 * SHOWN else []
-        return f'"{start}"&' + f'&"{between}"&'.join(shown + more) + f'&"{end}"'
-
-    def products(self, left: np.ndarray, right: np.ndarray | None) -> str:
-        if right is None:
-            return self.several("", _present(left), " + ", "")
-        pairs = [(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True) if a and b]
-        shown = [f'{self.cell(a)}&" × "&{self.cell(b)}' for a, b in pairs[:SHOWN]]
-        more = [f'"… ({len(pairs)} products)"'] if len(pairs) > SHOWN else []
-        return '&" + "&'.join(shown + more) or '"0"'
-
-    def total(self, terms: list[tuple[int, Expression]]) -> str:
-        out = ""
-        for sign, term in terms:
-            text, binding = self.render(term)
-            text = text if binding >= (ADD if sign > 0 else MULTIPLY) else f'"("&{text}&")"'
-            out += f'&" {"+" if sign > 0 else "−"} "&{text}' if out else text if sign > 0 else f'"−"&{text}'
-        return out or '"0"'
-
-
-def _element(block: Block, place: int) -> Expression:
+def element_of(block: Block, place: int) -> Expression:
     assert block.expression is not None
     return gathered(block.expression, np.array([place]))
 
 
-def _short(values: np.ndarray) -> str:
+def short(values: np.ndarray) -> str:
     return number(float(f"{float(values.reshape(-1)[0]):.4g}"))
 
 
-def _present(ids: np.ndarray) -> list[int]:
+def present(ids: np.ndarray) -> list[int]:
     return [int(i) for i in ids if i] or [0]
-
-
-def _shown(reference: str) -> str:
-    return f'TEXT({reference},"0.000")'
 
 
 def _signed(terms: list[tuple[int, str]]) -> str:
@@ -280,23 +182,3 @@ def _applied(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]
 
 def _over(operand: tuple[str, int]) -> str:
     return operand[0] if operand[1] >= MULTIPLY else f"({operand[0]})"
-
-
-def _joined(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    """An elementwise primitive as text pieces joined by &."""
-
-    def wrapped(operand: tuple[str, int], needed: int) -> str:
-        return operand[0] if operand[1] >= needed else f'"("&{operand[0]}&")"'
-
-    if primitive in ("multiply", "divide"):
-        sign = " × " if primitive == "multiply" else " / "
-        right = wrapped(operands[1], MULTIPLY if primitive == "multiply" else POWER)
-        return f'{wrapped(operands[0], MULTIPLY)}&"{sign}"&{right}', MULTIPLY
-    if primitive == "power":
-        return f'{wrapped(operands[0], ATOM)}&"^"&{wrapped(operands[1], ATOM)}', POWER
-    if primitive in COMPARISONS:
-        return f'{operands[0][0]}&" {SIGNS[primitive]} "&{operands[1][0]}', COMPARE
-    start, _, end = SYMBOLS.get(primitive, primitive + "({})").partition("{}")
-    if len(operands) == 2:
-        return f'"{start}"&{operands[0][0]}&", "&{operands[1][0]}&")"', ATOM
-    return f'"{start}"&{operands[0][0]}&"{end}"', ATOM

@@ -18,6 +18,7 @@ from tinynet.workbook.network import NetworkSheet
 from tinynet.workbook.read_me import ReadMe
 from tinynet.workbook.steps import StepsSheet
 from tinynet.workbook.style import Styles
+from tinynet.workbook.time_steps import TIME_STEPS, TimeStepsSheet, state_gradients
 from tinynet.workbook.xlsx import ExactWorksheet, defined_name, open_workbook
 
 FORMAT = "tinynet workbook 1"
@@ -56,7 +57,7 @@ def write(run: Run, path: Any, detail: str = "names", title: str | None = None, 
         warnings.warn(f"{book.formula_cells:,} formula cells: spreadsheets will be slow to open this", stacklevel=2)
     _write(book, target)
     loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
-    shown = [READ_ME, *(sheet.name for sheet in book.sheets), STEPS, CHECKS]
+    shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *([TIME_STEPS] if state_gradients(book) else [])]
     return Written(target, shown, book.formula_cells, target.stat().st_size, loss)
 
 
@@ -75,6 +76,8 @@ def _write(book: Book, target: Path) -> None:
         read_me = sheet(READ_ME)
         networks = [sheet(s.name) for s in book.sheets]
         steps, checks = sheet(STEPS), sheet(CHECKS)
+        if state_gradients(book):
+            TimeStepsSheet(book, out, sheet(TIME_STEPS), styles).write()
         recorded = [sheet(book.recorded_sheet(s)) for s in book.sheets]
         graph = sheet(GRAPH)
         names = _names(book)

@@ -1,0 +1,151 @@
+"""One element worked out in numbers, as a live text: ``c[3], first element:  0.880 × 0.353 + … = 0.595``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+
+from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total, is_number
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses
+from tinynet.workbook.plan import Block
+from tinynet.workbook.words import SIGNS, SYMBOLS, element_of, present, short
+
+SHOWN = 3  # products of a long sum that are worked out before the dots
+PLAIN, TINY = "0.000", "0.0E+0"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A number inside the text: the formula that gives it, and what it is now."""
+
+    formula: str
+    value: float
+
+    @property
+    def format(self) -> str:
+        return TINY if 0 < abs(self.value) < 0.0005 else PLAIN
+
+    def __str__(self) -> str:
+        """What ``TEXT(formula, format)`` shows: ties of the decimal digits go away from zero, and zero has no sign."""
+        if self.format == TINY:
+            mantissa, exponent = f"{self.value:.1E}".split("E")
+            return f"{mantissa}E{int(exponent):+d}"
+        if abs(self.value) >= 1e15:
+            return f"{self.value:.3f}"
+        return f"{Decimal(repr(self.value)).quantize(Decimal(PLAIN), ROUND_HALF_UP) + 0:f}"
+
+
+Parts = list["str | Live"]
+Text = tuple[Parts, int]  # and how tightly it binds
+
+
+class Worked:
+    """Works out elements, given where the cells stand and what they hold."""
+
+    def __init__(self, addresses: Addresses, values: np.ndarray):
+        self.addresses, self.values = addresses, values
+
+    def line(self, block: Block, label: str) -> tuple[str, str]:
+        """Return the formula of the text for the first element of a block, and the text itself."""
+        parts, _ = self.render(element_of(block, 0))
+        parts = [f"{label}, first element:  ", *parts, "  =  ", self.live(int(block.ids.flat[0]))]
+        pieces = [_quoted(x) if isinstance(x, str) else f'TEXT({x.formula},"{x.format}")' for x in _joined_texts(parts)]
+        return "=" + "&".join(pieces), "".join(map(str, parts))
+
+    def live(self, cell: int) -> str | Live:
+        reference = self.addresses.reference(cell, -1)
+        return "0" if reference is None else Live(reference, float(self.values[cell]))
+
+    def render(self, e: Expression) -> Text:
+        match e:
+            case Cells(ids):
+                return [self.live(int(ids[0]))], ATOM
+            case Literal(values):
+                return [short(values)], ATOM
+            case Extreme(function, ids):
+                return [f"{function.lower()}(", *self.several(present(ids[0]), ", "), ")"], ATOM
+            case Pick(choices, index):
+                return [self.picked(choices[0], int(index[0]))], ATOM
+            case Dot(left, right):
+                return self.products(left[0], None if right is None else right[0]), ADD
+            case Total(terms):
+                return self.total(terms), ADD
+            case Apply("where", [condition, a, b]):
+                test, yes, no = (self.render(part)[0] for part in (condition, a, b))
+                if is_number(b, 0):
+                    return ["[", *test, "]·", *yes], MULTIPLY
+                return ["(", *yes, " if ", *test, " else ", *no, ")"], ATOM
+            case Apply(primitive, operands):
+                return _applied(primitive, [self.render(operand) for operand in operands])
+        raise TypeError(f"no such expression: {e!r}")
+
+    def picked(self, choices: np.ndarray, index: int) -> Live:
+        chosen = self.addresses.reference(index, -1)
+        references = (self.addresses.reference(int(cell), -1) or 0 for cell in choices)
+        formula = "+".join(f"({chosen}={k})*{reference}" for k, reference in enumerate(references))
+        return Live(formula, float(self.values[choices[int(self.values[index])]]))
+
+    def several(self, cells: list[int], between: str) -> Parts:
+        shown = [[self.live(cell)] for cell in cells[: 2 * SHOWN]]
+        more: list[Parts] = [[f"… ({len(cells)} terms)"]] if len(cells) > 2 * SHOWN else []
+        return _separated([*shown, *more], between)
+
+    def products(self, left: np.ndarray, right: np.ndarray | None) -> Parts:
+        if right is None:
+            return self.several(present(left), " + ")
+        pairs = [(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True) if a and b]
+        shown: list[Parts] = [[self.live(a), " × ", self.live(b)] for a, b in pairs[:SHOWN]]
+        more: list[Parts] = [[f"… ({len(pairs)} products)"]] if len(pairs) > SHOWN else []
+        return _separated([*shown, *more], " + ") or ["0"]
+
+    def total(self, terms: list[tuple[int, Expression]]) -> Parts:
+        out: Parts = []
+        for sign, term in terms:
+            parts = _wrapped(self.render(term), ADD if sign > 0 else MULTIPLY)
+            lead = f" {'+' if sign > 0 else '−'} " if out else "" if sign > 0 else "−"
+            out += [lead, *parts]
+        return out or ["0"]
+
+
+def _applied(primitive: str, operands: list[Text]) -> Text:
+    if primitive in ("multiply", "divide"):
+        right = _wrapped(operands[1], MULTIPLY if primitive == "multiply" else POWER)
+        return [*_wrapped(operands[0], MULTIPLY), " × " if primitive == "multiply" else " / ", *right], MULTIPLY
+    if primitive == "power":
+        return [*_wrapped(operands[0], ATOM), "^", *_wrapped(operands[1], ATOM)], POWER
+    if primitive in COMPARISONS:
+        return [*operands[0][0], f" {SIGNS[primitive]} ", *operands[1][0]], COMPARE
+    start, _, end = SYMBOLS.get(primitive, primitive + "({})").partition("{}")
+    between = end.partition("{}")[0] if len(operands) == 2 else ""
+    return [start, *_separated([parts for parts, _ in operands], between), end.rpartition("{}")[2]], ATOM
+
+
+def _wrapped(text: Text, needed: int) -> Parts:
+    parts, binding = text
+    return parts if binding >= needed else ["(", *parts, ")"]
+
+
+def _separated(texts: list[Parts], between: str) -> Parts:
+    out: Parts = []
+    for parts in texts:
+        out += [between, *parts] if out else parts
+    return out
+
+
+def _joined_texts(parts: Parts) -> Parts:
+    """Neighbouring texts become one."""
+    out: Parts = []
+    for part in parts:
+        last = out[-1] if out else None
+        if isinstance(part, str) and isinstance(last, str):
+            out[-1] = last + part
+        elif part:
+            out.append(part)
+    return out
+
+
+def _quoted(text: str) -> str:
+    """A text as a formula writes it. A user's quotes stay quotes."""
+    return '"' + text.replace('"', '""') + '"'
