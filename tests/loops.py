@@ -84,7 +84,7 @@ def network(
     cuts: dict | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
-    truncate: int | None = None,
+    truncate: int | tuple[int, int] | None = None,
     bias: bool = True,
     proj_size: int = 0,
     peepholes: bool = False,
@@ -92,11 +92,13 @@ def network(
 ) -> tuple[np.ndarray, ...]:
     """The outputs (T, N, directions · size), then the last states, each as given: (layers · directions, N, size).
 
-    ``cuts``: where truncation cuts, a state that is in this dictionary counts instead of the one computed, and one
+    ``truncate`` (k1, k2), or k for both: every k1 steps, the state is computed again from where it was k2 steps
+    before the next cut. ``cuts``: where truncation cuts, a state that is in this dictionary counts instead of the one computed, and one
     that is not is put there. So a second call with other numbers sees the cut states as constants.
     """
     last = [np.zeros_like(state) for state in states]
     cuts = {} if cuts is None else cuts
+    k1, k2 = truncate if isinstance(truncate, tuple) else (truncate or len(x), truncate or len(x))
     directions = 2 if bidirectional else 1
     size = states[0].shape[-1]
     for layer in range(num_layers):
@@ -107,10 +109,16 @@ def network(
             for n in range(x.shape[1]):
                 now = tuple(state[place, n] for state in states)
                 order = list(range(len(x)))[:: -1 if direction else 1]
+                before = []
                 for position, t in enumerate(order):
+                    before.append(now)
                     if lengths is None or t < lengths[n]:
-                        if truncate and position and position % truncate == 0:
-                            now = cuts.setdefault((place, n, t), now)
+                        if position and position % k1 == 0:
+                            start = max(0, position + k1 - k2)
+                            now = cuts.setdefault((place, n, t), before[start]) if start else before[0]
+                            for earlier in order[start:position]:
+                                if lengths is None or earlier < lengths[n]:
+                                    now = STEPS[kind](p, x[earlier, n], *now, **options)
                         now = STEPS[kind](p, x[t, n], *now, **options)
                         outputs[t, n, direction * size : (direction + 1) * size] = now[0]
                 for kept, state in zip(last, now, strict=True):

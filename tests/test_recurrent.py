@@ -310,6 +310,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], list[int] | None]] = {
     "rnn, truncated": ("RNN", {"truncate": 1}, None),
     "gru, truncated, both": ("GRU", {"truncate": 3, "bidirectional": True}, None),
     "gru, truncated, reset before, lengths": ("GRU", {"truncate": 2, "reset_after": False}, LENGTHS),
+    "rnn, truncated, overlapping": ("RNN", {"truncate": (1, 3)}, None),
+    "lstm, truncated, overlapping, peepholes": ("LSTM", {"truncate": (1, 2), "peepholes": True}, None),
+    "gru, truncated, overlapping, both": ("GRU", {"truncate": (2, 3), "bidirectional": True}, None),
     "lstm, truncated, deep": ("LSTM", {"truncate": 2, "num_layers": 2}, None),
 }
 
@@ -375,7 +378,7 @@ def configurations(draw) -> tuple[str, dict[str, Any], Call, int, int]:
         "num_layers": draw(st.integers(1, 2)),
         "bidirectional": draw(st.booleans()),
         "bias": draw(st.booleans()),
-        "truncate": draw(st.none() | st.integers(1, 3)),
+        "truncate": draw(st.none() | st.integers(1, 3) | st.sampled_from([(1, 2), (1, 3), (2, 3), (2, 2)])),
     }
     if kind == "RNN":
         options["nonlinearity"] = draw(st.sampled_from(["tanh", "relu"]))
@@ -385,7 +388,9 @@ def configurations(draw) -> tuple[str, dict[str, Any], Call, int, int]:
         options["proj_size"] = draw(st.integers(0, hidden - 1))
         options["peepholes"], options["coupled_gates"] = draw(st.booleans()), draw(st.booleans())
         options["cell_clip"] = draw(st.none() | st.just(0.3))
-    lengths = draw(st.none() | st.lists(st.integers(1, steps), min_size=batch, max_size=batch))
+    one_each = st.lists(st.integers(1, steps), min_size=batch, max_size=batch)
+    overlapping = isinstance(options["truncate"], tuple) and options["truncate"] != (2, 2)
+    lengths = draw(st.none() if overlapping else st.none() | one_each)
     return kind, options, Call(spread(steps, batch, inputs), None, lengths), inputs, hidden
 
 
@@ -462,6 +467,36 @@ def test_truncation_is_detaching_the_states_every_so_many_steps(torch, kind, eve
         now = list(last) if kind == "LSTM" else [last]
         pieces.append(out)
     results = [torch.cat(pieces), *now]
+    total(results, torch.tensor).backward()
+    expected = gathered(results, x, states, theirs.named_parameters(), lambda t: t.detach().numpy())
+    found = outcome(mine, call, recorded)
+    assert_same(found.values, expected.values)
+    assert_same(found.gradients, expected.gradients)
+
+
+@recordings
+@pytest.mark.parametrize("k", [(1, 2), (2, 3), (2, 5), (3, 4), (1, 9)], ids=str)
+@pytest.mark.parametrize("kind", STATES)
+def test_overlapping_truncation_is_pytorch_run_again_from_a_detached_state(torch, kind, k, recorded):
+    """Each k1 outputs come from a pass over k2 steps, the last of which they are."""
+    torch.manual_seed(0)
+    theirs = getattr(torch.nn, kind)(2, 3).double()
+    mine = getattr(nn, kind)(2, 3, truncate=k)
+    mine.load_state_dict(theirs.state_dict())
+    call = Call(spread(5, 2, 2), initial(mine, 2))
+    x, *states = (torch.tensor(a, requires_grad=True) for a in (call.x, *call.states))
+
+    def run(start: int, end: int, before: list) -> tuple[Any, list]:
+        out, last = theirs(x[start:end], tuple(before) if kind == "LSTM" else before[0])
+        return out, list(last) if kind == "LSTM" else [last]
+
+    pieces = []
+    for first in range(0, 5, k[0]):
+        start = max(0, first + k[0] - k[1]) if first else 0
+        before = [state.detach() for state in run(0, start, states)[1]] if start else states
+        out, last = run(start, min(first + k[0], 5), before)
+        pieces.append(out[first - start :])
+    results = [torch.cat(pieces), *last]
     total(results, torch.tensor).backward()
     expected = gathered(results, x, states, theirs.named_parameters(), lambda t: t.detach().numpy())
     found = outcome(mine, call, recorded)
@@ -692,7 +727,12 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
     "layers": (lambda: nn.GRU(2, 3, num_layers=0), "GRU needs sizes and layers of at least 1"),
     "hidden": (lambda: nn.LSTM(2, 0), "at least 1|expected 0"),
     "dropout": (lambda: nn.GRU(2, 3, dropout=1.0), "dropout is 1.0, expected a probability from 0"),
-    "truncate": (lambda: nn.GRU(2, 3, truncate=0), "truncate is 0, expected .* at least 1"),
+    "truncate": (lambda: nn.GRU(2, 3, truncate=0), r"truncate is 0, expected a number of steps, or \(k1, k2\)"),
+    "truncate to less": (lambda: nn.RNN(2, 3, truncate=(3, 2)), r"truncate is \(3, 2\), expected .* 1 ≤ k1 ≤ k2"),
+    "truncate again, lengths": (
+        lambda: nn.RNN(2, 3, truncate=(1, 2))(tn.tensor(X), lengths=[4, 4, 1]),
+        "lengths go with truncate=k, not with k2 larger than k1",
+    ),
     "projection": (lambda: nn.LSTM(2, 3, proj_size=3), r"proj_size is 3, expected 0 \(none\) to 2"),
     "clip": (lambda: nn.LSTM(2, 3, cell_clip=-1.0), "cell_clip is -1.0, expected a positive number"),
     "forget bias, no bias": (lambda: nn.LSTM(2, 3, bias=False, forget_bias=1.0), "forget_bias needs bias=True"),

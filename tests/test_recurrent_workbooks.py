@@ -96,6 +96,8 @@ RUNS: dict[str, Callable[[], tn.Run]] = {
     "lstm, forget bias": lambda: trained("LSTM", forget_bias=1.0),
     "lstm, projected": lambda: trained("LSTM", proj_size=2),
     "lstm, truncated": lambda: trained("LSTM", truncate=2),
+    "rnn, truncated, overlapping": lambda: trained("RNN", truncate=(1, 2)),
+    "rnn, truncated, overlapping, both directions": lambda: trained("RNN", truncate=(1, 2), bidirectional=True),
     "gru, truncated, lengths, last states": classified,
     "rnn, relu": lambda: trained("RNN", nonlinearity="relu"),
     "gru, both directions, 2 updates": lambda: trained("GRU", bidirectional=True, updates=2),

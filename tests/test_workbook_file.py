@@ -230,7 +230,8 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path):
 
 def test_what_is_written_is_told(one: Sample):
     told = one.written
-    assert told.sheets == ["Read me", *one.networks, "Steps", "Checks"]
+    times = ["Time steps"] if any(value.share == "next" for value in one.run.values) else []
+    assert told.sheets == ["Read me", *one.networks, "Steps", "Checks", *times]
     assert told.formula_cells == sum(block.ids.size for block in one.computed)
     assert told.size == one.path.stat().st_size
     assert told.loss == one.run["loss"]

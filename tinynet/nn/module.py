@@ -72,7 +72,7 @@ class Module:
             found, parameter = arrays[key], own[key]
             if tuple(found.shape) != parameter.shape:
                 faults.append(f"{key} has shape {tuple(found.shape)}, expected {parameter.shape}")
-            elif np.dtype(str(found.dtype)).kind not in "fiub":
+            elif getattr(found.dtype, "kind", "f") not in "fiub":
                 faults.append(f"{key} holds {found.dtype}, expected real numbers")
         if faults:
             raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")

@@ -15,6 +15,12 @@ from tinynet.tensor import Tensor
 # How a training script calls the state dict when it saves other things beside it.
 WRAPPERS = ("state_dict", "model_state_dict")
 
+# The types of the safetensors format and how their bytes are read.
+SAFETENSORS_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
 
 def as_array(item: Any) -> Any:
     """Return the array of a Tensor, of PyTorch's tensor (bfloat16 as float32) or of anything NumPy understands."""
@@ -43,11 +49,21 @@ def read_state(path: str | Path) -> dict[str, Any]:
 
 
 def _safetensors(path: Path) -> dict[str, Any]:
-    safetensors = _require("safetensors.numpy", "safetensors", path)
+    library = _require("safetensors", "safetensors", path)
     try:
-        return safetensors.load_file(path)
-    except Exception as error:  # the library has error classes of its own for each version
+        found = dict(library.deserialize(path.read_bytes()))
+    except library.SafetensorError as error:
         raise ValueError(f"{path} cannot be read as safetensors: {error}") from error
+    strange = [f"{key} ({item['dtype']})" for key, item in found.items() if item["dtype"] not in SAFETENSORS_DTYPES]
+    if strange:
+        raise ValueError(f"{path} holds {', '.join(strange)}: expected {', '.join(SAFETENSORS_DTYPES)}")
+    return {key: _from_bytes(item["data"], item["dtype"]).reshape(item["shape"]) for key, item in found.items()}
+
+
+def _from_bytes(data: bytes, dtype: str) -> np.ndarray:
+    numbers = np.frombuffer(data, dtype=SAFETENSORS_DTYPES[dtype])
+    # bfloat16 is the upper half of a float32.
+    return (numbers.astype("<u4") << 16).view("<f4") if dtype == "BF16" else numbers
 
 
 def _npz(path: Path) -> dict[str, Any]:
