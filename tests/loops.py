@@ -93,8 +93,8 @@ def network(
     """The outputs (T, N, directions · size), then the last states, each as given: (layers · directions, N, size).
 
     ``truncate`` (k1, k2), or k for both: every k1 steps, the state is computed again from where it was k2 steps
-    before the next cut. ``cuts``: where truncation cuts, a state that is in this dictionary counts instead of the one computed, and one
-    that is not is put there. So a second call with other numbers sees the cut states as constants.
+    before the next cut. A cut state that is in ``cuts`` counts instead of the one computed, and one that is not is
+    put there. So a second call with other numbers sees the cut states as constants.
     """
     last = [np.zeros_like(state) for state in states]
     cuts = {} if cuts is None else cuts

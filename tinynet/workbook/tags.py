@@ -31,13 +31,15 @@ class Tags:
 
     def _start(self) -> None:
         """Tag inputs: rows of an input are samples; its named steps say which axis is time."""
+        self._read_step_by_step()
         contracted = self._contracted_leaves()
         for value in self.run.leaves:
             if value.kind != "input":
                 continue
             if value.time is not None:
                 self.time[value.index][...] = value.time
-            if len(value.shape) > 1 and (value.time is not None or value.index in contracted):
+            rows = len(value.shape) > 1 or (value.shape and value.array.dtype.kind in "iu")
+            if rows and value.index in self.waiting and (value.time is not None or value.index in contracted):
                 self.sample[value.index][...] = _index_of_axis(value.shape, 0)
                 self.waiting.discard(value.index)
         for part, (leaf, places) in self.parts.items():
@@ -48,6 +50,19 @@ class Tags:
             samples = _index_of_axis(value.shape, 0) if len(value.shape) > 1 else np.full(value.shape, NONE)
             self.sample[leaf.index].reshape(-1)[places] = samples
             self.waiting.discard(leaf.index)
+
+    def _read_step_by_step(self) -> None:
+        """What enters a matrix product at a time step stands at that step, its rows being samples."""
+        for step in self.run.steps:
+            if TABLE[step.primitive].kind != "contraction" or step.phase != "forward" or step.time is None:
+                continue
+            rows = step.operands[0]
+            leaf, places = _leaf(rows, self.parts)
+            if leaf is not None and leaf.index in self.waiting and leaf.time is None:
+                self.time[leaf.index].reshape(-1)[places] = step.time
+                self.sample[leaf.index].reshape(-1)[places] = _index_of_axis(rows.shape, len(rows.shape) - 2)
+        timed = {index for index in self.waiting if np.any(self.time[index] != NONE)}
+        self.waiting -= timed
 
     def _contracted_leaves(self) -> set[int]:
         """The leaves that enter a matrix product, as they are or through a reshape."""
@@ -142,9 +157,18 @@ def _common(tag: np.ndarray, axis, keepdims: bool) -> np.ndarray:
 
 
 def _parts_of_leaves(run: Run) -> dict[int, tuple[Value, np.ndarray]]:
-    """Values that are only views of a leaf: {value index: (leaf, the places they show, flat)}."""
+    """Values that are only views of a leaf: {value index: (leaf, the places they show, flat)}.
+
+    The vectors that an index picks from a table belong where the index stands.
+    """
     parts: dict[int, tuple[Value, np.ndarray]] = {}
     for step in run.steps:
+        if step.primitive == "take":
+            leaf, places = _leaf(step.operands[1], parts)
+            if leaf is not None:
+                shape = step.output.shape
+                lifted = places.reshape(places.shape + (1,) * (len(shape) - places.ndim))
+                parts[step.output.index] = (leaf, np.broadcast_to(lifted, shape))
         if TABLE[step.primitive].kind != "structural" or len(step.operands) != 1 or step.primitive == "scatter":
             continue
         leaf, places = _leaf(step.operands[0], parts)
