@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from tinynet import __version__, models
+from tinynet.from_torch import run_saved
+from tinynet.nn.state import read_state
 from tinynet.run import Run
 from tinynet.workbook import Written, load, verify, write
+from tinynet.workbook.write import BUDGET
 
-MODELS: dict[str, Callable[..., Run]] = {"mlp": models.mlp, "rnn": models.rnn, "lstm": models.lstm}
-TITLES = {"mlp": "MLP", "rnn": "Vanilla RNN", "lstm": "LSTM"}
-OPTIONS = {
-    "mlp": ("inputs", "hidden", "batch", "layers", "seed", "lr", "updates"),
-    "rnn": ("inputs", "hidden", "steps", "batch", "layers", "seed", "lr", "updates"),
-    "lstm": ("inputs", "hidden", "steps", "batch", "layers", "seed", "lr", "updates"),
-}
+MODELS: dict[str, Callable[..., Run]] = {"mlp": models.mlp, "rnn": models.rnn, "lstm": models.lstm, "gru": models.gru}
+TITLES = {"mlp": "MLP", "rnn": "Vanilla RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
 class UsageError(Exception):
@@ -48,19 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """``tinynet export``: record a model and write its workbook."""
-    given = {name: getattr(arguments, name) for name in OPTIONS["lstm"] if getattr(arguments, name) is not None}
-    if arguments.model in MODELS:
-        unknown = [name for name in given if name not in OPTIONS[arguments.model]]
-        if unknown:
-            raise UsageError(f"--{unknown[0]} has no meaning for {arguments.model}: leave it out")
-        for name, number in given.items():
-            least = {"seed": 0, "lr": 0}.get(name, 1)
-            if not least <= number < math.inf:
-                raise UsageError(f"--{name} is {number}, expected at least {least}")
+    every = set().union(*map(_options, MODELS))
+    given = {name: value for name, value in vars(arguments).items() if name in every and value is not None}
+    _no_stray_options(arguments, given)
+    if arguments.from_torch is not None:
+        run, title, stem = _from_torch(arguments)
+    elif arguments.model in MODELS:
+        _check(arguments.model, given)
         run, title, stem = MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
     elif ":" in arguments.model:
         if given:
-            raise UsageError(f"--{next(iter(given))} is for the built-in models: set it in {arguments.model}")
+            raise UsageError(f"{_flag(next(iter(given)))} is for the built-in models: set it in {arguments.model}")
         run, stem = _from_script(arguments.model)
         title = stem
     else:
@@ -68,8 +66,86 @@ def export(arguments: argparse.Namespace) -> int:
             f"no model is called {arguments.model!r}: expected {', '.join(MODELS)}, or path/to/script.py:function"
         )
     path = Path(arguments.output) if arguments.output else Path(f"{stem}.xlsx")
-    _report(write(run, path, detail=arguments.detail, title=title))
+    _report(write(run, path, arguments.detail, title, arguments.max_cells))
     return 0
+
+
+def _options(model: str) -> set[str]:
+    """The options that mean something for a model: what its function takes."""
+    taken = set(inspect.signature(MODELS[model]).parameters)
+    if "options" in taken:
+        taken |= set(inspect.signature(models.recurrent).parameters)
+    return taken - {"options", "kind", "variant"}
+
+
+def _check(model: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in _options(model):
+            raise UsageError(f"{_flag(name)} has no meaning for {model}: leave it out")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            least = 0 if name in ("seed", "lr", "dropout", "forget_bias", "cell_clip") else 1
+            if not least <= value < math.inf:
+                raise UsageError(f"{_flag(name)} is {value}, expected at least {least}")
+
+
+def _flag(name: str) -> str:
+    return "--no-bias" if name == "bias" else "--" + name.replace("_", "-")
+
+
+def _numbers(text: str) -> list[int]:
+    """``4,2,3`` as a list."""
+    return [int(part) for part in text.split(",")]
+
+
+def _steps_back(text: str) -> tuple[int, int]:
+    """``k`` or ``k1,k2``."""
+    numbers = _numbers(text)
+    if len(numbers) > 2:
+        raise ValueError
+    return numbers[0], numbers[-1]
+
+
+def _no_stray_options(arguments: argparse.Namespace, given: dict[str, Any]) -> None:
+    """MODEL or --from-torch, not both, and no option of the one with the other."""
+    its_own = [name for name in ("input", "target", "batch_first") if getattr(arguments, name)]
+    strange = [name for name in given if name != "nonlinearity"]
+    if arguments.from_torch is None:
+        if arguments.model is None:
+            raise UsageError("there is nothing to export: expected MODEL, or --from-torch FILE --input X.npy")
+        if its_own:
+            raise UsageError(f"{_flag(its_own[0])} is for --from-torch: leave it out")
+    elif arguments.model is not None:
+        raise UsageError(f"--from-torch takes the place of a model: leave {arguments.model!r} out")
+    elif strange:
+        raise UsageError(f"{_flag(strange[0])} is for the built-in models: the weights say it all")
+    elif arguments.input is None:
+        raise UsageError("--from-torch needs an input to run the net on: --input X.npy, shape (T, N, inputs)")
+
+
+def _from_torch(arguments: argparse.Namespace) -> tuple[Run, str, str]:
+    """Record the net of a state dict; its title and the name of the workbook."""
+    target = None if arguments.target is None else _array(arguments.target)
+    nonlinearity = arguments.nonlinearity or "tanh"
+    file = Path(arguments.from_torch)
+    try:
+        state = read_state(file)
+    except ImportError as error:
+        raise UsageError(str(error)) from error
+    try:
+        run = run_saved(state, _array(arguments.input), target, arguments.batch_first, nonlinearity)
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+    return run, f"{run.description.partition(',')[0]} from PyTorch", file.stem
+
+
+def _array(file: str) -> np.ndarray:
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UsageError(f"{file} is not an .npy file of numbers: expected what numpy.save writes") from error
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{file} holds several arrays: expected an .npy file, as numpy.save writes it")
+    return array
 
 
 def _report(written: Written) -> None:
@@ -166,17 +242,46 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     make = command("export", export, "write a network as a workbook, forward, backward and update")
-    make.add_argument("model", metavar="MODEL", help="mlp, rnn, lstm, or path/to/script.py:function returning a Run")
+    make.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="mlp, rnn, lstm, gru, or path/to/script.py:function returning a Run; left out with --from-torch",
+    )
     make.add_argument("-o", "--output", metavar="FILE", help="the workbook to write (default: MODEL.xlsx)")
-    make.add_argument("--inputs", type=int, help="mlp: 64, 16 or 4 pixels; rnn, lstm: 2 (hare, lynx) or 1 (lynx)")
+    make.add_argument("--inputs", type=int, help="mlp: 64, 16 or 4 pixels; otherwise 2 (hare, lynx) or 1 (lynx)")
     make.add_argument("--hidden", type=int, help="units of a hidden layer")
-    make.add_argument("--steps", type=int, help="time steps (rnn, lstm)")
+    make.add_argument("--steps", type=int, help="time steps of a recurrent net")
     make.add_argument("--batch", type=int, help="samples")
     make.add_argument("--layers", type=int, help="hidden or recurrent layers")
     make.add_argument("--seed", type=int, help="of the initial weights")
     make.add_argument("--lr", type=float, help="learning rate")
     make.add_argument("--updates", type=int, help="rounds of forward, backward and update, a sheet each")
+    variants = make.add_argument_group("variants of the recurrent nets")
+    variants.add_argument("--bidirectional", action="store_true", default=None, help="a second net reads from the end")
+    variants.add_argument("--no-bias", dest="bias", action="store_false", default=None)
+    variants.add_argument("--dropout", type=float, help="share that is zeroed between layers; the mask is cells")
+    variants.add_argument("--lengths", type=_numbers, metavar="4,2", help="where each sequence of the batch ends")
+    variants.add_argument("--truncate", type=_steps_back, metavar="K1[,K2]", help="truncated backpropagation")
+    variants.add_argument("--loss", choices=("mean", "sum", "last"), help="over the steps (default: mean)")
+    variants.add_argument("--nonlinearity", choices=("tanh", "relu"), help="rnn")
+    variants.add_argument("--reset-before", action="store_true", default=None, help="gru: before the recurrent product")
+    variants.add_argument("--peepholes", action="store_true", default=None, help="lstm: gates see the cell state")
+    variants.add_argument("--coupled-gates", action="store_true", default=None, help="lstm: f = 1 − i")
+    variants.add_argument("--cell-clip", type=float, help="lstm: c stays within ± this")
+    variants.add_argument("--forget-bias", type=float, help="lstm: what b_if starts with")
+    variants.add_argument("--proj-size", type=int, help="lstm: size of a projection of h")
+    make.add_argument("--max-cells", type=int, default=BUDGET, help="formula cells at most (default: %(default)s)")
     make.add_argument("--detail", choices=("names", "ops"), default="names", help="ops: cells for every operation")
+    saved = make.add_argument_group("from saved weights")
+    saved.add_argument(
+        "--from-torch",
+        metavar="FILE",
+        help="a state dict (.safetensors, .npz, .pt, .pth) of an RNN, LSTM or GRU, perhaps with a linear head",
+    )
+    saved.add_argument("--input", metavar="X.npy", help="what to run it on: (T, N, inputs)")
+    saved.add_argument("--target", metavar="Y.npy", help="integer classes, of every step (T, N) or of the last (N,)")
+    saved.add_argument("--batch-first", action="store_true", help="X is (N, T, inputs), Y (N, T) or (N,)")
     check = command("verify", verify_file, "recompute a workbook in NumPy and compare every cell and formula")
     check.add_argument("file", metavar="FILE")
     listing = command("info", info, "list every named block of a workbook: shape, sheet and range")

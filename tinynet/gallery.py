@@ -58,6 +58,14 @@ EXHIBITS = [
         "each state receives from its own step and from the next.",
         8,
     ),
+    Exhibit(
+        "gru",
+        "GRU",
+        models.gru,
+        "The same years in a gated recurrent unit, PyTorch's form: the reset gate acts on what the candidate takes from "
+        "the state.",
+        8,
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ All take ``updates`` (rounds of forward, backward and SGD to record), ``lr`` and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,16 @@ class MLP(nn.Module):
 
 
 class SequenceClassifier(nn.Module):
-    """A recurrent net (``rnn`` or ``lstm``, which is also its name) and, at every step, one score per class."""
+    """A recurrent net (``rnn``, ``lstm`` or ``gru``, which is also its name) and, at every step, a score per class."""
 
-    def __init__(self, kind: str, inputs: int, hidden: int, classes: int, layers: int):
+    def __init__(self, kind: str, inputs: int, hidden: int, classes: int, **options: Any):
         self.kind = kind
-        setattr(self, kind, {"rnn": nn.RNN, "lstm": nn.LSTM}[kind](inputs, hidden, num_layers=layers))
-        self.output = nn.Linear(hidden, classes)
+        net = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[kind](inputs, hidden, **options)
+        setattr(self, kind, net)
+        self.output = nn.Linear(net.output_size * net.directions, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden, _ = getattr(self, self.kind)(x)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        hidden, _ = getattr(self, self.kind)(x, lengths=lengths)
         return self.output(hidden)
 
 
@@ -73,7 +75,7 @@ def mlp(
     digits = ", ".join(map(str, labels[:batch]))
     nn.init.manual_seed(seed)
     model = MLP(inputs, hidden, 10, layers)
-    run = _trained(model, x, target, lr, updates)
+    run = _trained(model, lambda x: F.cross_entropy(model(x), target), x, lr, updates)
     size = sizes[inputs]
     stacked = "hidden layer" if layers == 1 else f"{layers} hidden layers"
     run.description = (
@@ -83,18 +85,32 @@ def mlp(
     return run
 
 
-def rnn(**options: Any) -> Run:
+def rnn(nonlinearity: str = "tanh", **options: Any) -> Run:
     """A vanilla recurrent net on the hare and lynx counts; see ``recurrent``."""
-    return recurrent("rnn", **options)
+    return recurrent("rnn", {"nonlinearity": nonlinearity}, **options)
 
 
-def lstm(**options: Any) -> Run:
-    """An LSTM on the hare and lynx counts; see ``recurrent``."""
-    return recurrent("lstm", **options)
+def lstm(
+    peepholes: bool = False,
+    coupled_gates: bool = False,
+    cell_clip: float | None = None,
+    forget_bias: float | None = None,
+    proj_size: int = 0,
+    **options: Any,
+) -> Run:
+    """An LSTM, or one of its variants (see ``nn.LSTM``), on the hare and lynx counts; see ``recurrent``."""
+    variant = {"peepholes": peepholes, "coupled_gates": coupled_gates, "cell_clip": cell_clip}
+    return recurrent("lstm", variant | {"forget_bias": forget_bias, "proj_size": proj_size}, **options)
+
+
+def gru(reset_before: bool = False, **options: Any) -> Run:
+    """A GRU on the hare and lynx counts; ``reset_before`` the recurrent product, or after it; see ``recurrent``."""
+    return recurrent("gru", {"reset_after": not reset_before}, **options)
 
 
 def recurrent(
     kind: str,
+    variant: dict[str, Any],
     inputs: int = 2,
     hidden: int = 3,
     steps: int = 4,
@@ -103,11 +119,18 @@ def recurrent(
     seed: int = 0,
     lr: float = 0.1,
     updates: int = 1,
+    bias: bool = True,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    lengths: list[int] | None = None,
+    truncate: tuple[int, int] | None = None,
+    loss: str = "mean",
 ) -> Run:
     """A recurrent net that reads the yearly pelts of hare and lynx and says what the lynx will do next year.
 
     Inputs are the logarithms, centred and scaled; classes are 0 fewer, 1 about as many (within 20%), 2 more.
-    Samples of a batch are windows that start a year apart. Raises ValueError where 21 years are too few.
+    Samples of a batch are windows that start a year apart; ``lengths`` ends them early. ``loss`` is the mean or the
+    sum over the steps, or that of the last step. Raises ValueError where 21 years are too few.
     """
     years, pelts = load_hare_lynx()
     _check(inputs, 1, 2, "--inputs (2: hare and lynx, 1: lynx alone)")
@@ -123,8 +146,19 @@ def recurrent(
     x = np.stack([scaled[window, columns] for window in windows], axis=1)
     target = np.stack([classes[window] for window in windows], axis=1)
     nn.init.manual_seed(seed)
-    model = SequenceClassifier(kind, inputs, hidden, 3, layers)
-    run = _trained(model, tensor(x, requires_grad=True, name="x"), tensor(target, name="target"), lr, updates)
+    F.random.manual_seed(seed)
+    common = {"num_layers": layers, "bias": bias, "bidirectional": bidirectional, "dropout": dropout}
+    model = SequenceClassifier(kind, inputs, hidden, 3, **variant, **common, truncate=truncate)
+    ends = None if lengths is None else tensor(lengths, name="lengths")
+
+    def objective(inputs: Tensor) -> Tensor:
+        scores = model(inputs, ends)
+        if ends is None and loss == "mean":
+            return F.cross_entropy(scores, goal)
+        return F.sequence_loss(F.cross_entropy(scores, goal, "none"), ends, loss)
+
+    goal = tensor(target, name="target")
+    run = _trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates)
     animals = "hare, lynx" if inputs == 2 else "lynx"
     last = int(years[steps + batch - 2])
     stacked = "" if layers == 1 else f"{layers} layers of "
@@ -135,13 +169,13 @@ def recurrent(
     return run
 
 
-def _trained(model: nn.Module, x: Tensor, target: Tensor, lr: float, updates: int) -> Run:
+def _trained(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor, lr: float, updates: int) -> Run:
     optimizer = SGD(model.parameters(), lr)
     with record() as run:
         for _ in range(updates):
             optimizer.zero_grad()
             x.grad = None
-            F.cross_entropy(model(x), target).backward()
+            objective(x).backward()
             optimizer.step()
     return run
 

@@ -51,7 +51,7 @@ class Value:
     @property
     def name(self) -> str | None:
         """The full name: ``scope.quantity``, ``#2`` for the second round of training, ``[t]`` for a time step."""
-        again = self.update if self.kind == "computed" else 0
+        again = self.update if self.kind in ("computed", "constant") else 0
         return None if self.quantity is None else full_name(self.quantity, again, self.time)
 
 

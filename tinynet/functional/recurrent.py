@@ -67,7 +67,7 @@ def rnn_step(
 ) -> tuple[Tensor]:
     """h' = tanh(z) or relu(z), z = W_ih x + b_ih + W_hh h + b_hh. Source: Elman, Finding structure in time (1990)."""
     z = name(weights.from_x(x) + weights.from_h(h), f"z{suffix}", title="hidden state")
-    return (name(P.tanh(z) if nonlinearity == "tanh" else P.relu(z), f"h{new}{suffix}", title="hidden state"),)
+    return (name(P.tanh(z) if nonlinearity == "tanh" else P.relu(z), f"h{new}{suffix}", title=_state("h", new)),)
 
 
 def lstm_step(
@@ -106,12 +106,12 @@ def lstm_step(
     c = f * c + i * g
     if cell_clip is not None:
         c = P.minimum(P.maximum(name(c, f"c_unclipped{suffix}", title="cell state"), -cell_clip), cell_clip)
-    c = name(c, f"c{new}{suffix}", title="cell state: keep f of the old, add i of the new")
+    c = name(c, f"c{new}{suffix}", title=_state("c", new) + ": keep f of the old, add i of the new")
     if o is None:
         o = name(P.sigmoid(before("o", c)), f"o{suffix}", title=gates["o"])
     tanh_c = name(P.tanh(c), f"tanh_c{suffix}", title="cell state, squashed")
     if projection is None:
-        return name(o * tanh_c, f"h{new}{suffix}", title="hidden state: show o of the squashed cell"), c
+        return name(o * tanh_c, f"h{new}{suffix}", title=_state("h", new) + ": show o of the squashed cell"), c
     shown = name(o * tanh_c, f"m{suffix}", title="cell output, before the projection")
     return name(shown @ projection.T, f"h{new}{suffix}", title="hidden state: the projection of the cell output"), c
 
@@ -136,7 +136,7 @@ def gru_step(
         seen = weights.rows(2, 3, 3).from_h(name(r * h, f"r_h{suffix}", title="state, reset"))
     z_n = name(_part(from_x, 2, 3) + seen, f"z_n{suffix}", title=GRU_GATES["n"])
     n = name(P.tanh(z_n), f"n{suffix}", title=GRU_GATES["n"])
-    title = "hidden state: 1 − z of the candidate, z of the old"
+    title = _state("h", new) + ": 1 − z of the candidate, z of the old"
     return (name((1 - z) * n + z * h, f"h{new}{suffix}", title=title),)
 
 
@@ -324,6 +324,11 @@ def gru(
 
     outputs, (h,) = unroll(step, x, {"h": h}, suffix, lengths, reverse, truncate)
     return stack(outputs), h
+
+
+def _state(quantity: str, new: str) -> str:
+    """The title of a state, or of what it becomes if the sequence lasts."""
+    return STATES[quantity] + (", if the sequence lasts" if new else "")
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -13,10 +13,10 @@ The sources, which say the order and the shapes:
 - Keras: keras/src/layers/rnn/lstm.py, gru.py and simple_rnn.py, ``build`` (shapes) and ``call`` (order of the split);
   the documentation of keras.layers.GRU on ``reset_after``.
 - ONNX: Operators.md, RNN, LSTM and GRU: "W[iofc]", "W[zrh]", "concatenation of [Wb, Rb]", "P[iof]".
-- cuDNN: API reference, cudnnGetRNNWeightParams (cudnnGetRNNLinLayerMatrixParams before version 8): ``linLayerID`` 0 to 3
-  are the input, forget, new memory (candidate) and output gate of an LSTM, 0 to 2 the reset, update and new memory
-  gate of a GRU, those of the recurrent weights follow; and cudnnRNNMode_t for the two biases, b_W and b_R. cuDNN has
-  one opaque buffer, not arrays: ``W``, ``R``, ``bW`` and ``bR`` here are its matrices stacked by linLayerID.
+- cuDNN: API reference, cudnnGetRNNWeightParams (before version 8 cudnnGetRNNLinLayerMatrixParams): ``linLayerID`` 0
+  to 3 are the input, forget, new memory (candidate) and output gate of an LSTM, 0 to 2 the reset, update and new
+  memory gate of a GRU; those of the recurrent weights follow. cudnnRNNMode_t has the two biases, b_W and b_R. cuDNN
+  keeps one opaque buffer, not arrays: ``W``, ``R``, ``bW`` and ``bR`` here are its matrices stacked by linLayerID.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.backend import to_host
 from tinynet.nn.state import as_array
 
 
@@ -49,7 +50,7 @@ class Layout(NamedTuple):
     arrays: dict[str, Array]
 
 
-Pass = dict[str, Any]  # the parameters of one direction by label, gates in PyTorch's order
+Pass = dict[str, Any]  # the parameters of one direction by PyTorch's label
 
 BIASES = ("bias_ih", "bias_hh")
 PEEPHOLES = ("weight_ci", "weight_co", "weight_cf")  # in the order of ONNX
@@ -120,19 +121,28 @@ def convert(
     the other way round the first is that bias and the second 0. Raises ValueError that names every missing,
     unexpected or misshapen key, and what the target has no place for.
     """
-    reads, writes = (_layout(framework, kind, reset_after) for framework in (source, target))
-    given = {key: as_array(item) for key, item in arrays.items()}
+    reads, writes = _layout(source, kind, reset_after), _layout(target, kind, reset_after)
+    given = {key: to_host(as_array(item)) for key, item in arrays.items()}
     groups = _by_pass(given, reads, layer) if source == "pytorch" else {"": given}
-    faults = _faults(groups, reads, kind)
+    faults, directions = _check(groups, reads, len(reads.gates[kind]))
     if faults:
         raise ValueError(f"cannot convert this {kind} from {source}: {'; '.join(faults)}")
-    passes = [one for suffix, group in groups.items() for one in _unpack(group, reads, kind, suffix)]
+    order, wanted = reads.gates[kind], writes.gates[kind]
+    passes = [
+        {label: _reordered(array, label, order, wanted) for label, array in _unpack(group, reads, suffix, d).items()}
+        for suffix, group in groups.items()
+        for d in range(directions)
+    ]
     if target == "pytorch":
         suffixes = [_suffix(layer, False), _suffix(layer, True)] if len(passes) == 2 else [_suffix(layer, reverse)]
-        packed = [_pack([one], writes, kind, target, end) for one, end in zip(passes, suffixes, strict=True)]
-        return {key: array for one in packed for key, array in one.items()}
-    two = any(array.axes.startswith("D") for array in writes.arrays.values())
-    return _pack(passes if two else [passes[reverse and len(passes) == 2]], writes, kind, target)
+        return {
+            name + suffix: array
+            for suffix, one in zip(suffixes, passes, strict=True)
+            for name, array in _pack([one], writes, target).items()
+        }
+    if not any(array.axes.startswith("D") for array in writes.arrays.values()) and len(passes) == 2:
+        passes = [passes[reverse]]
+    return _pack(passes, writes, target)
 
 
 def _layout(framework: str, kind: str, reset_after: bool) -> Layout:
@@ -168,10 +178,11 @@ def _by_pass(given: dict[str, Any], layout: Layout, layer: int) -> dict[str, dic
 # Checking
 
 
-def _faults(groups: dict[str, dict[str, Any]], layout: Layout, kind: str) -> list[str]:
-    """What is wrong with the arrays of each suffix, each fault with what was expected."""
+def _check(groups: dict[str, dict[str, Any]], layout: Layout, gates: int) -> tuple[list[str], int]:
+    """What is wrong with the arrays of each suffix, and how many directions each of them holds."""
     parts = {_part(a) for end, group in groups.items() for name, a in layout.arrays.items() if name + end in group}
-    faults, sizes = [], {"G": len(layout.gates[kind])}
+    faults: list[str] = []
+    sizes = {"G": gates}
     for suffix, group in groups.items():
         names = {name + suffix: array for name, array in layout.arrays.items()}
         for key, array in names.items():
@@ -188,7 +199,7 @@ def _faults(groups: dict[str, dict[str, Any]], layout: Layout, kind: str) -> lis
                 faults.append(f"missing {key} {_shown(axes, sizes)}")
         unexpected = [key for key in group if key not in names]
         faults += [f"unexpected {key}: expected {', '.join(names)}" for key in unexpected]
-    return faults
+    return faults, sizes.get("D", 1)
 
 
 def _term(axis: str, gates: int) -> tuple[int, str]:
@@ -221,20 +232,42 @@ def _shown(axes: list[str], sizes: dict[str, int]) -> str:
 # Moving
 
 
-def _unpack(group: dict[str, Any], layout: Layout, kind: str, suffix: str) -> list[Pass]:
-    """The directions in the (checked) arrays of one suffix."""
-    order, passes = layout.gates[kind], []
-    for d in range(group[f"R{suffix}"].shape[0] if "D" in layout.arrays.get("R", Array("", ())).axes else 1):
-        one: Pass = {}
-        for name, (axes, holds, transposed) in layout.arrays.items():
-            if name + suffix not in group:
-                continue
+def _unpack(group: dict[str, Any], layout: Layout, suffix: str, d: int) -> Pass:
+    """Direction ``d`` of the (checked) arrays of a suffix."""
+    one: Pass = {}
+    for name, (axes, holds, transposed) in layout.arrays.items():
+        if name + suffix in group:
             whole = group[name + suffix]
             whole = whole[d] if axes.startswith("D") else whole
             whole = whole.T if transposed else whole
-            for label, piece in zip(holds, np.split(whole, len(holds)), strict=True):
-                one[label] = _in_order(piece.reshape(whole.shape if len(holds) == 1 else -1), label, order, kind, True)
-        if "bias" in one:
-            one |= {"bias_ih": one["bias"], "bias_hh": np.zeros_like(one.pop("bias"))}
-        passes.append(one)
-    return passes
+            one |= zip(holds, np.split(whole.reshape(-1), len(holds)) if len(holds) > 1 else [whole], strict=True)
+    if "bias" in one:
+        one |= {"bias_ih": one["bias"], "bias_hh": np.zeros_like(one.pop("bias"))}
+    return one
+
+
+def _reordered(array: np.ndarray, label: str, order: str, wanted: str) -> np.ndarray:
+    """The rows of a parameter with its gates in another order."""
+    if label not in ("weight_ih", "weight_hh", *BIASES):
+        return array
+    blocks = dict(zip(order, np.split(array, len(order)), strict=True))
+    return np.concatenate([blocks[gate] for gate in wanted])
+
+
+def _pack(passes: list[Pass], layout: Layout, target: str) -> dict[str, np.ndarray]:
+    """The arrays that hold these directions, their gates in the order of the target already."""
+    labels = {label for array in layout.arrays.values() for label in array.holds}
+    if "bias" in labels:
+        summed = [{"bias": one["bias_ih"] + one["bias_hh"]} if "bias_ih" in one else {} for one in passes]
+        passes = [{k: a for k, a in one.items() if k not in BIASES} | s for one, s in zip(passes, summed, strict=True)]
+    homeless = [label for label in passes[0] if label not in labels]
+    if homeless:
+        raise ValueError(f"{target} has no place for {', '.join(homeless)}")
+    out: dict[str, np.ndarray] = {}
+    for name, (axes, holds, transposed) in layout.arrays.items():
+        if holds[0] in passes[0]:
+            each = [np.concatenate([one[label] for label in holds]) for one in passes]
+            each = [whole.T if transposed else whole for whole in each]
+            whole = np.stack(each) if axes.startswith("D") else each[0]
+            out[name] = np.array(whole.reshape(2, -1) if axes.startswith("2 ") else whole, order="C")
+    return out

@@ -127,7 +127,7 @@ class _Recurrent(Module):
     def _part(self, layer: int, reverse: bool) -> str:
         """What tells this pass apart in words."""
         layers = [f"layer {layer}"] if self.num_layers > 1 else []
-        return ", ".join([*layers, *(["reverse (time runs ←)"] if reverse else [])])
+        return ", ".join([*layers, *(["reverse (time runs ←, from the last step)"] if reverse else [])])
 
     # Checking what came in
     def _time_first(self, input: Tensor) -> tuple[Tensor, str | None]:

@@ -117,6 +117,16 @@ class Book:
     def recorded_range(self, area: Area) -> str:
         return self.range(area, self.recorded_sheet(area.sheet))
 
+    def numbers_in(self, area: Area) -> np.ndarray:
+        """All numbers that stand in an area."""
+        layout = self.layout
+        inside = (
+            (layout.sheet == self.sheets.index(area.sheet)) & (layout.row >= area.top) & (layout.row <= area.bottom)
+        )
+        inside &= (layout.column >= area.left) & (layout.column <= area.right)
+        inside[0] = False
+        return self.values[inside]
+
     def entries(self) -> list[Entry]:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
         families = self.layout.families

@@ -194,41 +194,19 @@ class ChecksSheet:
         return rows
 
     def blocks(self) -> list[int]:
-        """Every computed block, live, against the hidden sheet of recorded numbers."""
+        """Every computed block in the order of execution, live, against the hidden sheet of recorded numbers."""
         self.head("Block", "sum of squares, live", "recorded", "distance", "allowed", "differs")
         book, rows = self.book, []
-        for name, ids in self.computed():
-            area = book.area(ids)
-            here, recorded = book.range(area), book.recorded_range(area)
-            numbers = book.values[ids.reshape(-1)]
-            largest = float(np.abs(book.values).max())
-            allowed = TOLERANCE * float(np.sqrt(np.sum(numbers**2))) + ROUNDING * largest
+        largest = float(np.abs(book.values).max())
+        for entry in (entry for entry in book.entries() if entry.kind in ("forward", "backward", "update")):
+            here, recorded = book.range(entry.area), book.recorded_range(entry.area)
+            size = float(np.sum(book.numbers_in(entry.area) ** 2))
+            allowed = TOLERANCE * float(np.sqrt(size)) + ROUNDING * largest
+            distance = f"=SQRT(SUMPRODUCT(({here}-{recorded})*({here}-{recorded})))"
             row = self.row
-            rows.append(
-                self.check(
-                    name,
-                    f"=SUMSQ({here})",
-                    f"=SUMSQ({recorded})",
-                    float(np.sum(numbers**2)),
-                    allowed,
-                    f"=SQRT(SUMPRODUCT(({here}-{recorded})*({here}-{recorded})))",
-                )
-            )
-            self.ws.write_url(row, 0, f"internal:{here}", self.s(font_color="#2451B3"), name)
+            rows.append(self.check(entry.name, f"=SUMSQ({here})", f"=SUMSQ({recorded})", size, allowed, distance))
+            self.ws.write_url(row, 0, f"internal:{here}", self.s(font_color="#2451B3"), entry.name)
         return rows
-
-    def computed(self) -> list[tuple[str, np.ndarray]]:
-        out: list[tuple[str, np.ndarray]] = []
-        for sheet in self.book.sheets:
-            for part in sheet.parts:
-                for group in part.groups:
-                    if group.family is not None and group.family.computed and sheet.update == group.family.update:
-                        if part.is_update and group.family.phase == "forward":
-                            continue
-                        ids = np.concatenate([b.ids.reshape(-1) for b in group.family.computed])
-                        out.append((group.family.quantity, ids))
-                out += [(r.name, r.ids) for r in part.rectangles if r.role != "parameter"]
-        return out
 
     def check(
         self, label: str, live: str, recorded: Any, cached: float, allowed: float, distance: str | None = None

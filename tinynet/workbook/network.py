@@ -63,7 +63,8 @@ class NetworkSheet:
     def columns(self) -> None:
         ws, widths = self.ws, style.WIDTHS
         ws.hide_gridlines(2)
-        ws.set_column(SYMBOL, SYMBOL, widths["symbol"])
+        longest = max((len(group.symbol) for part in self.sheet.parts for group in part.groups), default=0)
+        ws.set_column(SYMBOL, SYMBOL, max(widths["symbol"], min(28, 1.05 * longest + 1)))
         ws.set_column(UNIT, UNIT, widths["unit"])
         ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
         for slot in self.sheet.slots:

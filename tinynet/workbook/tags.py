@@ -87,9 +87,10 @@ class Tags:
                 for tags in (self.time, self.sample):
                     tags[leaf.index].reshape(-1)[places] = tags[step.output.index]
                 self.waiting.discard(leaf.index)
+        samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if len(value.shape) > 1 or value.shape[0] == self._samples():
+            if len(value.shape) > 1 or value.shape[0] == samples:
                 self.sample[value.index][...] = _index_of_axis(value.shape, 0)
 
     def _samples(self) -> int:

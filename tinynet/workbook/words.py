@@ -99,6 +99,10 @@ class Words:
                 return f"{self._name(int(ids[0]), t)} = row", COMPARE
             case Apply("multiply", operands) if any(map(self._is_scalar, operands)):
                 return "·".join(_over(self._symbols(operand, t)) for operand in operands), MULTIPLY
+            case Apply(primitive, [a, Literal(values)]) if primitive in COMPARISONS and t is not None:
+                # Compared with the number of the time step: with t, so that it is one equation for all steps.
+                bound = "t" if float(values.reshape(-1)[0]) == t else short(values)
+                return f"{self._symbols(a, t)[0]} {SIGNS[primitive]} {bound}", COMPARE
             case Apply(primitive, operands):
                 return _applied(primitive, [self._symbols(operand, t) for operand in operands])
         return "", ATOM
