@@ -140,12 +140,10 @@ def _from_torch(arguments: argparse.Namespace) -> tuple[Run, str, str]:
 
 def _array(file: str) -> np.ndarray:
     try:
-        array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        with open(file, "rb") as opened:
+            return np.lib.format.read_array(opened, allow_pickle=False)
+    except ValueError as error:
         raise UsageError(f"{file} is not an .npy file of numbers: expected what numpy.save writes") from error
-    if not isinstance(array, np.ndarray):
-        raise UsageError(f"{file} holds several arrays: expected an .npy file, as numpy.save writes it")
-    return array
 
 
 def _report(written: Written) -> None:

@@ -88,8 +88,8 @@ def _torch(path: Path) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling fails in many ways
         raise ValueError(
-            f"{path} cannot be read: expected a state dict, saved by torch.save(model.state_dict(), path); a whole "
-            f"pickled model could run code ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            f"{path} is broken, or holds more than tensors (a whole pickled model could run code): expected a state "
+            f"dict, as torch.save(model.state_dict(), path) saves it ({type(error).__name__})"
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
