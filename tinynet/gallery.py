@@ -62,8 +62,8 @@ EXHIBITS = [
         "gru",
         "GRU",
         models.gru,
-        "The same years in a gated recurrent unit, PyTorch's form: the reset gate acts on what the candidate takes from "
-        "the state.",
+        "The same years in a gated recurrent unit, in PyTorch's form: the reset gate acts on what the candidate takes "
+        "from the state.",
         8,
     ),
 ]
