@@ -67,6 +67,12 @@ EXPORTS = {
     "rnn --detail ops --steps 2": [],
     "lstm": [],
     "lstm --steps 1 --hidden 1 --seed 5 --lr 1e-3 --updates 3": ["Update 1", "Update 2", "Update 3"],
+    "gru": [],
+    "gru --reset-before --batch 2 --lengths 4,2 --no-bias": [],
+    "lstm --bidirectional --peepholes --truncate 1,2 --loss last": [],
+    "lstm --coupled-gates --cell-clip 0.5 --proj-size 2": [],
+    "lstm --forget-bias 1 --loss sum": [],
+    "rnn --nonlinearity relu --layers 2 --dropout 0.5": [],
 }
 
 

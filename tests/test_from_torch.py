@@ -57,7 +57,7 @@ def test_a_head_is_found_wherever_it_stands(net, classes):
         x = spread(3, 2, net.input_size)
         run = run_saved(state, x)
         from_definition = head(net(run_input(x))[0]).numpy()
-        assert run["loss"] == pytest.approx((from_definition**2).sum(), rel=1e-12)
+        assert run["loss"] == pytest.approx((from_definition**2).sum(), rel=1e-9)
 
 
 def run_input(x):
@@ -235,7 +235,7 @@ def test_the_nonlinearity_of_an_rnn_can_be_said(here):
 
 
 REFUSED = {
-    "export": "nothing to export: expected MODEL, or --from-torch FILE --input X.npy",
+    "export": "a MODEL is required, or --from-torch FILE --input X.npy",
     "export --from-torch net.npz": "--from-torch needs an input",
     "export mlp --from-torch net.npz --input x.npy": "leave 'mlp' out",
     "export mlp --input x.npy": "--input is for --from-torch",

@@ -111,7 +111,7 @@ def _no_stray_options(arguments: argparse.Namespace, given: dict[str, Any]) -> N
     strange = [name for name in given if name != "nonlinearity"]
     if arguments.from_torch is None:
         if arguments.model is None:
-            raise UsageError("there is nothing to export: expected MODEL, or --from-torch FILE --input X.npy")
+            raise UsageError("a MODEL is required, or --from-torch FILE --input X.npy")
         if its_own:
             raise UsageError(f"{_flag(its_own[0])} is for --from-torch: leave it out")
     elif arguments.model is not None:
