@@ -28,6 +28,7 @@ from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.tags import NONE, Tags
 
 SYMBOL, UNIT, FIRST_SLOT = 0, 1, 2  # columns
+CUT = "✂ "  # before the head of a time step where backpropagation was truncated
 HEADER_ROW = 6  # title, subtitle, control, sentence, numbers and a gap stand above it
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 
@@ -442,7 +443,7 @@ def time_heads(sheet: Sheet) -> list[tuple[int, int, str]]:
         if time == NONE:
             text = "value" if sample == NONE else f"sample {sample}"
         else:
-            text = "initial" if time == INITIAL else f"✂ t = {time}" if time in sheet.cuts else f"t = {time}"
+            text = "initial" if time == INITIAL else f"{CUT}t = {time}" if time in sheet.cuts else f"t = {time}"
         if heads and heads[-1][2] == text:
             heads[-1] = (heads[-1][0], column, text)
         else:

@@ -10,6 +10,7 @@ from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, STEPS, Book, cell_name
 from tinynet.workbook.colours import CONTROL_ROW, HIDE_ROW, Colours
 from tinynet.workbook.layout import (
+    CUT,
     FIRST_SLOT,
     HEADER_ROW,
     SYMBOL,
@@ -51,6 +52,7 @@ class NetworkSheet:
     def write(self) -> None:
         self.columns()
         self.title()
+        self.control()
         self.header()
         for band in self.sheet.bands:
             self.band(band)
@@ -77,33 +79,15 @@ class NetworkSheet:
         ws.set_row(0, 24)
         ws.write_string(0, 0, self.heading(), s(bold=True, font_size=15, font_color=style.INK))
         ws.write_string(1, 0, self.book.run.description, s(font_size=9, font_color="#7A8190"))
-        last = len(self.book.moments.all)
-        label = s(bold=True, align="right", font_color=style.INK)
+
+    def control(self) -> None:
+        """The orange cell, what it shows in words and numbers, and the ways to other sheets."""
+        ws, s = self.ws, self.styles
         ws.set_row(CONTROL_ROW, 21)
-        ws.write_string(CONTROL_ROW, 0, "STEP ▸", label)
-        box = s(bold=True, font_size=14, align="center", valign="vcenter", border=5, border_color=style.ORANGE)
-        where = cell_name(CONTROL_ROW, FIRST_SLOT, absolute=True)
-        if self.first:
-            ws.write_number(CONTROL_ROW, FIRST_SLOT, 0, box)
-            source = f"={STEPS}!$A${FIRST_STEP_ROW + 1}:$A${FIRST_STEP_ROW + 1 + last}"
-            message = {
-                "input_title": "Step",
-                "input_message": f"0 shows everything; 1 to {last} walk through it.",
-            }
-            errors = {
-                "error_title": "No such step",
-                "error_message": f"Type a whole number from 0 to {last}.",
-            }
-            ws.data_validation(
-                CONTROL_ROW,
-                FIRST_SLOT,
-                CONTROL_ROW,
-                FIRST_SLOT,
-                {"validate": "list", "source": source, **message, **errors},
-            )
-        else:
-            ws.write_formula(CONTROL_ROW, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", box, 0)
-        ws.write_string(CONTROL_ROW, FIRST_SLOT + 1, f"of {last}", s(font_color="#7A8190", valign="vcenter"))
+        ws.write_string(CONTROL_ROW, 0, "STEP ▸", s(bold=True, align="right", font_color=style.INK))
+        self.step_cell()
+        count = f"of {len(self.book.moments.all)}"
+        ws.write_string(CONTROL_ROW, FIRST_SLOT + 1, count, s(font_color="#7A8190", valign="vcenter"))
         self.from_steps(
             CONTROL_ROW,
             self.wide[3],
@@ -120,6 +104,29 @@ class NetworkSheet:
         self.sentence(WORKED_ROW, "numbers", "E", s(bg_color=style.CREAM, font_color="#A85400", font_size=11))
         self.hide_switch(s)
 
+    def step_cell(self) -> None:
+        """Chosen on the first sheet of the network; the others follow it."""
+        s, last = self.styles, len(self.book.moments.all)
+        box = s(bold=True, font_size=14, align="center", valign="vcenter", border=5, border_color=style.ORANGE)
+        if not self.first:
+            self.follow(CONTROL_ROW, box)
+            return
+        rule = {
+            "validate": "list",
+            "source": f"={STEPS}!$A${FIRST_STEP_ROW + 1}:$A${FIRST_STEP_ROW + 1 + last}",
+            "input_title": "Step",
+            "input_message": f"0 shows everything; 1 to {last} walk through it.",
+            "error_title": "No such step",
+            "error_message": f"Type a whole number from 0 to {last}.",
+        }
+        self.ws.write_number(CONTROL_ROW, FIRST_SLOT, 0, box)
+        self.ws.data_validation(CONTROL_ROW, FIRST_SLOT, CONTROL_ROW, FIRST_SLOT, rule)
+
+    def follow(self, row: int, fmt: Any) -> None:
+        """Show what stands in the control cell of the first sheet."""
+        where = cell_name(row, FIRST_SLOT, absolute=True)
+        self.ws.write_formula(row, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", fmt, 0)
+
     def heading(self) -> str:
         if len(self.book.sheets) == 1:
             return self.book.title
@@ -133,8 +140,7 @@ class NetworkSheet:
             ws.write_number(HIDE_ROW, FIRST_SLOT, 0, box)
             ws.data_validation(HIDE_ROW, FIRST_SLOT, HIDE_ROW, FIRST_SLOT, {"validate": "list", "source": ["0", "1"]})
         else:
-            where = cell_name(HIDE_ROW, FIRST_SLOT, absolute=True)
-            ws.write_formula(HIDE_ROW, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", box, 0)
+            self.follow(HIDE_ROW, box)
         note = "1 = hide what is not computed yet, so that a class can predict it before it sees it"
         ws.write_string(HIDE_ROW, FIRST_SLOT + 1, note, s(font_size=9, italic=True, font_color="#7A8190"))
 
@@ -179,7 +185,11 @@ class NetworkSheet:
             self.sheet.value_start,
             row,
             self.sheet.right - 1,
-            {"type": "formula", "criteria": f'=AND({label}<>"",{first}={label})', "format": now},
+            {
+                "type": "formula",
+                "criteria": f'=AND({label}<>"",({first}={label})+({first}="{CUT}"&{label})>0)',
+                "format": now,
+            },
         )
         small = self.styles(font_size=8)
         self.from_steps(0, self.offset, "C", "", small)
