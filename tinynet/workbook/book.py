@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -118,14 +119,20 @@ class Book:
         return self.range(area, self.recorded_sheet(area.sheet))
 
     def numbers_in(self, area: Area) -> np.ndarray:
-        """All numbers that stand in an area."""
-        layout = self.layout
-        inside = (
-            (layout.sheet == self.sheets.index(area.sheet)) & (layout.row >= area.top) & (layout.row <= area.bottom)
-        )
-        inside &= (layout.column >= area.left) & (layout.column <= area.right)
-        inside[0] = False
-        return self.values[inside]
+        """All numbers of an area, 0 where nothing stands."""
+        grid = self.grids[self.sheets.index(area.sheet)]
+        return grid[area.top : area.bottom + 1, area.left : area.right + 1]
+
+    @cached_property
+    def grids(self) -> list[np.ndarray]:
+        """The numbers of every network sheet, as they stand."""
+        layout, out = self.layout, []
+        for number in range(len(self.sheets)):
+            cells = np.flatnonzero(layout.sheet[1:] == number) + 1
+            grid = np.zeros((int(layout.row.max()) + 1, int(layout.column.max()) + 1))
+            grid[layout.row[cells], layout.column[cells]] = self.values[cells]
+            out.append(grid)
+        return out
 
     def entries(self) -> list[Entry]:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""

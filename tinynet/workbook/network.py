@@ -48,6 +48,7 @@ class NetworkSheet:
         gaps = {slot.start + slot.width for slot in sheet.slots}
         self.wide = [column for column in range(FIRST_SLOT, self.right) if column not in gaps]
         self.words: Words = book.words
+        self.edges = self.first_samples()
 
     def write(self) -> None:
         self.columns()
@@ -304,13 +305,12 @@ class NetworkSheet:
         layout, values, mark = self.book.layout, self.book.values, self.book.moments.mark
         role = self.role(block)
         plain, edge = (self.styles.cell(role, block.phase == "backward", edge) for edge in (False, True))
-        edges = self.edges()
         ids = block.ids.reshape(-1).tolist()
         texts = self.book.formulas(block) if block.expression is not None else None
         self.validate(block)
         for i, cell in enumerate(ids):
             row, column = int(layout.row[cell]), int(layout.column[cell])
-            fmt = edge if column in edges else plain
+            fmt = edge if column in self.edges else plain
             if texts is None:
                 self.ws.write_number(row, column, float(values[cell]), fmt)
             else:
@@ -327,7 +327,7 @@ class NetworkSheet:
             texts = {"error_title": "No such place", "error_message": message}
             self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
-    def edges(self) -> set[int]:
+    def first_samples(self) -> set[int]:
         """The columns where a new time step begins, if several samples stand under each."""
         starts = {left for left, right, _ in time_heads(self.sheet) if right > left}
         return starts if self.book.layout.timed else set()
