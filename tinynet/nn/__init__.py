@@ -1,6 +1,6 @@
 """Modules, with PyTorch's names, parameter names, shapes and gate order (``tn.nn``)."""
 
-from tinynet.nn import init
+from tinynet.nn import convert, init
 from tinynet.nn.layers import (
     CrossEntropyLoss,
     Dropout,
@@ -36,5 +36,6 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Tanh",
+    "convert",
     "init",
 ]
