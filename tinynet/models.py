@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import functional as F
-from tinynet import nn
+from tinynet import manual_seed, nn
 from tinynet.datasets import load_digits, load_hare_lynx
 from tinynet.optim import SGD
 from tinynet.recording import record
@@ -73,7 +73,7 @@ def mlp(
     x = tensor(images[:batch], requires_grad=True, name="x")
     target = tensor(labels[:batch], name="target")
     digits = ", ".join(map(str, labels[:batch]))
-    nn.init.manual_seed(seed)
+    manual_seed(seed)
     model = MLP(inputs, hidden, 10, layers)
     run = _trained(model, lambda x: F.cross_entropy(model(x), target), x, lr, updates)
     size = sizes[inputs]
@@ -145,8 +145,7 @@ def recurrent(
     columns = slice(0, 2) if inputs == 2 else slice(1, 2)
     x = np.stack([scaled[window, columns] for window in windows], axis=1)
     target = np.stack([classes[window] for window in windows], axis=1)
-    nn.init.manual_seed(seed)
-    F.random.manual_seed(seed)
+    manual_seed(seed)
     common = {"num_layers": layers, "bias": bias, "bidirectional": bidirectional, "dropout": dropout}
     model = SequenceClassifier(kind, inputs, hidden, 3, **variant, **common, truncate=truncate)
     ends = None if lengths is None else tensor(lengths, name="lengths")

@@ -12,7 +12,7 @@ from tinynet.backend import to_host
 from tinynet.run import Run
 from tinynet.workbook.expressions import Expression, picks
 from tinynet.workbook.families import Family
-from tinynet.workbook.formulas import Addresses, formulas, quoted
+from tinynet.workbook.formulas import Addresses, column_letters, formulas, quoted
 from tinynet.workbook.layout import Layout, Sheet
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.stepping import Moments
@@ -159,7 +159,5 @@ def kind_of(block: Block) -> str:
 
 def cell_name(row: int, column: int, absolute: bool = False) -> str:
     """(0, 0) → A1, or $A$1."""
-    from tinynet.workbook.formulas import column_letters
-
     mark = "$" if absolute else ""
     return f"{mark}{column_letters(column)}{mark}{row + 1}"

@@ -21,6 +21,7 @@ class Colours:
 
     def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles, offset: int):
         self.book, self.sheet, self.ws, self.styles, self.offset = book, sheet, ws, styles, offset
+        self.scales = scales(book)
 
     def write(self) -> None:
         for kind, areas in self.areas().items():
@@ -48,7 +49,7 @@ class Colours:
 
     def rules(self, kind: str, areas: list[Area]) -> None:
         """Where the step stands comes first; only then the colour of the number."""
-        largest = scales(self.book)[kind]
+        largest = self.scales[kind]
         for area in areas:
             for criteria, look in self.stepping(area):
                 self.add(area, type="formula", criteria=criteria, format=look, stop_if_true=True)

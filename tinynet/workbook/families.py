@@ -117,15 +117,15 @@ class Families:
 
     def _symbols(self) -> None:
         forward = [f for f in self.all if f.phase == "forward"]
-        names = Counter((_last(f.quantity), f.update) for f in forward)
+        names = Counter((last_part(f.quantity), f.update) for f in forward)
         for family in forward:
-            short = _last(family.quantity)
+            short = last_part(family.quantity)
             alone = names[short, family.update] == 1
             family.symbol = short if alone else family.quantity
         for family in self.all:
             if family.phase != "forward":
                 suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
-                base = family.of.symbol if family.of else _last(family.quantity.removeprefix("d_"))
+                base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
                 family.symbol = ("δ" if family.phase == "backward" else "") + base + suffix
 
     def _read_by(self, family: Family) -> list[Family]:
@@ -304,7 +304,8 @@ def _cells_of(family: Family) -> np.ndarray:
     return np.unique(np.concatenate(parts)) if parts else np.array([], dtype=int)
 
 
-def _last(quantity: str) -> str:
+def last_part(quantity: str) -> str:
+    """``lstm.c`` → ``c``."""
     return quantity.rpartition(".")[2]
 
 

@@ -20,6 +20,7 @@ from tinynet.workbook.families import (
     Section,
     column_keys,
     is_tagged,
+    last_part,
     mirror_role,
     parameter_of,
     ranks,
@@ -132,8 +133,8 @@ class Layout:
         self.tags = Tags(plan.run)
         self.families = Families(plan, self.tags)
         self.pieces, self.homeless = self.families.pieces()
-        last = Counter(_last(piece.name) for piece in self.pieces)
-        self.symbols = {p.name: (p.name if last[_last(p.name)] > 1 else _last(p.name)) for p in self.pieces}
+        last = Counter(last_part(piece.name) for piece in self.pieces)
+        self.symbols = {p.name: (p.name if last[last_part(p.name)] > 1 else last_part(p.name)) for p in self.pieces}
         self.mirrors: dict[tuple[int, str, int], Block] = {}
         for block in self.families.mirrored:
             leaf = parameter_of(block)
@@ -146,7 +147,7 @@ class Layout:
         self.sheets: list[Sheet] = []
         for update in updates:
             name = "Network" if len(updates) == 1 else f"Update {update + 1}"
-            self.sheets.append(self._sheet(name, update))
+            self._sheet(name, update)
         if not np.all(self.placed[1:]):
             lost = self.plan.blocks[self.families.owner[int(np.argmin(self.placed[1:])) + 1]]
             raise AssertionError(f"{lost.name} found no place on any sheet")
@@ -154,10 +155,11 @@ class Layout:
         if len(np.unique(places, axis=1).T) != plan.cells:
             raise AssertionError("two cells were given the same place")
 
-    def _sheet(self, name: str, update: int) -> Sheet:
+    def _sheet(self, name: str, update: int) -> None:
         sections = self.families.forward_sections(update)
         sheet = Sheet(name, update, self._slots(sections, update), self._keys(update), 0)
         sheet.cuts = self._cuts(update)
+        self.sheets.append(sheet)
         start = FIRST_SLOT
         for slot in sheet.slots:
             slot.start = start
@@ -178,7 +180,6 @@ class Layout:
             raise ValueError(
                 f"the sheet would need {sheet.bottom} rows, a spreadsheet has {MAX_ROWS}: export fewer units"
             )
-        return sheet
 
     def _keys(self, update: int) -> list[tuple[int, int]]:
         """The columns of values: (time, sample), in order; all samples under each step."""
@@ -228,13 +229,13 @@ class Layout:
                 taken.append(slot)
                 piece.slots[update] = slot
             bias = max([bias, *biases.values()])
-        vectors = [p.name.rpartition(".")[2] for s in sections for p in s.pieces if p.partner is None]
+        vectors = [last_part(p.name) for s in sections for p in s.pieces if p.partner is None]
         odd = not all(name.startswith("b") for name in vectors)
         return [*slots, *([Slot(None, bias, shared=odd)] if bias else [])]
 
     def place(self, ids: np.ndarray, sheet: Sheet, rows: np.ndarray, columns: np.ndarray) -> None:
         flat = ids.reshape(-1)
-        self.sheet[flat] = self.sheets.index(sheet) if sheet in self.sheets else len(self.sheets)
+        self.sheet[flat] = self.sheets.index(sheet)
         self.row[flat], self.column[flat], self.placed[flat] = rows.reshape(-1), columns.reshape(-1), True
         sheet.edge = max(sheet.edge, int(columns.max(initial=0)) + 1)
 
@@ -429,10 +430,6 @@ def _rectangle_name(name: str, role: str, symbol: str) -> tuple[str, str]:
     if role == "gradient":
         return f"d_{name}", f"∂L/∂{symbol}"
     return (f"new_{name}", f"new {symbol}") if role == "new" else (name, symbol)
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 def time_heads(sheet: Sheet) -> list[tuple[int, int, str]]:

@@ -16,7 +16,7 @@ import openpyxl
 
 from tinynet.run import Run
 from tinynet.workbook.book import GRAPH, Book, cell_name
-from tinynet.workbook.write import FORMAT, write
+from tinynet.workbook.write import FORMAT, write_book
 
 SAVED_DIGITS = 6e-15  # LibreOffice saves 15 digits: a cell this close (relatively) to what was written is unedited
 TOLERANCE = 1e-12  # of the largest number of a block, at least of 1
@@ -161,7 +161,7 @@ def _formula_differences(loaded: Loaded) -> Iterator[Difference]:
     book = loaded.book
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "expected.xlsx"
-        write(book.run, fresh, book.detail, book.title, max_cells=10**7)
+        write_book(book, fresh)
         expected = _read(fresh, formulas=True)
     names = _names_by_address(book)
     for sheet, cells in expected.items():

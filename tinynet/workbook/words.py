@@ -18,7 +18,7 @@ from tinynet.workbook.expressions import (
     Total,
     gathered,
 )
-from tinynet.workbook.families import Family
+from tinynet.workbook.families import Family, last_part
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
@@ -48,7 +48,7 @@ class Words:
         self.names_of_pieces: set[str] = set()
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
-            self.symbol[block.ids] = family.symbol if family else block.quantity.rpartition(".")[2]
+            self.symbol[block.ids] = family.symbol if family else last_part(block.quantity)
             timed = block.time is not None or (block.expression is None and layout.timed)
             if timed and block.kind != "parameter":
                 self.time[block.ids] = layout.tags.time[block.value.index]

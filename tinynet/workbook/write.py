@@ -55,7 +55,7 @@ def write(run: Run, path: Any, detail: str = "names", title: str | None = None, 
     book = Book(_in_float64(run), detail, title or "Network", max_cells)
     if book.formula_cells > WARN:
         warnings.warn(f"{book.formula_cells:,} formula cells: spreadsheets will be slow to open this", stacklevel=2)
-    _write(book, target)
+    write_book(book, target)
     loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
     shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *([TIME_STEPS] if state_gradients(book) else [])]
     return Written(target, shown, book.formula_cells, target.stat().st_size, loss)
@@ -66,7 +66,8 @@ def _in_float64(run: Run) -> Run:
     return run.astype(np.float64) if any(dtype != np.float64 for dtype in floating) else run
 
 
-def _write(book: Book, target: Path) -> None:
+def write_book(book: Book, target: Path) -> None:
+    """Write a book that is planned already."""
     with open_workbook(target) as out:
         styles = Styles(out)
 
