@@ -370,3 +370,19 @@ def test_float32_is_computed_again_in_float64(tmp_path: Path):
     one.to_excel(path)
     run = load(path).book.run
     assert run["loss"] == np.tanh(one["w"].astype(float)).sum() and verify(path).ok
+
+
+@pytest.mark.parametrize(
+    "name, description, said",
+    [
+        ("x" * 300, "", "300 characters, a spreadsheet allows 255"),
+        ("y", "z" * 40_000, "40,000 characters on the sheet"),
+    ],
+)
+def test_texts_that_do_not_fit_are_refused_and_not_cut(name: str, description: str, said: str, tmp_path: Path):
+    with tn.record() as run:
+        tn.name(tn.tensor([1.0], requires_grad=True, name="w") * 2, name).sum().backward()
+    run.description = description
+    with pytest.raises(ValueError, match=said):
+        run.to_excel(tmp_path / "x.xlsx")
+    assert not list(tmp_path.iterdir())

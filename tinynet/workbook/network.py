@@ -25,7 +25,7 @@ from tinynet.workbook.layout import (
 from tinynet.workbook.plan import Block
 from tinynet.workbook.stepping import MOST_READ
 from tinynet.workbook.style import Styles
-from tinynet.workbook.words import Words
+from tinynet.workbook.words import Words, clipped
 
 SENTENCE_ROW, WORKED_ROW = 3, 4
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
@@ -263,7 +263,7 @@ class NetworkSheet:
         families = [group.family for group in part.groups if group.family is not None and group.family.computed]
         text = "     ".join(self.words.of_family(family) for family in families)
         room = int(1.25 * style.WIDTHS["number"] * self.right) - len(part.title)
-        return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+        return clipped(text, room)
 
     def group(self, group: Group) -> None:
         symbol = self.styles(bold=True, align="right", font_color=style.INK)

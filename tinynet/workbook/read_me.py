@@ -11,6 +11,7 @@ from tinynet.workbook.layout import FIRST_SLOT
 from tinynet.workbook.network import CONTROL_ROW
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, state_gradients
+from tinynet.workbook.words import clipped
 
 
 class ReadMe:
@@ -90,7 +91,8 @@ class ReadMe:
                 for part in band.parts:
                     prefix = "" if len(self.book.sheets) == 1 else f"{sheet.name}: "
                     families = [g.family for g in part.groups if g.family is not None and g.family.computed]
-                    equations = [] if part.is_update else [self.book.words.of_family(f) for f in families]
+                    said = [] if part.is_update else [self.book.words.of_family(f) for f in families]
+                    equations = [clipped(equation, 1000) for equation in said]
                     text = (
                         ",   ".join(equations)
                         or ", ".join(r.label for r in part.rectangles)

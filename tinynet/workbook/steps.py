@@ -11,7 +11,10 @@ from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START, START_
 from tinynet.workbook.plan import Block
 from tinynet.workbook.stepping import MOST_READ, Moment
 from tinynet.workbook.style import Styles
+from tinynet.workbook.words import clipped
 from tinynet.workbook.worked import Worked
+
+MOST_SAID = 1000  # characters of an equation
 
 
 class StepsSheet:
@@ -92,11 +95,10 @@ class StepsSheet:
         time = "" if moment.time is None or len(times) > 1 else f"{_head(moment.time)}:  "
         what = ", ".join(titles) + ":  " if titles and len(titles) < 5 else ""
         text = ";  ".join(equations)
-        return (
-            time
-            + what
-            + (text if len(text) < 170 else ";  ".join(equations[:2]) + f";  … ({len(equations)} quantities)")
-        )
+        if len(text) >= 170:
+            text = ";  ".join(clipped(equation, MOST_SAID) for equation in equations[:2])
+            text += f";  … ({len(equations)} quantities)"
+        return time + what + text
 
     @staticmethod
     def title(block: Any) -> str:

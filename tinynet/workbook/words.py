@@ -147,6 +147,11 @@ class Words:
         return str(self.symbol[cell])
 
 
+def clipped(text: str, room: int) -> str:
+    """Text that does not fit ends in …"""
+    return text if len(text) <= room else text[: max(room - 1, 0)].rstrip() + "…"
+
+
 def element_of(block: Block, place: int) -> Expression:
     assert block.expression is not None
     return gathered(block.expression, np.array([place]))

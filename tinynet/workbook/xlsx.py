@@ -1,6 +1,6 @@
 """What XlsxWriter does not do by itself: exact numbers, no noise, no half-written file, no illegal name.
 
-The private hooks (`_xml_number_element`, `_prepare_formula`) are tested, and the version is pinned in pyproject.toml.
+The private hooks are those of `ExactWorksheet`: tested, and the version pinned in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-MAX_TEXT = 32_767
-MAX_SHEET_NAME = 31
+MAX_TEXT, MAX_NAME = 32_767, 255  # characters of a cell, and of a range name
 
 
 class ExactWorksheet(Worksheet):
@@ -31,6 +30,16 @@ class ExactWorksheet(Worksheet):
     def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
         """Our formulas use no function that needs a prefix: XlsxWriter would look for 29 of them in each."""
         return formula.removeprefix("=")
+
+    def _write_string(self, row: int, col: int, string: str, cell_format: Any = None) -> Any:
+        """XlsxWriter cuts a text that is too long, and only returns a number. Raises ValueError instead."""
+        result = super()._write_string(row, col, string, cell_format)
+        if result:
+            raise ValueError(
+                f"a text of {len(string):,} characters on the sheet {self.name!r} does not fit into a cell, which "
+                f"holds {MAX_TEXT:,}: shorten the title, description or name that begins {string[:40]!r}"
+            )
+        return result
 
 
 @contextmanager
@@ -51,7 +60,15 @@ def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
 
 
 def defined_name(name: str) -> str:
-    """Return a name that spreadsheets accept: ``c`` → ``c_``, ``h1`` → ``h1_``, ``0.z`` → ``_0.z``."""
+    """Return a name that spreadsheets accept: ``c`` → ``c_``, ``h1`` → ``h1_``, ``0.z`` → ``_0.z``.
+
+    Raises ValueError for a name that is longer than they allow.
+    """
+    if len(name) >= MAX_NAME:
+        raise ValueError(
+            f"the name {name[:40]!r}… has {len(name)} characters, a spreadsheet allows {MAX_NAME}: "
+            "give it a shorter one"
+        )
     legal = re.sub(r"[^A-Za-z0-9_.]", "_", name)
     if not re.match(r"[A-Za-z_]", legal):
         legal = f"_{legal}"
