@@ -41,7 +41,7 @@ SHAPES = [
     ("outer", COLUMN, ROW),
 ]
 BINARY = ["add", "subtract", "multiply", "maximum", "minimum"]
-UNARY = ["negative", "exp", "tanh", "sigmoid", "relu", "absolute"]
+UNARY = ["negative", "exp", "tanh", "sigmoid", "erf", "relu", "absolute"]
 INDEX = np.array([2, 0, 2])
 PLACES = np.array([[0, 3], [1, 1], [2, 0]])
 CHOICE = np.array([[True, False, True, False], [False, False, True, True], [True, True, True, False]])
@@ -70,6 +70,10 @@ CASES = [
     case("matmul", "batch by one matrix", spread(2, 5, 2, 3), spread(3, 4)),
     case("matmul", "one matrix by batch", spread(2, 3), spread(5, 3, 4)),
     case("matmul", "broadcast batch", spread(2, 1, 2, 3), spread(5, 3, 2)),
+    case("correlate", "stride 1", spread(2, 2, 3, 4), spread(3, 2, 2, 3), stride=(1, 1), groups=1),
+    case("correlate", "strides that leave a rest", spread(1, 2, 6, 4), spread(2, 2, 2, 1), stride=(3, 2), groups=1),
+    case("correlate", "groups", spread(2, 4, 3, 3), spread(2, 2, 2, 2), stride=(1, 2), groups=2),
+    case("correlate", "one axis", spread(2, 2, 5), spread(2, 1, 2), stride=(2,), groups=2),
     case("transpose", "reversed", spread(2, 3, 4), axes=(2, 1, 0)),
     case("transpose", "cycle", spread(2, 3, 4), axes=(1, 2, 0)),
     case("reshape", "", A, shape=(2, 6)),
@@ -90,6 +94,11 @@ CASES = [
     case("pad", "", A, pad_width=((1, 0), (2, 3))),
     case("concatenate", "first axis", A, spread(2, 4), axis=0),
     case("concatenate", "last axis, three", A, COLUMN, B, axis=-1),
+    case("windows", "overlapping", spread(1, 2, 3, 4), size=(2, 3), stride=(1, 1), dilation=(1, 1)),
+    case("windows", "apart, dilated, with a rest", spread(2, 1, 6, 4), size=(2, 2), stride=(3, 1), dilation=(2, 3)),
+    case("windows", "one axis", spread(1, 2, 5), size=(2,), stride=(2,), dilation=(2,)),
+    case("fold", "overlapping", spread(1, 2, 2, 2, 6), shape=(1, 2, 3, 4), size=(2, 3), stride=(1, 1), dilation=(1, 1)),
+    case("fold", "one axis, with a rest", spread(1, 2, 2, 2), shape=(1, 2, 6), size=(2,), stride=(3,), dilation=(1,)),
     Case("take", "repeated rows", lambda x: P.take(x, PLACES % 3), (A,)),
     Case("take", "a single row", lambda x: P.take(x, np.array(1)), (A,)),
     Case("put", "repeated rows", lambda x: P.put(x, INDEX, size=4), (A,)),
@@ -178,6 +187,39 @@ def test_sigmoid_and_tanh_do_not_overflow():
         np.testing.assert_allclose(P.sigmoid(x).numpy(), [0, 0, 0.5, 1, 1], atol=1e-300)
         np.testing.assert_array_equal(tn.grad(P.sigmoid(x).sum(), x).numpy(), [0, 0, 0.25, 0, 0])
         np.testing.assert_array_equal(tn.grad(P.tanh(x).sum(), x).numpy(), [0, 0, 1, 0, 0])
+
+
+def test_correlate_multiplies_every_window_by_every_kernel():
+    x, w, stride = spread(2, 4, 5, 6), spread(6, 2, 2, 3, seed=1), (2, 1)
+    out = P.correlate(x, w, stride=stride, groups=2)
+    assert out.shape == (2, 6, 2, 4)
+    for n, o, i, j in np.ndindex(out.shape):
+        channels = slice(0, 2) if o < 3 else slice(2, 4)
+        window = x[n, channels, 2 * i : 2 * i + 2, j : j + 3]
+        assert out[n, o, i, j] == pytest.approx((window * w[o]).sum(), abs=1e-14)
+
+
+def test_windows_hold_what_lies_under_them_and_fold_adds_it_back():
+    x = np.arange(1.0, 7.0).reshape(1, 1, 6)
+    fields = P.windows(x, size=(2,), stride=(1,), dilation=(2,))
+    np.testing.assert_array_equal(fields, [[[[1, 3], [2, 4], [3, 5], [4, 6]]]])
+    back = P.fold(fields, shape=(1, 1, 6), size=(2,), stride=(1,), dilation=(2,))
+    np.testing.assert_array_equal(back, [[[1, 2, 6, 8, 5, 6]]])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_kernels_turned_twice_are_themselves(groups):
+    w = spread(4, 3, 2, 3)
+    turned = P.turned(w, groups)
+    assert turned.shape == (3 * groups, 4 // groups, 2, 3)
+    np.testing.assert_array_equal(turned[0, 1], w[1, 0, ::-1, ::-1])
+    np.testing.assert_array_equal(P.turned(turned, groups), w)
+
+
+def test_argmax_finds_the_first_of_the_largest_and_takes_no_gradient():
+    y = P.argmax(tn.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]], requires_grad=True), axis=1)
+    np.testing.assert_array_equal(y.numpy(), [[1], [0]])
+    assert not y.requires_grad
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (4,), (1, 4), (3, 1), (1, 1), ()])

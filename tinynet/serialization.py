@@ -145,6 +145,11 @@ def _output_size(step: Any, shapes: list[tuple[int, ...]]) -> int:
     kind, first, arguments = TABLE[step.primitive].kind, shapes[0], step.arguments
     if kind == "elementwise":
         return math.prod(np.broadcast_shapes(*shapes))
+    if "stride" in arguments:  # windows: as many at most as there are numbers
+        window = arguments["size"] if "size" in arguments else shapes[1]
+        return math.prod(first) * max(1, math.prod(window)) + math.prod(arguments.get("shape", ()))
+    if step.primitive == "argmax":
+        return math.prod(first)
     if kind == "contraction":
         a, b = shapes
         return math.prod(np.broadcast_shapes(a[:-2], b[:-2])) * a[-2] * b[-1]

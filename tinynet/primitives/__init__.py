@@ -1,12 +1,13 @@
 """The table of primitives. Knowledge about an operation stands here, in one place, and nowhere else."""
 
-from tinynet.primitives.contractions import matmul
+from tinynet.primitives.contractions import correlate, dilated, matmul, turned
 from tinynet.primitives.core import TABLE, Primitive, unbroadcast
 from tinynet.primitives.elementwise import (
     absolute,
     add,
     divide,
     equal,
+    erf,
     exp,
     greater,
     greater_equal,
@@ -27,18 +28,20 @@ from tinynet.primitives.elementwise import (
     tanh,
     where,
 )
-from tinynet.primitives.indexed import put, put_along_axis, take, take_along_axis
+from tinynet.primitives.indexed import argmax, put, put_along_axis, take, take_along_axis
 from tinynet.primitives.reductions import max, min, sum
 from tinynet.primitives.structural import (
     broadcast_to,
     concatenate,
     flip,
+    fold,
     getitem,
     pad,
     reshape,
     scatter,
     swap_last_axes,
     transpose,
+    windows,
 )
 
 __all__ = [
@@ -46,12 +49,17 @@ __all__ = [
     "Primitive",
     "absolute",
     "add",
+    "argmax",
     "broadcast_to",
     "concatenate",
+    "correlate",
+    "dilated",
     "divide",
     "equal",
+    "erf",
     "exp",
     "flip",
+    "fold",
     "getitem",
     "greater",
     "greater_equal",
@@ -83,6 +91,8 @@ __all__ = [
     "take_along_axis",
     "tanh",
     "transpose",
+    "turned",
     "unbroadcast",
     "where",
+    "windows",
 ]

@@ -17,6 +17,54 @@ def _sigmoid(xp, x):
     return xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def _erf(xp, x):
+    """W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), in three pieces."""
+    size = xp.abs(x)
+    small = _where(xp, size > 0.5, 0, x)
+    near = small * _ratio(small * small, _ERF_NEAR)
+    middle = xp.minimum(xp.maximum(size, _like(xp, 0.46875, x)), _like(xp, 4.0, x))
+    far = xp.minimum(xp.maximum(size, _like(xp, 4.0, x)), _like(xp, 6.0, x))  # from 6 on it is 1
+    inverse = 1 / (far * far)
+    tail = (1 / math.sqrt(math.pi) - inverse * _ratio(inverse, _ERF_FAR)) / far
+    rest = xp.where(size > 4, xp.exp(-far * far) * tail, xp.exp(-middle * middle) * _ratio(middle, _ERF_MIDDLE))
+    return xp.where(size > 0.46875, xp.sign(x) * (1 - rest), near)
+
+
+def _like(xp, number, x):
+    return xp.asarray(number, dtype=x.dtype)
+
+
+def _ratio(x, coefficients):
+    """A polynomial over a polynomial, by Horner's rule, highest power first."""
+    top, bottom = coefficients
+    above, below = 0 * x + top[0], 0 * x + bottom[0]
+    for c in top[1:]:
+        above = above * x + c
+    for c in bottom[1:]:
+        below = below * x + c
+    return above / below
+
+
+# fmt: off
+_ERF_NEAR = (
+    (1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)
+_ERF_MIDDLE = (
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594, 6.61191906371416295e1, 2.98635138197400131e2,
+     8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)
+_ERF_FAR = (
+    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+     1.60837851487422766e-2, 6.58749161529837803e-4),
+    (1.0, 2.56852019228982242, 1.87295284992346047, 5.27905102951428412e-1, 6.05183413124413191e-2,
+     2.33520497626869185e-3),
+)
+# fmt: on
+
+
 def _where(xp, condition, a, b):
     return xp.where(condition, *_matched(xp, a, b))
 
@@ -70,6 +118,7 @@ log: Primitive = _elementwise("log", lambda xp, x: xp.log(x), lambda g, y, x: g 
 sqrt: Primitive = _elementwise("sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, x: g / (2 * y))
 tanh: Primitive = _elementwise("tanh", lambda xp, x: xp.tanh(x), lambda g, y, x: g * (1 - y * y))
 sigmoid: Primitive = _elementwise("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
+erf: Primitive = _elementwise("erf", _erf, lambda g, y, x: g * (2 / math.sqrt(math.pi) * exp(-(x * x))))
 relu: Primitive = _elementwise("relu", lambda xp, x: _maximum(xp, x, 0), lambda g, y, x: where(x > 0, g, 0))
 sign: Primitive = _elementwise("sign", lambda xp, x: xp.sign(x))
 absolute: Primitive = _elementwise("absolute", lambda xp, x: xp.abs(x), lambda g, y, x: g * sign(x))

@@ -1,7 +1,8 @@
 """Primitives whose places are chosen by integer data: the data may be edited in a cell, so they are computed.
 
 ``take`` picks rows of a table (an embedding); ``take_along_axis`` picks one number per place (the probability of
-the target class). Each has the other direction, which adds up what goes to the same place.
+the target class). Each has the other direction, which adds up what goes to the same place. ``argmax`` computes such
+places: of the first of the largest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def _put(xp, x, index, size):
     return out
 
 
+argmax: Primitive = Primitive("argmax", "indexed", lambda xp, x, axis: xp.argmax(x, axis=axis, keepdims=True))
 take: Primitive = Primitive(
     "take",
     "indexed",

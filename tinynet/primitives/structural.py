@@ -5,6 +5,8 @@ The number 0 that ``pad`` and ``scatter`` bring in is the address of "the consta
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinynet.primitives.core import Primitive, unbroadcast
@@ -44,6 +46,35 @@ def _pad_vjp(g, y, x, pad_width):
     return getitem(g, index=tuple(slice(low, low + size) for (low, _), size in zip(pad_width, x.shape, strict=True)))
 
 
+def fields(xp, x, size, stride, dilation):
+    """The numbers under each window, in its last axis: (N, C, *S) gives (N, C, *P, K), K the product of ``size``."""
+    seen = seen_through(xp, x, size, stride, dilation)
+    return xp.reshape(seen, (*seen.shape[: -len(size)], math.prod(size)))
+
+
+def seen_through(xp, x, size, stride, dilation):
+    """What ``fields`` gives, as a view that costs nothing: (N, C, *P, *size)."""
+    covered = tuple(d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True))
+    everywhere = xp.lib.stride_tricks.sliding_window_view(x, covered, axis=tuple(range(2, 2 + len(size))))
+    return everywhere[(..., *(slice(None, None, step) for step in (*stride, *dilation)))]
+
+
+def _corners(spatial, size, stride, dilation):
+    """For each place in a window, the index of what all the windows have there."""
+    reach = [n - d * (k - 1) for n, k, d in zip(spatial, size, dilation, strict=True)]
+    for place in np.ndindex(*size):
+        starts = [d * i for i, d in zip(place, dilation, strict=True)]
+        yield (..., *(slice(a, a + r, s) for a, r, s in zip(starts, reach, stride, strict=True)))
+
+
+def _fold(xp, x, shape, size, stride, dilation):
+    """Zeros of ``shape`` to which every window adds its numbers, in the places that it covers."""
+    out = xp.zeros(shape, dtype=x.dtype)
+    for k, index in enumerate(_corners(shape[2:], size, stride, dilation)):
+        out[index] += x[..., k]
+    return out
+
+
 transpose: Primitive = _structural(
     "transpose",
     lambda xp, x, axes: xp.permute_dims(x, axes) if hasattr(xp, "permute_dims") else xp.transpose(x, axes),
@@ -72,6 +103,18 @@ concatenate: Primitive = Primitive(
     "structural",
     lambda xp, *xs, axis: xp.concatenate(xs, axis=axis) if xp is np else xp.concat(xs, axis=axis),
     _concatenate_vjp,
+)
+
+
+windows: Primitive = _structural(
+    "windows",
+    fields,
+    lambda g, y, x, size, stride, dilation: fold(g, shape=x.shape, size=size, stride=stride, dilation=dilation),
+)
+fold: Primitive = _structural(
+    "fold",
+    _fold,
+    lambda g, y, x, shape, size, stride, dilation: windows(g, size=size, stride=stride, dilation=dilation),
 )
 
 
