@@ -1,4 +1,4 @@
-"""Modules: recurrent layers against PyTorch, state dicts, names and messages."""
+"""Modules: whole nets against PyTorch, state dicts, names and messages."""
 
 from __future__ import annotations
 
@@ -103,6 +103,38 @@ def test_a_classifier_learns_as_pytorchs_does(torch):
         assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
     for path, array in mine.state_dict().items():
         np.testing.assert_allclose(array, layers.state_dict()[path].numpy(), **TORCH)
+
+
+def test_a_convolutional_net_learns_as_pytorchs_does(torch):
+    parts = [("Conv2d", 1, 4, 3), ("BatchNorm2d", 4), ("LeakyReLU",), ("MaxPool2d", 2), ("Conv2d", 4, 4, 2), ("GELU",)]
+    parts += [("AvgPool2d", 2), ("Flatten",), ("LayerNorm", 4), ("Linear", 4, 3)]
+    theirs = torch.nn.Sequential(*(getattr(torch.nn, kind)(*args) for kind, *args in parts)).double()
+    mine = nn.Sequential(*(getattr(nn, kind)(*args) for kind, *args in parts))
+    mine.load_state_dict(theirs.state_dict())
+    x, target = spread(3, 1, 8, 8), np.array([0, 2, 1])
+    my_optimizer = tn.optim.SGD(mine.parameters(), lr=0.3)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.3)
+    for step in range(4):
+        my_optimizer.zero_grad(), optimizer.zero_grad()
+        with tn.record() if step == 2 else nullcontext():
+            loss = nn.CrossEntropyLoss()(mine(tn.tensor(x)), target)
+            loss.backward()
+            my_optimizer.step()
+        expected = torch.nn.CrossEntropyLoss()(theirs(torch.tensor(x)), torch.tensor(target))
+        expected.backward()
+        optimizer.step()
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    for path, array in mine.state_dict().items():
+        np.testing.assert_allclose(array, theirs.state_dict()[path].numpy(), **TORCH)
+    out = mine.eval()(tn.tensor(x)).numpy()
+    np.testing.assert_allclose(out, theirs.eval()(torch.tensor(x)).detach().numpy(), **TORCH)
+
+
+def test_flatten_joins_the_axes_that_it_is_told_to():
+    x = tn.tensor(spread(2, 3, 4, 5))
+    assert [nn.Flatten(*dims)(x).shape for dims in ((), (2,), (0, 1), (1, -2))] == [
+        (2, 60), (2, 3, 20), (6, 4, 5), (2, 12, 5),
+    ]  # fmt: skip
 
 
 def test_mse_loss_module_matches_the_function():
@@ -214,6 +246,7 @@ def test_plain_initialisers():
     assert 1.99 < filled(nn.init.uniform_, -1.0, 2.0).max() <= 2
     assert filled(nn.init.normal_, 3.0, 0.1).mean() == pytest.approx(3, rel=0.01)
     assert not nn.init.zeros_(nn.Parameter(np.ones(3))).numpy().any()
+    assert (nn.init.ones_(nn.Parameter(np.zeros(3))).numpy() == 1).all()
     assert nn.init.zeros_(nn.Parameter(np.ones(3, dtype="float32"))).dtype == "float32"
 
 

@@ -262,6 +262,12 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True, name=name)
 
 
+class Buffer(Tensor):
+    """A tensor that belongs to the state of a module but is not learned, such as a running mean."""
+
+    __slots__ = ()
+
+
 def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None) -> Tensor:
     """Make a tensor of numbers, nested lists or an array; ``name`` is what a recorded run calls it.
 

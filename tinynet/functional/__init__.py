@@ -20,26 +20,50 @@ from tinynet.functional.shapes import (  # isort: skip
     unsqueeze,
     where,
 )
-from tinynet.functional.activations import relu, sigmoid, softmax, tanh
+from tinynet.functional.activations import elu, gelu, leaky_relu, relu, sigmoid, softmax, softplus, tanh
+from tinynet.functional.convolution import conv1d, conv2d, conv_transpose2d
 from tinynet.functional.losses import cross_entropy, mse_loss
+from tinynet.functional.normalization import batch_norm, layer_norm
+from tinynet.functional.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from tinynet.functional.random import dropout
 from tinynet.functional.recurrent import gru, lstm, rnn
 from tinynet.functional.sequence import sequence_loss
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
     "cat",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
+    "elu",
     "embedding",
     "expand",
     "flatten",
     "flip",
     "gather",
+    "gelu",
     "getitem",
     "gru",
+    "layer_norm",
+    "leaky_relu",
     "linear",
     "lstm",
     "matmul",
+    "max_pool1d",
+    "max_pool2d",
     "maximum",
     "mean",
     "minimum",
@@ -51,6 +75,7 @@ __all__ = [
     "sequence_loss",
     "sigmoid",
     "softmax",
+    "softplus",
     "squeeze",
     "stack",
     "tanh",

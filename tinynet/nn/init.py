@@ -23,6 +23,11 @@ def zeros_(parameter: Parameter) -> Parameter:
     return _fill(parameter, np.zeros(parameter.shape))
 
 
+def ones_(parameter: Parameter) -> Parameter:
+    """Fill with 1."""
+    return _fill(parameter, np.ones(parameter.shape))
+
+
 def uniform_(
     parameter: Parameter, a: float = -1.0, b: float = 1.0, generator: np.random.Generator | None = None
 ) -> Parameter:

@@ -60,32 +60,14 @@ class Sequential(Module):
         return input
 
 
-class Tanh(Module):
-    """Hyperbolic tangent."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.tanh(input)
-
-
-class Sigmoid(Module):
-    """Logistic function."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.sigmoid(input)
-
-
-class ReLU(Module):
-    """max(x, 0)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
-
-
 class Flatten(Module):
-    """(N, …) to (N, all the rest)."""
+    """Join the axes from ``start_dim`` to ``end_dim``: (N, …) to (N, all the rest) by default."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.flatten(input, 1)
+        return name(F.flatten(input, self.start_dim, self.end_dim), "flat", title="all maps in one column")
 
 
 class Dropout(Module):

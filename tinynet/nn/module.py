@@ -1,4 +1,4 @@
-"""Module: parameters and child modules by attribute path."""
+"""Module: parameters, buffers and child modules by attribute path."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from tinynet.backend import namespace
 from tinynet.nn.state import as_array, read_state
 from tinynet.tape import state
-from tinynet.tensor import Parameter
+from tinynet.tensor import Buffer, Parameter, Tensor
 
 
 class Module:
-    """Base of all layers: a subclass sets Parameters and Modules as attributes and defines ``forward``."""
+    """Base of all layers: a subclass sets Parameters, Buffers and Modules as attributes and defines ``forward``."""
 
     training: bool = True
 
@@ -42,43 +42,42 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (path, parameter) for all parameters, once each."""
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for name, item in vars(module).items():
-                if isinstance(item, Parameter) and id(item) not in seen:
-                    seen.add(id(item))
-                    yield (f"{path}.{name}" if path else name), item
+        return self._named(Parameter)
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Yield (path, buffer) for all buffers, once each."""
+        return self._named(Buffer)
 
     def parameters(self) -> Iterator[Parameter]:
         """Yield all parameters, once each."""
         return (parameter for _, parameter in self.named_parameters())
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of all parameters by path."""
-        return {path: parameter.data.copy() for path, parameter in self.named_parameters()}
+        """Return copies of all parameters and buffers by path."""
+        return {path: tensor.data.copy() for path, tensor in self._named(Parameter, Buffer)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any] | str | Path) -> None:
-        """Take over parameters, each in its present dtype: arrays or tensors (PyTorch's too), or a file of them.
+        """Take over parameters and buffers, each in its present dtype, from arrays, tensors (PyTorch's too) or a file.
 
         A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file (see ``nn.state``). Raises ValueError that
         names every missing, unexpected or misshapen key; nothing is loaded then.
         """
         given = read_state(state_dict) if isinstance(state_dict, (str, Path)) else state_dict
-        own = dict(self.named_parameters())
+        own: dict[str, Tensor] = dict(self._named(Parameter, Buffer))
         arrays = {key: as_array(item) for key, item in given.items()}
         faults = [f"missing {key}" for key in own if key not in arrays]
         faults += [f"unexpected {key}" for key in arrays if key not in own]
         for key in [key for key in own if key in arrays]:
-            found, parameter = arrays[key], own[key]
-            if tuple(found.shape) != parameter.shape:
-                faults.append(f"{key} has shape {tuple(found.shape)}, expected {parameter.shape}")
+            found, tensor = arrays[key], own[key]
+            if tuple(found.shape) != tensor.shape:
+                faults.append(f"{key} has shape {tuple(found.shape)}, expected {tensor.shape}")
             elif getattr(found.dtype, "kind", "f") not in "fiub":
                 faults.append(f"{key} holds {found.dtype}, expected real numbers")
         if faults:
             raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")
-        for key, parameter in own.items():
-            data = parameter.data
-            parameter.data = namespace(data).asarray(arrays[key], dtype=data.dtype, copy=True)
+        for key, tensor in own.items():
+            data = tensor.data
+            tensor.data = namespace(data).asarray(arrays[key], dtype=data.dtype, copy=True)
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all below it to training (or, with False, evaluation); returns it."""
@@ -94,3 +93,12 @@ class Module:
         """Forget all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
+
+    def _named(self, *kinds: type) -> Iterator[tuple[str, Any]]:
+        """Yield (path, tensor) for all tensors of these kinds, once each, module by module."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, item in vars(module).items():
+                if isinstance(item, kinds) and id(item) not in seen:
+                    seen.add(id(item))
+                    yield (f"{path}.{name}" if path else name), item

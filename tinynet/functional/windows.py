@@ -1,0 +1,96 @@
+"""Where the windows of a pooling lie. Sizes and borders are PyTorch's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as P
+from tinynet.functional.spatial import per_axis
+from tinynet.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows along one axis: ``count`` of them on an input of ``length``."""
+
+    length: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    count: int
+
+    @property
+    def starts(self) -> np.ndarray:
+        return np.arange(self.count) * self.stride - self.padding
+
+    @property
+    def beyond(self) -> int:
+        """How many places after the input the last window covers."""
+        return max(0, int(self.starts[-1]) + self.dilation * (self.kernel - 1) + 1 - self.length)
+
+    @property
+    def reach_outside(self) -> bool:
+        return self.padding > 0 or self.beyond > 0
+
+    def counts(self, border: int) -> np.ndarray:
+        """How many places each window covers of the input and a border around it (without dilation)."""
+        after = np.minimum(self.starts + self.kernel, self.length + border)
+        return after - np.maximum(self.starts, -border)
+
+    def places(self, function: str) -> np.ndarray:
+        """What the windows see, the places outside the input replaced by the nearest inside that the same windows see.
+
+        That one stands later in its windows if the place is before the input, and earlier if it is after: the order
+        in which a window first meets its numbers, which decides between equal ones, stays. Raises ValueError for a
+        window that sees nothing of the input.
+        """
+        places, last = np.arange(-self.padding, self.length + self.beyond), self.length - 1
+        places = np.where(places < 0, places % self.dilation, places)
+        places = np.where(places > last, last - (last - places) % self.dilation, places)
+        seen = self.starts[:, None] + self.dilation * np.arange(self.kernel)
+        if places[seen + self.padding].min() < 0:
+            raise ValueError(f"{function}: a window sees nothing of the {self.length} numbers: use less dilation")
+        return np.maximum(places, 0)  # what no window sees may be anything
+
+
+def windows_of(
+    function: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> list[Windows]:
+    """Read the options: the windows along each spatial axis of ``x`` (N, C, *S). Raises ValueError for a bad one."""
+    axes = x.ndim - 2
+    kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
+    options = zip(
+        x.shape[2:],
+        kernel,
+        per_axis(stride, axes, f"{function}: stride", default=kernel),
+        per_axis(padding, axes, f"{function}: padding", 0),
+        per_axis(dilation, axes, f"{function}: dilation"),
+        strict=True,
+    )
+    windows = []
+    for n, k, s, p, d in options:
+        covers = d * (k - 1) + 1
+        if 2 * p > k:
+            raise ValueError(f"{function}: padding is {p}, expected at most half of the kernel_size {k}")
+        room = n + 2 * p - covers
+        count = 1 + (-(-room // s) if ceil_mode else room // s)
+        if ceil_mode and (count - 1) * s >= n + p:
+            count -= 1  # the last one would begin beyond the input
+        if count < 1:
+            raise ValueError(f"{function}: a window that covers {covers} does not fit into input {x.shape}")
+        windows.append(Windows(n, k, s, p, d, count))
+    return windows
+
+
+def fields_of(x: Tensor, windows: list[Windows]) -> Tensor:
+    """The numbers in each window, in the last axis: (N, C, *S) to (N, C, *P, K)."""
+    return P.windows(
+        x,
+        size=tuple(w.kernel for w in windows),
+        stride=tuple(w.stride for w in windows),
+        dilation=tuple(w.dilation for w in windows),
+    )

@@ -1,0 +1,88 @@
+"""Normalising layers, with PyTorch's names, parameters and buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from tinynet import functional as F
+from tinynet.nn import init
+from tinynet.nn.layers import empty_parameter
+from tinynet.nn.module import Module
+from tinynet.tensor import Buffer, Tensor
+
+
+class BatchNorm1d(Module):
+    """Each channel to mean 0 and variance 1 over the batch, then scaled and shifted: (N, C) or (N, C, L).
+
+    ``weight`` and ``bias`` (C,) start as 1 and 0 (``affine=False``: none). Training moves the buffers ``running_mean``
+    and ``running_var`` towards what each batch has, by ``momentum`` of the way (None: they are the plain mean over all
+    batches); evaluation uses them, or the batch with ``track_running_stats=False``. See ``functional.batch_norm``.
+    """
+
+    shapes: ClassVar[dict[int, str]] = {2: "(N, {})", 3: "(N, {}, L)"}
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = init.ones_(empty_parameter(num_features)) if affine else None
+        self.bias = empty_parameter(num_features) if affine else None
+        zeros = empty_parameter(num_features).data
+        self.running_mean = Buffer(zeros) if track_running_stats else None
+        self.running_var = Buffer(zeros + 1) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.array(0)) if track_running_stats else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in self.shapes or input.shape[1] != self.num_features:
+            expected = " or ".join(shape.format(self.num_features) for shape in self.shapes.values())
+            raise ValueError(f"{type(self).__name__} expects {expected}, got {input.shape}")
+        batch = self.training or self.running_mean is None
+        momentum = self._share() if self.momentum is None else self.momentum
+        y = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, batch, momentum, self.eps)
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.data += 1
+        return y
+
+    def _share(self) -> float:
+        """What one more batch counts in the mean over all batches."""
+        return 0.0 if self.num_batches_tracked is None else 1 / (1 + int(self.num_batches_tracked.item()))
+
+
+class BatchNorm2d(BatchNorm1d):
+    """Each channel to mean 0 and variance 1 over the batch, then scaled and shifted: (N, C, H, W).
+
+    Parameters and buffers are those of ``BatchNorm1d``. See ``functional.batch_norm``.
+    """
+
+    shapes: ClassVar[dict[int, str]] = {4: "(N, {}, H, W)"}
+
+
+class LayerNorm(Module):
+    """Each example to mean 0 and variance 1 over its last axes, then scaled and shifted: (…, *normalized_shape).
+
+    ``weight`` and ``bias`` have that shape and start as 1 and 0 (``elementwise_affine=False``: none; ``bias=False``:
+    no bias). See ``functional.layer_norm``.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ):
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps = shape, eps
+        self.weight = init.ones_(empty_parameter(*shape)) if elementwise_affine else None
+        self.bias = empty_parameter(*shape) if elementwise_affine and bias else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
