@@ -20,7 +20,7 @@ import tinynet as tn
 from tests.spreadsheets import require
 from tests.workbooks import Sample, sample
 from tinynet import models
-from tinynet.workbook import Verification, load, verify
+from tinynet.workbook import Verification, read_book, verify
 
 MODELS = {
     "mlp": lambda: models.mlp(inputs=4, hidden=3),
@@ -108,7 +108,7 @@ def test_a_fresh_book_is_right_to_the_last_digit(name: str, books: dict[str, Sam
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_is_read_back_as_it_was(name: str, books: dict[str, Sample]):
-    run, again = books[name].run, load(books[name].path).book.run
+    run, again = books[name].run, read_book(books[name].path).book.run
     assert again.to_json() == run.to_json() and again.names == run.names
     for old, new in zip(run.values, again.values, strict=True):
         np.testing.assert_array_equal(new.array, old.array)
@@ -122,7 +122,7 @@ def test_a_book_that_libreoffice_saved_is_right(books: dict[str, Sample], tmp_pa
         result = verify(saved)
         assert result.ok, [str(d) for d in result.differences[:3]]
         assert result.edited == [] and result.worst < 1e-14
-        assert load(saved).book.run.to_json() == one.run.to_json()
+        assert read_book(saved).book.run.to_json() == one.run.to_json()
 
 
 def test_an_edited_book_that_libreoffice_recalculated_is_right(one: Sample, tmp_path: Path):
@@ -222,7 +222,7 @@ def test_an_edit_that_nothing_followed_is_found_everywhere_it_matters(one: Sampl
 
 
 def refuses(path: Path, *words: str) -> None:
-    for function in (load, verify):
+    for function in (read_book, tn.load, verify):
         with pytest.raises(ValueError) as caught:
             function(path)
         message = str(caught.value)
@@ -266,7 +266,7 @@ def test_foreign_files_are_refused(tmp_path: Path):
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
-    for function in (load, verify):
+    for function in (read_book, tn.load, verify):
         for path in (tmp_path / "none.xlsx", tmp_path):
             with pytest.raises(FileNotFoundError, match=f"there is no file {path}"):
                 function(path)

@@ -33,7 +33,10 @@ def assert_recalculates(one: Sample) -> None:
     path = poisoned(one)
     places = [place for block in one.book.plan.blocks for place in one.places(block)]
     assert len(set(places)) == len(places)  # no two numbers share a cell
-    for engine in ENGINES.values():
+    engines = dict(ENGINES)
+    if any("ERF(" in formula for formula in one.formulas.values()):
+        del engines["ironcalc"]  # whose ERF has ten digits; LibreOffice's has all
+    for engine in engines.values():
         values = engine(path)
         assert_agrees(one, values)
         assert values["Checks"]["B3"] == AS_RECORDED
@@ -126,6 +129,11 @@ def batched(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     return (x.transpose(1, 2) @ F.softmax(x @ w, -1)).tanh().sum()
 
 
+def maps(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
+    smooth = F.gelu(F.conv2d(x, w, padding=1))
+    return (F.max_pool2d(smooth, 2, stride=1) * F.avg_pool2d(smooth, 2, stride=1)).sum()
+
+
 def projection(w: tn.Tensor, x: tn.Tensor, s: tn.Tensor) -> tn.Tensor:
     return ((x @ w).tanh() * s).sum()
 
@@ -160,7 +168,11 @@ PROGRAMS = {
     "batched": Program(batched, {"w": spread(2, 3), "x": spread(2, 2, 2, seed=6)}),
     "gradient of a gradient": Program(slopes, {"w": spread(3, 3), "index": np.array([[0, 2], [1, 1], [2, 0]])}),
     "accumulated gradients": Program(accumulated, {"w": spread(2, 2), "x": spread(3, 2)}),
+    "a constant kernel": Program(
+        lambda x: F.conv2d(x, tn.tensor(np.ones((1, 1, 2, 2)))).sum(), {"x": spread(1, 1, 3, 3)}
+    ),
     "one number": Program(lambda w: w * w, {"w": np.array(0.3)}),
+    "maps": Program(maps, {"w": spread(2, 1, 2, 2), "x": spread(1, 1, 3, 3)}),
 }
 
 

@@ -97,6 +97,7 @@ class Run:
         self.steps: list[Step] = []
         self.loss: Value | None = None
         self.description = ""
+        self.title = ""  # of the workbook that it was read from
 
     # Looking things up
     @property
@@ -162,8 +163,9 @@ class Run:
         return self._recomputed(floating)
 
     def _recomputed(self, arrays: dict[int, Any]) -> Run:
+        """Compute again from leaves, by index; what else is given stands as it is."""
         run = Run()
-        run.description = self.description
+        run.description, run.title = self.description, self.title
         for value in self.values:
             array = arrays.get(value.index, value.array if value.kind != "computed" else None)
             of = None if value.of is None else run.values[value.of.index]
@@ -172,7 +174,8 @@ class Run:
         for step in self.steps:
             operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
             run.steps.append(replace(step, operands=operands, output=run.values[step.output.index]))
-            run.steps[-1].compute()
+            if step.output.index not in arrays:
+                run.steps[-1].compute()
         run.loss = None if self.loss is None else run.values[self.loss.index]
         return run
 
@@ -187,12 +190,17 @@ class Run:
         return serialization.decode(text)
 
     def to_excel(
-        self, path: Any, detail: str = "names", title: str | None = None, max_cells: int = 100_000
+        self,
+        path: Any,
+        detail: str = "names",
+        title: str | None = None,
+        max_cells: int = 100_000,
+        values_beyond: bool = False,
     ) -> workbook.Written:
         """Write the run as a workbook of live formulas; see ``tinynet.workbook.write``."""
         from tinynet import workbook
 
-        return workbook.write(self, path, detail, title, max_cells)
+        return workbook.write(self, path, detail, title, max_cells, values_beyond)
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

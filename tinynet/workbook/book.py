@@ -10,11 +10,13 @@ import numpy as np
 
 from tinynet.backend import to_host
 from tinynet.run import Run
+from tinynet.workbook import budget
 from tinynet.workbook.expressions import Expression, picks
-from tinynet.workbook.families import Family
+from tinynet.workbook.families import Family, parameter_of
 from tinynet.workbook.formulas import Addresses, column_letters, formulas, quoted
-from tinynet.workbook.layout import Layout, Sheet
+from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
+from tinynet.workbook.sheet import Sheet
 from tinynet.workbook.stepping import Moments
 from tinynet.workbook.words import Words
 
@@ -34,25 +36,27 @@ class Area:
 
 @dataclass(frozen=True)
 class Entry:
-    """A named block as a reader finds it: ``kind`` is its phase, or what is typed in there."""
+    """A named block as a reader finds it: ``kind`` is its phase, or what is typed in there; ``ids`` are its cells."""
 
     name: str
-    shape: tuple[int, ...]
+    ids: np.ndarray
     kind: str
     area: Area
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.ids.shape
 
 
 class Book:
     """A run, planned, laid out, addressed and put in words."""
 
-    def __init__(self, run: Run, detail: str, title: str, max_cells: int | None = None):
+    def __init__(self, run: Run, detail: str, title: str, max_cells: int | None = None, values_beyond: bool = False):
         self.run, self.title, self.detail = run, title, detail
         self.plan: Plan = make_plan(run, detail)
-        if max_cells is not None and self.formula_cells > max_cells:
-            raise ValueError(
-                f"this run would need {self.formula_cells:,} formula cells, the budget is {max_cells:,}: "
-                "record fewer steps, samples or units, or pass a larger max_cells"
-            )
+        if max_cells is not None:
+            budget.keep_to(self.plan, max_cells, values_beyond)
+        self.budget = max_cells if budget.values_only(self.plan) else None
         self.layout = Layout(self.plan)
         self.sheets = self.layout.sheets
         names = [sheet.name for sheet in self.sheets]
@@ -86,7 +90,7 @@ class Book:
 
     @property
     def formula_cells(self) -> int:
-        return sum(block.ids.size for block in self.plan.blocks if block.expression is not None)
+        return budget.formula_cells(self.plan)
 
     def formulas(self, block: Block) -> list[str]:
         """The formulas of a block, in the order of its elements."""
@@ -113,7 +117,7 @@ class Book:
 
     def recorded_sheet(self, sheet: Sheet) -> str:
         """The hidden sheet that keeps the recorded numbers of a network sheet, at the same addresses."""
-        return "Recorded" if len(self.sheets) == 1 else f"Recorded {sheet.update + 1}"
+        return "Recorded" if len(self.sheets) == 1 else f"Recorded {self.sheets.index(sheet) + 1}"
 
     def recorded_range(self, area: Area) -> str:
         return self.range(area, self.recorded_sheet(area.sheet))
@@ -138,15 +142,23 @@ class Book:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
         families = self.layout.families
         whole = [block for block in self.plan.blocks if block.ids.size and id(block) in families.of_block]
-        found = [
-            (block.order, Entry(block.name, block.ids.shape, kind_of(block), self.area(block.ids))) for block in whole
-        ]
+        found = [(block.order, Entry(block.name, block.ids, kind_of(block), self.area(block.ids))) for block in whole]
         for sheet, rectangle in ((s, r) for s in self.sheets for part in s.parts for r in part.rectangles):
             name = f"{rectangle.name}#{sheet.update + 1}" if sheet.update else rectangle.name
             block = self.plan.blocks[families.owner[rectangle.ids.flat[0]]]
-            shape = rectangle.ids.shape if rectangle.ids.shape[1] > 1 else rectangle.ids.shape[:1]
-            found.append((block.order, Entry(name, shape, kind_of(block), self.area(rectangle.ids))))
+            ids = self._as_named(rectangle.ids, block)
+            found.append((block.order, Entry(name, ids, kind_of(block), self.area(ids))))
         return [entry for _, entry in sorted(found, key=lambda item: item[0])]
+
+    def _as_named(self, ids: np.ndarray, block: Block) -> np.ndarray:
+        """The cells of a parameter, its gradient or new value, or of a named part of it, in the shape it has there."""
+        if ids.size == block.ids.size:
+            return block.ids
+        leaf = parameter_of(block) or block.value
+        offset = int(block.ids.flat[0] - self.plan.ids[leaf.index].flat[0])
+        cells = np.sort(ids, axis=None)
+        parts = (part + offset for _, part in self.plan.aliases if part.size == ids.size)
+        return next((part for part in parts if np.array_equal(np.sort(part, axis=None), cells)), ids)
 
     def block_of_value(self, value: Any) -> Block | None:
         return next((block for block in self.plan.blocks if block.value is value), None)

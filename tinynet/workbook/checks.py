@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tinynet.workbook import style
-from tinynet.workbook.book import READ_ME, Area, Book
-from tinynet.workbook.layout import Rectangle
+from tinynet.workbook.book import READ_ME, Book
+from tinynet.workbook.runs import grouped
+from tinynet.workbook.sheet import Rectangle
 from tinynet.workbook.style import Styles
 
 # Of a block's size: far above rounding, far below any edit that one can see. Where large numbers cancel, programs
@@ -84,17 +85,18 @@ class ChecksSheet:
         book, ws, s = self.book, self.ws, self.s
         self.head("What you changed", "cells edited", "predicted Δ loss")
         first = self.row
-        for label, area, gradient in self.typed_in():
-            here, recorded = book.range(area), book.recorded_range(area)
+        for label, ids, gradient in self.typed_in():
+            area = book.area(ids)
+            edited = f"=SUMPRODUCT(({book.range(area)}<>{book.recorded_range(area)})*1)"
             ws.write_string(self.row, 0, label, s())
-            ws.write_formula(self.row, 1, f"=SUMPRODUCT(({here}<>{recorded})*1)", s(align="center", num_format="0"), 0)
+            ws.write_formula(self.row, 1, edited, s(align="center", num_format="0"), 0)
             if gradient is None:
                 ws.write_string(
                     self.row, 2, "no gradient recorded", s(align="center", font_color="#9AA1AE", italic=True)
                 )
             else:
-                prediction = f"=SUMPRODUCT({book.recorded_range(gradient)},{here}-{recorded})"
-                ws.write_formula(self.row, 2, prediction, s(align="center", num_format="0.000000"), 0)
+                predicted = self.prediction(ids, gradient)
+                ws.write_formula(self.row, 2, predicted, s(align="center", num_format="0.000000"), 0)
             self.row += 1
         last = self.row
         bold = s(bold=True, align="center", num_format="0", top=1)
@@ -112,46 +114,49 @@ class ChecksSheet:
         self.loss(edited, predicted)
         return edited
 
-    def typed_in(self) -> list[tuple[str, Area, Area | None]]:
-        """Everything that can be edited, with the recorded gradient of the loss where there is one."""
+    def typed_in(self) -> list[tuple[str, np.ndarray, np.ndarray | None]]:
+        """Everything that can be edited: its cells, and those of the gradient of the loss where there is one."""
         book, out = self.book, []
-        for part in book.sheets[0].parts:
-            for rectangle in part.rectangles:
-                if rectangle.role == "parameter":
-                    out.append((rectangle.name, book.area(rectangle.ids), self.gradient(rectangle)))
+        first_round = [sheet for sheet in book.sheets if sheet.update == 0]
+        for rectangle in (r for sheet in first_round for part in sheet.parts for r in part.rectangles):
+            if rectangle.role == "parameter":
+                out.append((rectangle.name, rectangle.ids, self.gradient(rectangle)))
+        known = [(block.value, block.ids) for block in book.plan.blocks] + book.plan.aliases
+        gradients = [(value, ids) for value, ids in known if value.of and value.share is None and value.update == 0]
         for block in book.plan.blocks:
             if block.expression is None and block.kind != "parameter" and block.ids.size:
-                gradients = [b for b in book.plan.blocks if b.value.of is block.value and b.value.share is None]
-                same = gradients and gradients[0].ids.shape == block.ids.shape
-                out.append(
-                    (
-                        block.name,
-                        book.area(block.ids),
-                        book.area(gradients[0].ids) if same else self.input_gradient(block),
-                    )
-                )
+                own = (ids for value, ids in gradients if value.of is block.value and ids.shape == block.ids.shape)
+                out.append((block.name, block.ids, next(own, None)))
         return out
 
-    def input_gradient(self, block: Any) -> Area | None:
-        """The gradient of an input that is used step by step stands as one family on the same columns."""
-        family = self.book.layout.families.of_block.get(id(block))
-        for other in self.book.layout.families.all:
-            if other.of is family and other.phase == "backward" and other.share is None and other.update == 0:
-                area, own = self.book.area(self.book.family_ids(other)), self.book.area(block.ids)
-                if (area.left, area.right, area.bottom - area.top) == (
-                    own.left,
-                    own.right,
-                    own.bottom - own.top,
-                ):
-                    return area
-        return None
+    def gradient(self, rectangle: Rectangle) -> np.ndarray | None:
+        """The cells of the gradient of a parameter, in the order of those of the parameter."""
+        book = self.book
+        owner = book.plan.blocks[book.layout.families.owner[rectangle.ids.flat[0]]]
+        block = book.layout.mirrored(owner.value, "gradient", 0)
+        return None if block is None else block.ids.reshape(-1)[rectangle.ids - int(owner.ids.flat[0])]
 
-    def gradient(self, rectangle: Rectangle) -> Area | None:
-        for part in self.book.sheets[0].parts:
-            for other in part.rectangles:
-                if other.name == f"d_{rectangle.name}":
-                    return self.book.area(other.ids)
-        return None
+    def prediction(self, ids: np.ndarray, gradient: np.ndarray) -> str:
+        """The recorded gradient times the edits: of whole areas where both stand alike, else piece by piece."""
+        book, layout = self.book, self.book.layout
+
+        def products(one: np.ndarray, two: np.ndarray) -> str:
+            here, slope = book.area(one), book.area(two)
+            edit = f"{book.range(here)}-{book.recorded_range(here)}"
+            return f"SUMPRODUCT({book.recorded_range(slope)},{edit})"
+
+        def offsets(cells: np.ndarray) -> np.ndarray:
+            places = np.stack([layout.row[cells.reshape(-1)], layout.column[cells.reshape(-1)]])
+            return places - places.min(axis=1, keepdims=True)
+
+        if np.array_equal(offsets(ids), offsets(gradient)):
+            return "=" + products(ids, gradient)
+        ids, gradient, key = ids.reshape(-1), gradient.reshape(-1), book.addresses.key
+        _, order, lines = next(grouped(key[ids][None], key[gradient][None]))
+        ids, gradient = ids[order[0]], gradient[order[0]]
+        places = [slice(line.start, line.start + line.count) for line in lines if line.step == line.other]
+        places += [slice(i, i + 1) for x in lines if x.step != x.other for i in range(x.start, x.start + x.count)]
+        return "=" + "+".join(products(ids[place], gradient[place]) for place in places)
 
     def loss(self, edited: str, predicted: str) -> None:
         book, ws, s = self.book, self.ws, self.s

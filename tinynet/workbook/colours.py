@@ -8,11 +8,12 @@ import numpy as np
 
 from tinynet.workbook import style
 from tinynet.workbook.book import Area, Book, cell_name
-from tinynet.workbook.layout import FIRST_SLOT, Sheet
+from tinynet.workbook.sheet import FIRST_SLOT, Sheet
 from tinynet.workbook.stepping import MOST_READ, PER_MOMENT
 from tinynet.workbook.style import Styles
 
 CONTROL_ROW, HIDE_ROW = 2, 5  # of the network sheet: the orange cell, and the switch that hides what comes later
+GREYS = ["#FFFFFF", "#E4E4E4", "#C9C9C9", "#AEAEAE", "#929292", "#767676", "#5A5A5A", "#3E3E3E", "#222222"]
 KINDS = ("activations", "weights", "gradients of activations", "gradients of weights")
 
 
@@ -32,6 +33,8 @@ class Colours:
         found: dict[str, list[Area]] = {}
         for part in self.sheet.parts:
             for rectangle in part.rectangles:
+                if self.is_frozen(rectangle.ids):
+                    continue
                 kind = "gradients of weights" if rectangle.role == "gradient" else "weights"
                 found.setdefault(kind, []).append(self.book.area(rectangle.ids))
             for group in part.groups:
@@ -39,13 +42,19 @@ class Colours:
                     continue
                 ids = self.book.family_ids(group.family)
                 ids = ids[self.book.layout.sheet[ids] == self.book.sheets.index(self.sheet)]
-                if not ids.size or self.book.layout.row[ids].min() != group.top:
+                if not ids.size or self.is_frozen(ids) or self.book.layout.row[ids].min() != group.top:
                     continue
                 kind = "activations" if group.family.phase == "forward" else "gradients of activations"
-                if not group.family.computed:
+                if self.book.layout.families.is_picture(group.family):
+                    kind = "pictures"
+                elif not group.family.computed or group.family.blocks[0].value.array.dtype.kind in "iub":
                     kind = "inputs"
                 found.setdefault(kind, []).append(self.book.area(ids))
         return found
+
+    def is_frozen(self, ids: np.ndarray) -> bool:
+        """Numbers that do not recompute are hatched, and have no other colour."""
+        return self.book.plan.blocks[self.book.layout.families.owner[ids.flat[0]]].as_values
 
     def rules(self, kind: str, areas: list[Area]) -> None:
         """Where the step stands comes first; only then the colour of the number."""
@@ -54,6 +63,9 @@ class Colours:
             for criteria, look in self.stepping(area):
                 self.add(area, type="formula", criteria=criteria, format=look, stop_if_true=True)
             if kind == "inputs":
+                continue
+            if kind == "pictures":
+                self.greys(area)
                 continue
             if kind.startswith("gradients"):
                 number = cell_name(area.top, area.left)
@@ -67,6 +79,22 @@ class Colours:
                     self.add(area, type="cell", criteria=">=", value=low, format=look)
                 else:
                     self.add(area, type="cell", criteria="between", minimum=low, maximum=high, format=look)
+
+    def greys(self, area: Area) -> None:
+        """An image, from its smallest number in white to its largest in black."""
+        numbers = self.book.numbers_in(area)
+        low, high = float(numbers.min()), float(numbers.max())
+        step = (high - low or 1.0) / len(GREYS)
+        for k, colour in enumerate(GREYS):
+            ink = "#FFFFFF" if k > 4 else "#1B1B1B"
+            look = self.styles.differential(bg_color=colour, font_color=ink)
+            start, end = low + k * step, low + (k + 1) * step
+            if k == 0:
+                self.add(area, type="cell", criteria="<", value=end, format=look)
+            elif k + 1 < len(GREYS):
+                self.add(area, type="cell", criteria="between", minimum=start, maximum=end, format=look)
+            else:
+                self.add(area, type="cell", criteria=">=", value=start, format=look)
 
     def stepping(self, area: Area) -> list[tuple[str, Any]]:
         """Computed now, hidden or pale because it comes later, read now: (condition, look)."""
@@ -107,5 +135,6 @@ def scales(book: Book) -> dict[str, float]:
         groups[kind].append(book.values[block.ids].reshape(-1))
     return {
         "inputs": 1.0,
+        "pictures": 1.0,
         **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()},
     }

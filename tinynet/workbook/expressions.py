@@ -48,12 +48,14 @@ class Total(Expression):
 class Dot(Expression):
     """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None.
 
-    ``loose`` says that it was put together from single products, and may take more of them.
+    ``loose`` says that it was put together from single products, and may take more of them; ``slides`` that ``left``
+    is a window and ``right`` a kernel.
     """
 
     left: np.ndarray
     right: np.ndarray | None
     loose: bool = False
+    slides: bool = False
 
 
 @dataclass(eq=False)
@@ -70,6 +72,13 @@ class Pick(Expression):
 
     choices: np.ndarray
     index: np.ndarray
+
+
+@dataclass(eq=False)
+class Position(Expression):
+    """Which of the cells ``ids`` (n, K), counted from 0, is the first of the largest."""
+
+    ids: np.ndarray
 
 
 def is_number(expression: Expression, number: float) -> bool:
@@ -90,6 +99,8 @@ def zero_where_cells_are(expression: Expression) -> bool:
             return any(zero_where_cells_are(operand) for operand in operands)
         case Apply("divide" | "negative", operands):
             return zero_where_cells_are(operands[0])
+        case Apply("where", [_, a, b]):
+            return zero_where_cells_are(a) and zero_where_cells_are(b)
     return False
 
 
@@ -107,9 +118,12 @@ def gathered(expression: Expression, places: np.ndarray) -> Expression:
         case Total(terms):
             return Total([(sign, gathered(term, places)) for sign, term in terms])
         case Dot(left, right):
-            return Dot(_at(left, places), None if right is None else _at(right, places), expression.loose)
+            other = None if right is None else _at(right, places)
+            return Dot(_at(left, places), other, expression.loose, expression.slides)
         case Extreme(function, ids):
             return Extreme(function, _at(ids, places))
+        case Position(ids):
+            return Position(_at(ids, places))
         case Pick(choices, index):
             return Pick(_at(choices, places), _at(index, places))
     raise TypeError(f"no such expression: {expression!r}")
@@ -172,7 +186,7 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
         left = np.concatenate([a.left, b.left], axis=1)
         if a.right is None or b.right is None:
             return Dot(left, None, a.loose)
-        return Dot(left, np.concatenate([a.right, b.right], axis=1), a.loose)
+        return Dot(left, np.concatenate([a.right, b.right], axis=1), a.loose, a.slides)
     if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
         return _merged(a, Dot(b.ids[:, None], None, a.loose))
     if isinstance(a, Dot) and a.right is not None and a.loose and _cell_times_cell(b):
@@ -205,7 +219,7 @@ def power(base: Expression, exponent: Expression) -> Expression:
 def leaves(expression: Expression) -> list[np.ndarray]:
     """Return all id arrays of the expression, (n,) or (n, K)."""
     match expression:
-        case Cells(ids) | Extreme(_, ids):
+        case Cells(ids) | Extreme(_, ids) | Position(ids):
             return [ids]
         case Apply(_, operands):
             return [ids for operand in operands for ids in leaves(operand)]
@@ -249,6 +263,8 @@ def length(expression: Expression) -> int:
             return 1
         case Pick():
             return 2
+        case Position(ids):
+            return ids.shape[1]
         case Dot(left, right):
             return min(left.shape[1], 4) * (1 if right is None else 2)
         case Apply(primitive, operands):

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinynet.run import Value
-from tinynet.workbook.expressions import dots, leaves
+from tinynet.workbook.expressions import Cells, Pick, dots, leaves
 from tinynet.workbook.plan import Block, Plan
+from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
 
 
@@ -63,6 +64,12 @@ class Section:
     pieces: list[Piece] = field(default_factory=list)
 
     @property
+    def scope(self) -> str:
+        """The layer that it belongs to, as far as its quantities say."""
+        scopes = (family.quantity.rpartition(".")[0] for family in self.families if family.computed)
+        return next(filter(None, scopes), "")
+
+    @property
     def title(self) -> str:
         computed = [family for family in self.families if family.computed]
         if not computed:
@@ -74,8 +81,8 @@ class Section:
 class Families:
     """All families of a plan and the sections they form."""
 
-    def __init__(self, plan: Plan, tags: Tags):
-        self.plan, self.tags = plan, tags
+    def __init__(self, plan: Plan, tags: Tags, spatial: Spatial):
+        self.plan, self.tags, self.spatial = plan, tags, spatial
         self.owner = plan.block_of()
         self.all: list[Family] = []
         self.of_block: dict[int, Family] = {}
@@ -126,7 +133,8 @@ class Families:
             if family.phase != "forward":
                 suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
                 base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
-                family.symbol = ("δ" if family.phase == "backward" else "") + base + suffix
+                delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
+                family.symbol = delta + base + suffix
 
     def _read_by(self, family: Family) -> list[Family]:
         found: list[Family] = []
@@ -153,24 +161,79 @@ class Families:
         """Group the forward families of one round of training.
 
         A family joins the section that it depends on if that is a single one and no weights bring in something
-        new; an input that is only compared with (a target) stands where it is used.
+        new; an input that is only compared with (a target) stands where it is used, and so does a copy of a map or
+        a kernel (padded, say). What is no map but has units and samples does not join maps.
         """
         sections: list[Section] = []
         home: dict[int, Section] = {}
         families = [f for f in self.all if f.phase == "forward" and f.update == update]
-        adopted = [f for f in families if not f.computed and self._is_target(f)]
+        families = [f for f in families if f.blocks[0].kind != "hyperparameter"]
+        adopted = [f for f in families if (self._is_copy(f) if f.computed else self._is_target(f))]
         for family in (f for f in families if f not in adopted):
             needed = {id(home[id(r)]): home[id(r)] for r in self.reads[id(family)] if id(r) in home}
             joins = len(needed) == 1 and family.computed and not self.uses_parameters(family)
             section = next(iter(needed.values())) if joins else Section([])
+            if joins and self.is_map(section) and self._stays_apart(family, section):
+                section, joins = Section([]), False
             if not joins:
                 sections.append(section)
-            for other in [f for f in adopted if f in self.reads[id(family)] and id(f) not in home] + [family]:
+            for other in [*self._adopted_for(family, adopted, home), family]:
                 section.families.append(other)
                 home[id(other)] = section
         for family in (f for f in adopted if id(f) not in home):
             sections.append(Section([family]))
         return _in_reading_order(sections)
+
+    def _stays_apart(self, family: Family, section: Section) -> bool:
+        """What has samples but is no map, or belongs to another layer, does not join maps."""
+        here, there = family.quantity.rpartition(".")[0], section.scope
+        another = bool(here and there and here != there)
+        return another or (not self.shows_maps(family) and self._has_samples(family))
+
+    def _adopted_for(self, family: Family, adopted: list[Family], home: dict[int, Section]) -> list[Family]:
+        """What a family brings with it: what it reads, and what that was copied from."""
+        found: list[Family] = []
+        for other in (f for f in adopted if f in self.reads[id(family)] and id(f) not in home):
+            found += [f for f in self._adopted_for(other, adopted, home) if f not in found]
+            found.append(other)
+        return found
+
+    def probabilities(self) -> list[Family]:
+        """The probabilities of classes, in the first round of training."""
+        forward = [f for f in self.all if f.phase == "forward" and f.update == 0]
+        return [f for f in forward if f.title == "probabilities" and f.blocks[0].ids.ndim > 1]
+
+    # Maps
+    def is_map(self, section: Section) -> bool:
+        """Tell whether a section shows images or feature maps."""
+        return any(self.shows_maps(family) for family in section.families)
+
+    def shows_maps(self, family: Family) -> bool:
+        return any(block.value.index in self.spatial.axes for block in family.blocks)
+
+    def is_picture(self, family: Family) -> bool:
+        """Tell whether a family is an image: typed in, or chosen or copied from what is."""
+        if not self.shows_maps(family) or family.phase != "forward":
+            return False
+        if any(not isinstance(block.expression, (Cells, Pick)) for block in family.computed):
+            return False
+        sources = [f for f in self.reads[id(family)] if self.shows_maps(f)]
+        return all(map(self.is_picture, sources)) if family.computed else family.blocks[0].kind == "input"
+
+    def shows_kernels(self, family: Family) -> bool:
+        """Tell whether a family is a kernel in another form: rotated, or with zeros in it."""
+        return all(b.value.index in self.spatial.kernels and b.ids.ndim > 2 for b in family.blocks)
+
+    def _is_copy(self, family: Family) -> bool:
+        """A map or kernel in another form stands with what alone is computed from it."""
+        if not all(isinstance(block.expression, Cells) for block in family.computed):
+            return False
+        readers = [f for f in self.all if f.phase == "forward" and family in self.reads[id(f)]]
+        shown = self.shows_maps(family) or self.shows_kernels(family)
+        return shown and len(readers) == 1 and (self.shows_maps(readers[0]) or self.shows_kernels(readers[0]))
+
+    def _has_samples(self, family: Family) -> bool:
+        return all(is_tagged(block, self.tags, False) for block in family.blocks)
 
     def _is_target(self, family: Family) -> bool:
         block = family.blocks[0]
@@ -196,15 +259,21 @@ class Families:
         return block.kind == "parameter" or (parameter_of(block) is not None and block.value.of is None)
 
     # Parameters
-    def pieces(self) -> tuple[list[Piece], list[Block]]:
+    def pieces(self) -> tuple[list[Piece], list[Block], dict[str, list[Block]]]:
         """Cut parameters into the pieces that have names, each beside the first quantity that uses it.
 
-        Returns the pieces, and the parameters that found no place.
+        Returns the pieces, the parameters that found no place, and those that belong to maps, by the quantity that uses
+        them first.
         """
         pieces, homeless = [], []
+        attached: dict[str, list[Block]] = {}
         forward = [f for f in self.all if f.phase == "forward" and f.computed]
         used = {id(f): _cells_of(f) for f in forward}
         for block in [b for b in self.plan.blocks if b.kind == "parameter"]:
+            first = next((f for f in forward if np.isin(block.ids, used[id(f)]).any()), None)
+            if first is not None and (self.shows_maps(first) or self.shows_kernels(first)):
+                attached.setdefault(first.quantity, []).append(block)
+                continue
             found = []
             for name, ids in self._named_parts(block):
                 family = next((f for f in forward if np.isin(ids, used[id(f)]).any()), None)
@@ -216,7 +285,7 @@ class Families:
                 pieces += found
             else:
                 homeless.append(block)
-        return pieces, homeless
+        return pieces, homeless, attached
 
     def _named_parts(self, block: Block) -> list[tuple[str, np.ndarray]]:
         parts = [

@@ -12,10 +12,13 @@ from decimal import Decimal
 
 import numpy as np
 
-from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total
+from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Position, Total
 from tinynet.workbook.runs import DOWN, SHEET, Line, grouped
 
 LIMIT = 8192  # characters in a formula
+NESTED = 60  # IFs within one another
+ARGUMENTS = 200  # of a function: Excel takes 255
+CHOICES = 29  # that a CHOOSE is given: Excel takes 254, LibreOffice about 30
 EXPLICIT = 6  # a sum of up to so many products is written out
 
 COMPARE, ADD, MULTIPLY, POWER, ATOM = range(5)
@@ -23,6 +26,7 @@ COMPARE, ADD, MULTIPLY, POWER, ATOM = range(5)
 FUNCTIONS = {
     "exp": "EXP({})",
     "log": "LN({})",
+    "erf": "ERF({})",
     "sqrt": "SQRT({})",
     "tanh": "TANH({})",
     "absolute": "ABS({})",
@@ -77,8 +81,10 @@ def column_letters(column: int) -> str:
 
 
 def quoted(sheet: str) -> str:
-    """A sheet's name as formulas write it."""
-    return sheet if re.fullmatch(r"[A-Za-z_]\w*", sheet) else "'" + sheet.replace("'", "''") + "'"
+    """A sheet's name as formulas write it; one that looks like an address or a truth value needs quotes."""
+    strange = re.fullmatch(r"(?i)[a-z]{1,3}\d+|r\d*c?\d*|c\d*|true|false", sheet)
+    plain = re.fullmatch(r"[A-Za-z_]\w*", sheet) and not strange
+    return sheet if plain else "'" + sheet.replace("'", "''") + "'"
 
 
 def number(x: float) -> str:
@@ -120,7 +126,9 @@ class _Renderer:
                 texts = self.dot(left, right)
                 return texts, ADD if any("+" in text for text in texts if text) else MULTIPLY
             case Extreme(function, ids):
-                return [f"{function}({self.cells(row)})" for row in ids], ATOM
+                return [self.extreme(function, row) for row in ids], ATOM
+            case Position(ids):
+                return [self.position(row) for row in ids], ADD
             case Pick(choices, index):
                 return [self.pick(row, i) for row, i in zip(choices, index.tolist(), strict=True)], ATOM
             case Total(terms):
@@ -147,7 +155,7 @@ class _Renderer:
             return [f"{a or 0}{COMPARISONS[primitive]}{b or 0}" for a, b in pairs], COMPARE
         if primitive == "where":
             triples = zip(*(text for text, _ in operands), strict=True)
-            return [f"IF({c or 0},{a or 0},{b or 0})" for c, a, b in triples], ATOM
+            return [f"IF({c or 0},{a or 0},{b or 0})" if a or b else None for c, a, b in triples], ATOM
         if primitive not in FUNCTIONS:
             raise ValueError(f"the primitive {primitive!r} has no formula yet: export without it")
         rows = zip(*(_numeric(text) for text in operands), strict=True)
@@ -203,23 +211,45 @@ class _Renderer:
     def cell(self, cell: int) -> str:
         return self.addresses.reference(cell, self.home) or "0"
 
-    def cells(self, ids: np.ndarray) -> str:
-        """The arguments of a MAX or MIN: ranges where the cells stand in line, 0 where one is the constant."""
-        cells = [i for i in ids.tolist() if i]
+    def extreme(self, function: str, ids: np.ndarray) -> str:
+        """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
+        cells = [i for i in dict.fromkeys(ids.tolist()) if i]
         _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
         ordered = [cells[i] for i in order[0]]
         ranges = [self.addresses.range(ordered[x.start], ordered[x.start + x.count - 1], self.home) for x in lines]
-        return ",".join([*ranges, *(["0"] if len(cells) < len(ids) else [])])
+        parts = [*ranges, *([] if ids.all() else ["0"])]
+        while len(parts) > ARGUMENTS:
+            parts = [f"{function}({','.join(chunk)})" for chunk in _chunks(parts)]
+        return f"{function}({','.join(parts)})"
+
+    def position(self, ids: np.ndarray) -> str:
+        """The place of the first of the largest: MATCH where the cells stand in line, else one after the other."""
+        largest = self.extreme("MAX", ids)
+        if ids.all() and set(np.diff(self.addresses.key[ids]).tolist()) in ({1}, {DOWN}):
+            return f"MATCH({largest},{self.addresses.range(int(ids[0]), int(ids[-1]), self.home)},0)-1"
+        if len(ids) > NESTED:
+            raise ValueError(f"a window of {len(ids)} cells is too large for a formula: at most {NESTED} are possible")
+        tests = [f"IF({self.cell(int(cell))}={largest},{k}," for k, cell in enumerate(ids[:-1])]
+        return "".join(tests) + str(len(ids) - 1) + ")" * len(tests)
 
     def pick(self, choices: np.ndarray, index: int) -> str:
-        chosen = self.addresses.reference(index, self.home)
+        chosen = self.cell(index)
         keys = self.addresses.key[choices]
         steps = set(np.diff(keys).tolist())
         if len(choices) == 1 or (np.all(choices > 0) and steps in ({1}, {DOWN})):
             line = self.addresses.range(int(choices[0]), int(choices[-1]), self.home)
             return f"INDEX({line},{chosen}+1)" if steps != {1} else f"INDEX({line},1,{chosen}+1)"
-        tests = [f"IF({chosen}={k},{self.cell(int(cell))},0)" for k, cell in enumerate(choices)]
-        return "(" + "+".join(tests) + ")"
+        return choose(chosen, [self.cell(int(cell)) for cell in choices])
+
+
+def choose(index: str, cells: list[str]) -> str:
+    """The cell at the place, counted from 0, that stands in the cell ``index``."""
+    parts = [
+        f"CHOOSE({index}+1{f'-{start}' if start else ''},{','.join(cells[start : start + CHOICES])})"
+        for start in range(0, len(cells), CHOICES)
+    ]
+    tests = [f"IF({index}<{CHOICES * (k + 1)},{part}," for k, part in enumerate(parts[:-1])]
+    return "".join(tests) + parts[-1] + ")" * len(tests)
 
 
 def _wrapped(text: Text, needed: int) -> list[str | None]:
@@ -233,6 +263,8 @@ def _numeric(text: Text) -> list[str | None]:
 
 
 def _chunked_sum(ranges: list[str]) -> str:
-    """SUM takes at most 255 arguments."""
-    chunks = [ranges[i : i + 200] for i in range(0, len(ranges), 200)]
-    return "+".join(f"SUM({','.join(chunk)})" for chunk in chunks)
+    return "+".join(f"SUM({','.join(chunk)})" for chunk in _chunks(ranges))
+
+
+def _chunks(arguments: list[str]) -> list[list[str]]:
+    return [arguments[i : i + ARGUMENTS] for i in range(0, len(arguments), ARGUMENTS)]

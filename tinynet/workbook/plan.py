@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet.backend import to_host
 from tinynet.primitives import TABLE
+from tinynet.primitives.structural import fields
 from tinynet.run import Run, Step, Value, full_name
 from tinynet.workbook.expressions import (
     Apply,
@@ -22,6 +23,7 @@ from tinynet.workbook.expressions import (
     Extreme,
     Literal,
     Pick,
+    Position,
     Total,
     gathered,
     length,
@@ -31,6 +33,7 @@ from tinynet.workbook.expressions import (
     zero_where_cells_are,
 )
 
+COPIES = {"flip": "rotated", "scatter": "padded", "pad": "padded"}  # what a copy is called after
 READABLE = 14  # references in a formula before an unnamed intermediate gets cells of its own
 
 
@@ -46,6 +49,12 @@ class Block:
     phase: str
     order: int
     update: int  # the round of training that it belongs to
+    as_values: bool = False  # beyond the budget: computed, but written as numbers
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether its cells hold formulas."""
+        return self.expression is not None and not self.as_values
 
     @property
     def kind(self) -> str:
@@ -181,7 +190,10 @@ class _Planner:
     def cells(self, operand: Value) -> np.ndarray:
         """Return the ids of an operand in its shape, giving it cells if it has none yet."""
         if not isinstance(self.expressions[operand.index], Cells):
-            self.materialise(operand)
+            if operand.index in self.made_by:
+                self.materialise(operand)
+            else:  # a constant of equal numbers, which a formula would have said in one
+                self.allocate(operand, None, operand.quantity or operand.kind, order=0)
         cells = self.expressions[operand.index]
         assert isinstance(cells, Cells)
         return cells.ids.reshape(operand.shape)
@@ -204,13 +216,18 @@ class _Planner:
             ids = np.concatenate([self.cells(value) for value in values], axis=arguments["axis"])
             return Cells(ids.reshape(-1))
         if step.primitive == "scatter":
-            return self.scatter(values[0], np.arange(step.output.array.size), step)
+            return self.scatter(values[0], _places(step.output)[arguments["index"]], step)
+        if step.primitive == "fold":
+            windows = {key: arguments[key] for key in ("size", "stride", "dilation")}
+            return self.scatter(values[0], fields(np, _places(step.output), **windows), step)
+        if step.primitive == "windows":
+            self.cells(values[0])
         forward = TABLE[step.primitive].forward
         return self.gather(values[0], forward(np, _places(values[0]) + 1, **arguments) - 1)
 
     def scatter(self, value: Value, targets: np.ndarray, step: Step) -> Expression:
         """Put each element where it came from; places named several times receive a sum of several."""
-        targets = targets.reshape(step.output.shape)[step.arguments["index"]].reshape(-1)
+        targets = targets.reshape(-1)
         sources = np.arange(targets.size)
         terms: list[tuple[int, Expression]] = []
         while targets.size:
@@ -250,6 +267,8 @@ class _Planner:
         return Dot(self.cells(value).reshape(-1)[rows], None)
 
     def _contraction(self, step: Step) -> Expression:
+        if step.primitive == "correlate":
+            return self.correlate(step)
         a, b = self.cells(step.operands[0]), self.cells(step.operands[1])
         shape = (*step.output.shape, a.shape[-1])
         left = np.broadcast_to(a[..., :, None, :], shape)
@@ -257,11 +276,55 @@ class _Planner:
         left, right = (ids.reshape(-1, shape[-1]) for ids in (left, right))
         return Dot(right, left) if not self.is_weight(left) else Dot(left, right)
 
+    def correlate(self, step: Step) -> Expression:
+        """Every window times every kernel, element by element, both standing as rectangles of cells."""
+        x, w = (self.standing(operand) for operand in step.operands)
+        stride, groups = step.arguments["stride"], step.arguments["groups"]
+        n, kernels, patch = x.shape[0], w.shape[0] // groups, int(np.prod(w.shape[1:]))
+        windows = fields(np, x, w.shape[2:], stride, (1,) * len(stride))  # (N, C, *P, K)
+        count = int(np.prod(step.output.shape[2:]))
+        windows = windows.reshape(n, groups, w.shape[1], count, -1).swapaxes(2, 3).reshape(n, groups, 1, count, patch)
+        shape = (n, groups, kernels, count, patch)
+        kernel = np.broadcast_to(w.reshape(1, groups, kernels, 1, patch), shape)
+        return Dot(np.broadcast_to(windows, shape).reshape(-1, patch), kernel.reshape(-1, patch), slides=True)
+
+    def standing(self, operand: Value) -> np.ndarray:
+        """Return the ids of an operand whose last axes are to stand as rectangles; turned or padded, it is copied."""
+        ids = self.cells(operand)
+        across = np.diff(ids, axis=-1)
+        down = np.diff(ids, axis=-2) if ids.ndim > 3 else across[..., :0]
+        if np.any(ids == 0) or np.any(across != 1) or (down.size and np.any(down != down.flat[0])):
+            self.allocate_copy(operand)
+            ids = self.cells(operand)
+        return ids
+
+    def allocate_copy(self, value: Value) -> None:
+        """Give cells to a value that is another's numbers in other places: ``conv1.weight_rotated``."""
+        words, source = [], value
+        while source.quantity is None and source.index in self.made_by:
+            step = self.made_by[source.index]
+            if TABLE[step.primitive].kind != "structural" or not isinstance(step.operands[0], Value):
+                break
+            words += [COPIES[step.primitive]] if step.primitive in COPIES else []
+            source = step.operands[0]
+        step = self.made_by[value.index]
+        if source.quantity is None:
+            name = self.automatic_name(step)
+        else:
+            said = sorted(set(words)) or ["turned"] * (source is not value)
+            base = "_".join([source.quantity, *said])
+            self.automatic[base, value.update] += 1
+            number = self.automatic[base, value.update]
+            name = base if number == 1 else f"{base}_{number}"
+        self.allocate(value, self.expressions[value.index], name, step.number)
+
     def is_weight(self, ids: np.ndarray) -> bool:
         """Tell whether the cells hold a parameter, or its value after an update."""
         return bool(ids.size) and self.is_parameter_cell[int(ids.flat[0])]
 
     def _indexed(self, step: Step) -> Expression:
+        if step.primitive == "argmax":
+            return Position(self.lines(step.operands[0], step.arguments["axis"]))
         x, index = step.operands[0], self.cells(step.operands[1])
         shape = step.output.shape
         if step.primitive == "take":
@@ -271,10 +334,21 @@ class _Planner:
             return Pick(choices, np.broadcast_to(chosen, shape).reshape(-1))
         axis = step.arguments.get("axis", 0)
         if step.primitive == "take_along_axis":
+            if self.is_largest(step):
+                return Extreme("MAX", self.lines(x, axis))
             lines = np.moveaxis(self.cells(x), axis, -1)
             lines = np.expand_dims(lines, axis)
             return Pick(np.broadcast_to(lines, (*shape, x.shape[axis])).reshape(-1, x.shape[axis]), index.reshape(-1))
         return self.put(step, index, axis)
+
+    def lines(self, x: Value, axis: int) -> np.ndarray:
+        """The cells along an axis: (n, K)."""
+        return np.moveaxis(self.cells(x), axis, -1).reshape(-1, x.shape[axis])
+
+    def is_largest(self, step: Step) -> bool:
+        """Tell whether the place that is looked up is that of the largest number there."""
+        chosen = self.made_by.get(step.operands[1].index)
+        return chosen is not None and chosen.primitive == "argmax" and chosen.operands[0] is step.operands[0]
 
     def put(self, step: Step, index: np.ndarray, axis: int) -> Expression:
         """Each place adds up what was chosen to go there: IF(index = place, g, 0) for every candidate."""

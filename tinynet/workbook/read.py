@@ -6,6 +6,7 @@ import json
 import math
 import re
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,17 @@ from typing import Any
 import numpy as np
 import openpyxl
 
+import tinynet
 from tinynet.run import Run
 from tinynet.workbook.book import GRAPH, Book, cell_name
+from tinynet.workbook.plan import Block
 from tinynet.workbook.write import FORMAT, write_book
+from tinynet.workbook.yours import YOURS, places
 
 SAVED_DIGITS = 6e-15  # LibreOffice saves 15 digits: a cell this close (relatively) to what was written is unedited
 TOLERANCE = 1e-12  # of the largest number of a block, at least of 1
+MOST_NUMBERS, MOST_CELLS, MOST_BYTES = 2**25, 2**25, 2**30  # of a run, of the sheets, of the unpacked file
+UNKNOWN = "of an unknown version"  # its settings do not say
 
 Cells = dict[str, dict[str, Any]]  # sheet → address → content
 
@@ -40,30 +46,42 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of ``verify``: formula cells compared, cells edited by hand, the worst error, and what differs."""
+    """The result of ``verify``: formula cells compared, cells edited by hand, the worst error, and what differs.
+
+    ``version`` is that of the tinynet that wrote the workbook, where it is not this one.
+    """
 
     cells: int
     edited: list[str]
     worst: float
     worst_at: str
     differences: list[Difference]
+    version: str = ""
 
     @property
     def ok(self) -> bool:
         return not self.differences
 
+    @property
+    def note(self) -> str:
+        """What was not compared; empty where everything was."""
+        if not self.version:
+            return ""
+        return f"written by tinynet {self.version}: its network was compared, not what its other sheets say"
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """A workbook as read: its book (as recorded), what its cells hold and show, and the settings it was made with."""
+    """A workbook as read: its book (as recorded), what its cells hold and show, the version of its tinynet."""
 
     path: Path
     book: Book
     contents: Cells
     shown: Cells
+    version: str
 
 
-def load(path: Any) -> Loaded:
+def read_book(path: Any) -> Loaded:
     """Read a workbook that tinynet wrote, saved since by any spreadsheet program.
 
     Raises FileNotFoundError where there is none, and ValueError, in one sentence, for a file that is damaged or
@@ -80,29 +98,96 @@ def load(path: Any) -> Loaded:
         settings = json.loads(str(graph["A2"]))
         rows = sorted(int(address[1:]) for address in graph if re.fullmatch(r"A\d+", address))
         run = Run.from_json("".join(str(graph[f"A{row}"]) for row in rows if row > 2))
-        book = Book(run, settings["detail"], settings["title"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the hidden sheet {GRAPH!r} of {target.name} is damaged: {error}") from None
+        numbers = sum(value.array.size for value in run.values)
+        if numbers > MOST_NUMBERS:
+            raise ValueError(f"it holds {numbers:,} numbers, expected {MOST_NUMBERS:,} at most")
+        run.title, budget, version = str(settings["title"]), settings.get("budget"), settings.get("version")
+        book = Book(run, settings["detail"], run.title, budget, budget is not None)
+    except Exception as error:  # a program that was tampered with can fail anywhere while it is laid out
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise ValueError(f"the hidden sheet {GRAPH!r} of {target.name} is damaged: {reason}") from None
     missing = [sheet.name for sheet in book.sheets if sheet.name not in contents]
     if missing:
         raise ValueError(f"{target.name} lacks the sheet {missing[0]!r} that its network stands on")
-    return Loaded(target, book, contents, shown)
+    return Loaded(target, book, contents, shown, UNKNOWN if version is None else str(version)[:20])
+
+
+def load(path: Any) -> Run:
+    """Read a workbook as a model file: its Run, computed again from the numbers that its cells now hold.
+
+    Parameters, inputs, targets and the learning rate may have been edited, in Excel, LibreOffice or openpyxl; all else
+    follows from them in NumPy, so that nothing depends on what a program calculated. Raises FileNotFoundError where
+    there is none, and ValueError, in one sentence, for a file that is damaged or not tinynet's, for a cell that holds
+    no number, and for a computed cell whose formula was replaced, which no run would follow.
+    """
+    loaded = read_book(path)
+    changed = next(iter(_changed_formulas(loaded)), None)
+    if changed is not None:
+        raise ValueError(
+            f"{loaded.path.name}: {changed}. A run cannot follow that: put the formula back "
+            "(edit only what is framed in amber or green), or see all such cells with tinynet verify"
+        )
+    if loaded.version != tinynet.__version__:
+        _check_places(loaded)
+    return _recomputed(loaded, _typed_in(loaded)[0])
+
+
+def read_yours(path: Any) -> dict[str, np.ndarray]:
+    """Return the numbers that were pasted into the sheet Yours, by our names, each in the shape of the block.
+
+    Cells that were left empty are NaN; blocks into which nothing was pasted are left out. Raises ValueError where the
+    sheet is missing or was moved about, and for a cell that holds no number.
+    """
+    loaded = read_book(path)
+    name, cells = loaded.path.name, loaded.shown.get(YOURS)
+    if cells is None:
+        raise ValueError(f"{name} has no sheet {YOURS!r}: it was removed, or left out of a large book (see Read me)")
+    found = {}
+    for place in places(loaded.book):
+        if cells.get(cell_name(place.head, 0)) != place.name:
+            where = f"{YOURS}!{cell_name(place.head, 0)}"
+            raise ValueError(f"{name}: {where} does not say {place.name!r}: rows or columns of the sheet were moved")
+        addresses = [cell_name(*place.cell(i)) for i in range(place.entry.ids.size)]
+        if any(cells.get(address) is not None for address in addresses):
+            numbers = [_pasted(cells.get(address), f"{YOURS}!{address} ({place.name})") for address in addresses]
+            found[place.name] = np.array(numbers).reshape(place.entry.shape)
+    return found
+
+
+def read_yours_whole(path: Any) -> dict[str, np.ndarray]:
+    """Return the values of the run, by name, of which all numbers were pasted into the sheet Yours."""
+    loaded, pasted = read_book(path), read_yours(path)
+    numbers: dict[int, float] = {}
+    for place in places(loaded.book):
+        if place.name in pasted:
+            flat = zip(place.entry.ids.reshape(-1).tolist(), pasted[place.name].reshape(-1).tolist(), strict=True)
+            numbers |= {cell: number for cell, number in flat if math.isfinite(number)}
+    whole = [block for block in loaded.book.plan.blocks if block.ids.size and set(block.ids.flat) <= numbers.keys()]
+    return {block.name: np.vectorize(numbers.get, otypes=[float])(block.ids) for block in whole}
+
+
+def _pasted(content: Any, where: str) -> float:
+    if content is None:
+        return math.nan
+    if isinstance(content, bool) or not isinstance(content, (int, float)):
+        raise ValueError(f"{where} holds {content!r}, expected a number")
+    return float(content)
 
 
 def verify(path: Any) -> Verification:
     """Recompute a workbook in NumPy from its typed-in cells and compare every cell, and every formula.
 
     A value may differ by 1e-12 of the largest number of its block (at least of 1). Edited inputs, weights and
-    targets are not differences: the rest must follow from them.
+    targets are not differences: the rest must follow from them. Of a workbook that another version of tinynet wrote,
+    only the network is compared, not what the other sheets say (``note`` tells so).
     """
-    loaded = load(path)
+    loaded = read_book(path)
     book = loaded.book
     leaves, edited = _typed_in(loaded)
-    try:
-        run = book.run._recomputed(leaves)
-    except IndexError as error:
-        raise ValueError(f"the edited cells cannot be computed with: {error}") from None
-    differences = list(_formula_differences(loaded))
+    frozen = {b.value.index: np.asarray(b.value.array) for b in book.plan.blocks if b.as_values}
+    run = _recomputed(loaded, leaves | frozen)
+    same = loaded.version == tinynet.__version__
+    differences = list(_formula_differences(loaded) if same else _changed_formulas(loaded))
     worst, worst_at, count = 0.0, "", 0
     for block in book.plan.blocks:
         if block.expression is None:
@@ -112,7 +197,7 @@ def verify(path: Any) -> Verification:
         for cell, number in zip(block.ids.reshape(-1).tolist(), expected.reshape(-1).tolist(), strict=True):
             sheet, address = _where(book, cell)
             shown = loaded.shown[sheet].get(address)
-            count += 1
+            count += block.is_formula
             wrong_by = abs(shown - number) if isinstance(shown, (int, float)) else math.inf
             if worst < wrong_by < math.inf:
                 worst, worst_at = wrong_by, f"{sheet}!{address}"
@@ -120,7 +205,29 @@ def verify(path: Any) -> Verification:
                 differences.append(Difference(sheet, address, block.name, _says(shown, number)))
     order = {(sheet.name): i for i, sheet in enumerate(book.sheets)}
     differences.sort(key=lambda d: (order.get(d.sheet, len(order)), _row_column(d.address)))
-    return Verification(count, edited, worst, worst_at, differences)
+    return Verification(count, edited, worst, worst_at, differences, "" if same else loaded.version)
+
+
+def _recomputed(loaded: Loaded, leaves: dict[int, np.ndarray]) -> Run:
+    try:
+        return loaded.book.run._recomputed(leaves)
+    except IndexError as error:
+        raise ValueError(f"the edited cells of {loaded.path.name} cannot be computed with: {error}") from None
+
+
+def _check_places(loaded: Loaded) -> None:
+    """Another version may have laid the sheets out differently: its recorded numbers must stand where ours would."""
+    book = loaded.book
+    for block in (block for block in book.plan.blocks if block.expression is None):
+        for cell in block.ids.reshape(-1).tolist():
+            sheet = book.sheets[int(book.layout.sheet[cell])]
+            recorded = loaded.shown.get(book.recorded_sheet(sheet), {}).get(book.addresses.text[cell])
+            original = float(book.values[cell])
+            if not isinstance(recorded, (int, float)) or abs(recorded - original) > SAVED_DIGITS * abs(original):
+                raise ValueError(
+                    f"{loaded.path.name} was written by tinynet {loaded.version}, which laid its sheets out "
+                    f"differently: read it with that version, not {tinynet.__version__}"
+                )
 
 
 def _says(shown: Any, number: float) -> str:
@@ -144,16 +251,44 @@ def _typed_in(loaded: Loaded) -> tuple[dict[int, np.ndarray], list[str]]:
         array = original.astype(float).reshape(-1).copy()
         for i, cell in enumerate(block.ids.reshape(-1).tolist()):
             sheet, address = _where(book, cell)
-            number = loaded.shown[sheet].get(address)
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-                raise ValueError(f"{sheet}!{address} ({block.name}) holds {number!r}, expected a number")
+            number = _number(loaded, sheet, address, block)
             if abs(number - array[i]) > SAVED_DIGITS * abs(array[i]):
                 edited.append(f"{sheet}!{address}")
-                if original.dtype.kind in "iub" and number != int(number):
-                    raise ValueError(f"{sheet}!{address} ({block.name}) holds {number}, expected a whole number")
                 array[i] = number
         leaves[block.value.index] = array.reshape(original.shape).astype(original.dtype)
     return leaves, edited
+
+
+def _number(loaded: Loaded, sheet: str, address: str, block: Block) -> float:
+    """What a typed-in cell holds. Raises ValueError for anything but a number that fits."""
+    number, content = loaded.shown[sheet].get(address), loaded.contents[sheet].get(address)
+    where, kind = f"{sheet}!{address} ({block.name})", block.value.array.dtype
+    if number is None and _formula(content) is not None:
+        raise ValueError(f"{where} holds {content} without its value: open and save the file in a spreadsheet program")
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise ValueError(f"{where} holds {number!r}, expected a number")
+    if kind.kind in "iub" and number != int(number):
+        raise ValueError(f"{where} holds {number}, expected a whole number")
+    low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (0, 1)
+    if kind.kind in "iub" and not low <= number <= high:
+        raise ValueError(f"{where} holds {number}, expected a number from {low} to {high}")
+    return number
+
+
+def _changed_formulas(loaded: Loaded) -> Iterator[Difference]:
+    """The computed cells of the network that hold something else than their formula."""
+    book = loaded.book
+    for block in (block for block in book.plan.blocks if block.is_formula):
+        for cell, wanted in zip(block.ids.reshape(-1).tolist(), book.formulas(block), strict=True):
+            sheet, address = _where(book, cell)
+            holds = loaded.contents[sheet].get(address)
+            if _formula(holds) != _formula(wanted):
+                yield _not_its_formula(sheet, address, block.name, holds, wanted)
+
+
+def _not_its_formula(sheet: str, address: str, name: str, holds: Any, wanted: str) -> Difference:
+    label = f"{holds!r} and no formula" if _formula(holds) is None else f"the formula {holds}"
+    return Difference(sheet, address, name, f"holds {label}, expected {wanted}")
 
 
 def _formula_differences(loaded: Loaded) -> Iterator[Difference]:
@@ -172,9 +307,7 @@ def _formula_differences(loaded: Loaded) -> Iterator[Difference]:
         for address, content in cells.items():
             wanted, there = _formula(content), _formula(found.get(address))
             if wanted is not None and wanted != there:
-                holds = found.get(address)
-                label = f"the formula {holds}" if there is not None else f"{holds!r} and no formula"
-                yield Difference(sheet, address, names.get((sheet, address), ""), f"holds {label}, expected {content}")
+                yield _not_its_formula(sheet, address, names.get((sheet, address), ""), found.get(address), content)
     for sheet, cells in loaded.contents.items():
         for address, content in cells.items():
             if _formula(content) is None or sheet not in expected:
@@ -208,23 +341,34 @@ def _canonical(part: str) -> str:
 
 
 def _read(path: Path, formulas: bool) -> Cells:
+    """Every cell of every sheet: its formula, or the value that it shows."""
     try:
+        _refuse_bomb(path)
         book = openpyxl.load_workbook(path, data_only=not formulas, read_only=True)
-        cells: Cells = {}
+        seen, cells = 0, Cells()
         for ws in book.worksheets:
             ws.reset_dimensions()
-            rows = enumerate(ws.iter_rows(values_only=True))
-            cells[ws.title] = {
-                cell_name(r, c): getattr(content, "text", content)
-                for r, row in rows
-                for c, content in enumerate(row)
-                if content is not None
-            }
+            here = cells.setdefault(ws.title, {})
+            for r, row in enumerate(ws.iter_rows(values_only=True)):
+                seen += len(row) + 1
+                if seen > MOST_CELLS:
+                    raise ValueError(f"its sheets have more than {MOST_CELLS:,} cells")
+                for c, content in enumerate(row):
+                    if content is not None:
+                        here[cell_name(r, c)] = getattr(content, "text", content)
         book.close()
     except Exception as error:  # a damaged file can fail anywhere inside zipfile, XML or openpyxl
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise ValueError(f"{path.name} cannot be read as an .xlsx workbook: {reason}") from None
     return cells
+
+
+def _refuse_bomb(path: Path) -> None:
+    """A small file must not fill the memory: workbooks of ours unpack to about 6 times their size."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(item.file_size for item in archive.infolist())
+    if unpacked > min(MOST_BYTES, max(MOST_BYTES // 16, 100 * path.stat().st_size)):
+        raise ValueError(f"it would unpack to {unpacked:,} bytes")
 
 
 def _row_column(address: str) -> tuple[int, int]:

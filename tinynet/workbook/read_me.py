@@ -6,12 +6,15 @@ from typing import Any
 
 from tinynet.workbook import style
 from tinynet.workbook.book import CHECKS, STEPS, Area, Book, cell_name
-from tinynet.workbook.colours import scales
-from tinynet.workbook.layout import FIRST_SLOT
-from tinynet.workbook.network import CONTROL_ROW
+from tinynet.workbook.budget import values_only
+from tinynet.workbook.colours import CONTROL_ROW, scales
+from tinynet.workbook.families import last_part
+from tinynet.workbook.plan import Block
+from tinynet.workbook.sheet import FIRST_SLOT, MapSheet, Sheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, state_gradients
 from tinynet.workbook.words import clipped
+from tinynet.workbook.yours import LIMIT, YOURS, needed, places
 
 
 class ReadMe:
@@ -23,7 +26,7 @@ class ReadMe:
     def write(self, names: dict[str, Area]) -> None:
         ws, s = self.ws, self.s
         ws.hide_gridlines(2)
-        ws.set_column(0, 0, 27)
+        ws.set_column(0, 0, 27 if len(self.book.sheets) == 1 else 44)
         ws.set_column(1, 1, 110)
         ws.set_row(0, 30)
         ws.write_string(
@@ -36,6 +39,7 @@ class ReadMe:
         self.row = 3
         self.where_to_go()
         self.map()
+        self.parameters()
         self.how_to_read()
         self.colours()
         self.names(names)
@@ -68,7 +72,7 @@ class ReadMe:
             f"'{first.name}'!{control}",
         )
         for sheet in self.book.sheets[1:]:
-            self.line(sheet.name, "The next round of training, from the updated weights.", f"'{sheet.name}'!A1")
+            self.line(sheet.name, self.about(sheet), f"'{sheet.name}'!A1")
         self.line(
             STEPS,
             f"All {len(self.book.moments.all)} steps as a table: the equation, and one element worked out, live.",
@@ -79,9 +83,41 @@ class ReadMe:
             "Is every cell what it was when this was recorded? And what did your edits do to the loss?",
             f"{CHECKS}!A1",
         )
+        if places(self.book):
+            text = "Paste your own numbers beside ours: what differs turns red, and the first block that does is named."
+            self.line(YOURS, text, f"{YOURS}!A1")
+        else:
+            text = f"Left out, because it would be too large ({needed(self.book):,} formulas, at most {LIMIT:,}): "
+            self.line(YOURS, text + "the sheet to paste your own numbers into.")
         if state_gradients(self.book):
             text = "A link to every time step, and how large the gradient is there: does it vanish on its way back?"
             self.line(TIME_STEPS, text, f"'{TIME_STEPS}'!A1")
+        self.row += 1
+
+    @staticmethod
+    def about(sheet: Sheet) -> str:
+        """What a reader finds on a sheet."""
+        again = f" Round {sheet.update + 1} of training." if sheet.update else ""
+        if not isinstance(sheet, MapSheet):
+            return (again or " Rows of units: forward, backward and update below one another.").strip()
+        if any(band.phase == "forward" for band in sheet.bands):
+            return "Forward: each kernel beside the maps that it makes." + again
+        return "Backward and update: the gradients in the columns of what they belong to." + again
+
+    def parameters(self) -> None:
+        """How many parameters each layer has."""
+        layers: dict[str, list[Block]] = {}
+        for block in self.book.plan.blocks:
+            if block.kind == "parameter":
+                layers.setdefault(block.quantity.rpartition(".")[0] or "no layer", []).append(block)
+        if not layers:
+            return
+        self.head("Parameters")
+        for layer, blocks in layers.items():
+            each = [f"{last_part(b.quantity)} {'×'.join(map(str, b.ids.shape)) or 1} = {b.ids.size:,}" for b in blocks]
+            self.line(layer, f"{sum(b.ids.size for b in blocks):,}   ({', '.join(each)})")
+        total = sum(block.ids.size for blocks in layers.values() for block in blocks)
+        self.line("all", f"{total:,}")
         self.row += 1
 
     def map(self) -> None:
@@ -89,7 +125,7 @@ class ReadMe:
         for sheet in self.book.sheets:
             for band in sheet.bands:
                 for part in band.parts:
-                    prefix = "" if len(self.book.sheets) == 1 else f"{sheet.name}: "
+                    several = len(self.book.sheets) > 1
                     families = [g.family for g in part.groups if g.family is not None and g.family.computed]
                     said = [] if part.is_update else [self.book.words.of_family(f) for f in families]
                     equations = [clipped(equation, 1000) for equation in said]
@@ -99,7 +135,7 @@ class ReadMe:
                         or ", ".join(g.symbol for g in part.groups)
                     )
                     self.line(
-                        f"{prefix}{band.phase}: {part.title}",
+                        f"{sheet.name} ▸ {part.title}" if several else f"{band.phase}: {part.title}",
                         text,
                         f"'{sheet.name}'!{cell_name(part.head, 0)}",
                     )
@@ -108,6 +144,13 @@ class ReadMe:
     def how_to_read(self) -> None:
         self.head("How to read it")
         timed = self.book.layout.timed
+        if any(isinstance(sheet, MapSheet) for sheet in self.book.sheets):
+            self.line("Squares = pixels", "Images in grey; feature maps in blue and red. One strip for each channel.")
+            self.line(
+                "Left = kernels",
+                "A map is its kernel laid on every window of what is above: SUMPRODUCT(window, kernel).",
+            )
+            self.line("Yellow = chosen", "The largest of each pooling window; only it passes the gradient back.")
         self.line("Down = units", "Each row is one unit. Units, steps and samples are counted from 0, as in Python.")
         right = (
             "Each column is one time step, all samples of a batch under it. "
@@ -158,8 +201,14 @@ class ReadMe:
             self.ws.write_number(self.row, 0, 0.123, fmt)
             self.ws.write_string(self.row, 1, text, self.s(font_color="#2B3140"))
             self.row += 1
+        frozen = dict.fromkeys(block.quantity for block in values_only(self.book.plan))
+        if frozen:
+            self.ws.write_number(self.row, 0, 0.123, self.s(**swatch, **style.FROZEN))
+            text = f"numbers only, they do NOT recompute (beyond the budget of cells): {', '.join(frozen)}"
+            self.ws.write_string(self.row, 1, clipped(text, 1000), self.s(font_color="#9C1C10", bold=True))
+            self.row += 1
         for kind, largest in scales(self.book).items():
-            if kind != "inputs":
+            if kind not in ("inputs", "pictures"):
                 self.line(
                     kind,
                     f"blue −{largest:g} · white 0 · red +{largest:g}   (one scale for all its blocks: colours compare)",

@@ -34,7 +34,16 @@ def grouped(left: np.ndarray, right: np.ndarray | None) -> Iterator[tuple[np.nda
     ``order`` (len(elements), m) sorts the terms that are not zero; the lines hold for all the elements.
     """
     present = left > 0 if right is None else (left > 0) & (right > 0)
-    order = np.argsort(np.where(present, left, np.iinfo(np.int64).max), axis=1, kind="stable")
+    by_address = np.argsort(np.where(present, left, np.iinfo(np.int64).max), axis=1, kind="stable")
+    found = list(_in_order(left, right, present, by_address))
+    if max((len(lines) for _, _, lines in found), default=0) > 1:
+        # Several rectangles side by side: as they come, each may stay in one piece.
+        as_they_come = list(_in_order(left, right, present, np.argsort(~present, axis=1, kind="stable")))
+        found = min(found, as_they_come, key=lambda parts: sum(len(e) * len(lines) for e, _, lines in parts))
+    yield from found
+
+
+def _in_order(left: np.ndarray, right: np.ndarray | None, present: np.ndarray, order: np.ndarray) -> Iterator:
     counts = present.sum(axis=1)
     sorted_left = np.take_along_axis(left, order, 1)
     sorted_right = sorted_left if right is None else np.take_along_axis(right, order, 1)

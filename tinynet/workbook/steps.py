@@ -7,7 +7,7 @@ from typing import Any
 from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book
-from tinynet.workbook.network import FIRST_STEP_ROW, READS_COLUMN, START, START_HINT, START_SENTENCE
+from tinynet.workbook.page import FIRST_STEP_ROW, READS_COLUMN, START, START_HINT, START_SENTENCE
 from tinynet.workbook.plan import Block
 from tinynet.workbook.stepping import MOST_READ, Moment
 from tinynet.workbook.style import Styles

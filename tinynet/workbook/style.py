@@ -12,6 +12,7 @@ HEADS = {"forward": "#DCE6F1", "backward": "#F4DFDC", "update": "#DDEBDC"}
 BANDS = {"forward": NAVY, "backward": MAROON, "update": GREEN}
 ORANGE, AMBER, PALE, CREAM, LINE = "#FF9F1C", "#D9A400", "#F5F6F8", "#FFF1D6", "#C9CED8"
 INPUT = "#E2F3E4"
+FROZEN = {"pattern": 14, "fg_color": "#D9DCE2", "bg_color": "#FFFFFF", "italic": True, "font_color": "#7A8190"}
 
 # From the most negative to the most positive; the middle bin has no colour.
 BINS = ["#5B8FCF", "#8FB4E3", "#B9D0EE", "#DEE9F7", None, "#FAE3DE", "#F4C3B9", "#EC9C8D", "#E36F5E"]
@@ -59,7 +60,24 @@ class Styles:
             return self(**common | {"bg_color": INPUT})
         if role == "class":
             return self(**common | {"bg_color": INPUT, "num_format": "0"})
+        if role == "frozen":
+            return self(**common | FROZEN)
         return self(**common)
+
+    def square(self, role: str, small: bool, width: float) -> Any:
+        """A cell of a map: less room, fewer digits."""
+        digits = "[>=0.005]0.00;[<=-0.005]-0.00;0E+0" if small else "0.00"
+        common = {"num_format": digits, "align": "center", "valign": "vcenter", "border": 1, "border_color": LINE}
+        common |= {"font_size": 8 if width > 4 else 7}
+        if role == "parameter":
+            return self(**common | {"border_color": AMBER, "font_color": "#2451B3"})
+        if role == "class":
+            return self(**common | {"bg_color": INPUT, "num_format": "0", "font_size": 10})
+        if role == "frozen":
+            return self(**common | FROZEN)
+        if role == "place":
+            return self(**common | {"num_format": "0", "font_color": "#7A8190"})
+        return self(**common | ({"bg_color": INPUT, "border_color": "#6DB57A"} if role == "input" else {}))
 
 
 def magnitude(numbers: np.ndarray) -> float:

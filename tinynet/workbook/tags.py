@@ -54,7 +54,7 @@ class Tags:
     def _read_step_by_step(self) -> None:
         """What enters a matrix product at a time step stands at that step, its rows being samples."""
         for step in self.run.steps:
-            if TABLE[step.primitive].kind != "contraction" or step.phase != "forward" or step.time is None:
+            if step.primitive != "matmul" or step.phase != "forward" or step.time is None:
                 continue
             rows = step.operands[0]
             leaf, places = _leaf(rows, self.parts)
@@ -65,10 +65,10 @@ class Tags:
         self.waiting -= timed
 
     def _contracted_leaves(self) -> set[int]:
-        """The leaves that enter a matrix product, as they are or through a reshape."""
+        """The leaves that enter a matrix product or a convolution, as they are or through a reshape."""
         found = set()
         for step in self.run.steps:
-            if TABLE[step.primitive].kind == "contraction":
+            if TABLE[step.primitive].kind == "contraction" or step.primitive in ("pad", "windows"):
                 for operand in step.operands:
                     found.add(self.parts[operand.index][0].index if operand.index in self.parts else operand.index)
         return found
@@ -116,6 +116,8 @@ class Tags:
 
 def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
     primitive, shape = TABLE[step.primitive], step.output.shape
+    if step.primitive in ("correlate", "fold"):
+        return _of_batch(step, tags, joined)
     of = [tags[o.index] if isinstance(o, Value) else np.full((), NONE) for o in step.operands]
     if primitive.kind == "structural":
         # Shifted by 2 so that the zeros of padding mean "none".
@@ -127,6 +129,8 @@ def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
         left = _common(of[0], -1, True)
         right = _common(of[1], -2, True)
         return np.broadcast_to(joined(left, right), shape).copy()
+    if step.primitive == "argmax":
+        return _common(of[0], step.arguments["axis"], True)
     if step.primitive == "take":
         return np.broadcast_to(of[1].reshape(of[1].shape + (1,) * (len(shape) - of[1].ndim)), shape).copy()
     if step.primitive == "put":
@@ -140,6 +144,15 @@ def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
     for tag in of[1:]:
         result = joined(result, tag)
     return np.broadcast_to(result, shape).copy()
+
+
+def _of_batch(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
+    """A sum over windows: the tag that all numbers of one image (joined with those of one kernel) share."""
+    found = [tags[o.index] for o in step.operands]
+    found = [_common(tag, tuple(range(1, tag.ndim)), True) for tag in found]
+    if len(found) == 1:
+        return np.broadcast_to(found[0][..., 0], step.output.shape).copy()
+    return np.broadcast_to(joined(found[0], found[1].swapaxes(0, 1)), step.output.shape).copy()
 
 
 def _later(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book, cell_name
 from tinynet.workbook.families import Family
-from tinynet.workbook.layout import HEADER_ROW, Sheet
+from tinynet.workbook.sheet import HEADER_ROW, ColumnSheet
 from tinynet.workbook.style import Styles
 
 TIME_STEPS = "Time steps"
@@ -61,10 +61,8 @@ class TimeStepsSheet:
         ws.fit_to_pages(1, 0)
 
     def step(self, row: int, time: int) -> None:
-        sheet = self.book.sheets[0]
         link = self.s(font_color="#2451B3", underline=1, align="center")
-        target = f"internal:'{sheet.name}'!{cell_name(HEADER_ROW, self.column_of(sheet, time))}"
-        self.ws.write_url(row, 0, target, link, f"t = {time_label(time)}")
+        self.ws.write_url(row, 0, f"internal:{self.head_of(time)}", link, f"t = {time_label(time)}")
         for column, family in enumerate(self.families, start=1):
             block = next((block for block in family.blocks if block.time == time), None)
             if block is not None:
@@ -72,8 +70,14 @@ class TimeStepsSheet:
                 formula = f"=SQRT(SUMSQ({self.book.range(self.book.area(block.ids))}))"
                 self.ws.write_formula(row, column, formula, self.s(num_format="0.0E+0", align="center"), size)
 
-    def column_of(self, sheet: Sheet, time: int) -> int:
-        return sheet.value_start + next(i for i, key in enumerate(sheet.keys) if key[0] == time)
+    def head_of(self, time: int) -> str:
+        """Where a step begins on the first sheet that shows it."""
+        for sheet in (s for s in self.book.sheets if isinstance(s, ColumnSheet)):
+            for i, key in enumerate(sheet.keys):
+                if key[0] == time:
+                    return f"'{sheet.name}'!{cell_name(HEADER_ROW, sheet.value_start + i)}"
+        block = next(block for family in self.families for block in family.blocks if block.time == time)
+        return self.book.range(self.book.area(block.ids))
 
     def chart(self, last: int) -> None:
         chart = self.out.add_chart({"type": "line"})

@@ -15,6 +15,7 @@ from tinynet.workbook.expressions import (
     Extreme,
     Literal,
     Pick,
+    Position,
     Total,
     gathered,
 )
@@ -23,7 +24,7 @@ from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY,
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
 
-SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "sqrt": "√({})"}
+SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "erf": "erf({})", "sqrt": "√({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
 SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
 SIGNS = {
@@ -74,7 +75,12 @@ class Words:
 
     def element(self, block: Block, place: int) -> str:
         """The equation of one element of a block."""
-        text, _ = self._symbols(element_of(block, place), block.time)
+        expression = element_of(block, place)
+        if isinstance(block.expression, Cells) and np.any(block.expression.ids == 0):
+            expression = Cells(np.array(present(block.expression.ids)[:1]))
+            text = f"{self._symbols(expression, block.time)[0]}, and 0 around it"
+        else:
+            text, _ = self._symbols(expression, block.time)
         return f"{self.symbol[block.ids.flat[place]]} = {text or 0}"
 
     def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
@@ -85,8 +91,12 @@ class Words:
                 return short(values), ATOM
             case Extreme(function, ids):
                 return f"{function.lower()} {self._name(present(ids[0])[0], t)}", MULTIPLY
+            case Position(ids):
+                return f"place of max {self._name(present(ids[0])[0], t)}", MULTIPLY
             case Pick(choices, index):
                 return f"{self._name(int(choices[0][0]), t)}[{self._name(int(index[0]), t)}]", ATOM
+            case Dot(left, right, slides=True) if right is not None:
+                return f"{self._name(present(right[0])[0], t)} ∗ {self._name(present(left[0])[0], t)}", MULTIPLY
             case Dot(left, right):
                 return self._contraction(left[0], None if right is None else right[0], t), ADD
             case Total(terms):

@@ -7,8 +7,19 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
-from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Total, is_number
-from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, Addresses
+from tinynet.workbook.expressions import (
+    Apply,
+    Cells,
+    Dot,
+    Expression,
+    Extreme,
+    Literal,
+    Pick,
+    Position,
+    Total,
+    is_number,
+)
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, Addresses, choose
 from tinynet.workbook.plan import Block
 from tinynet.workbook.words import SIGNS, SYMBOLS, element_of, present, short
 
@@ -48,11 +59,15 @@ class Worked:
         self.addresses, self.values = addresses, values
 
     def line(self, block: Block, label: str) -> tuple[str, str]:
-        """Return the formula of the text for the first element of a block, and the text itself."""
-        parts, _ = self.render(element_of(block, 0))
-        parts = [f"{label}, first element:  ", *parts, "  =  ", self.live(int(block.ids.flat[0]))]
-        pieces = [_quoted(x) if isinstance(x, str) else f'TEXT({x.formula},"{x.format}")' for x in _joined_texts(parts)]
-        return "=" + "&".join(pieces), "".join(map(str, parts))
+        """Return the formula of the text for one element of a block, and the text itself."""
+        place, where = 0, ", first element"
+        if block.ids.ndim > 2:  # of a map, the number that stands out
+            place = int(np.abs(self.values[block.ids]).argmax())
+            where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
+        parts, _ = self.render(element_of(block, place))
+        result: Parts = ["  =  ", self.live(int(block.ids.flat[place]))]
+        formula, text = _as_text([f"{label}{where}:  ", *parts, *result])
+        return (formula, text) if len(formula) <= LIMIT else _as_text([f"{label}{where}:  …", *result])
 
     def live(self, cell: int) -> str | Live:
         reference = self.addresses.reference(cell, -1)
@@ -66,6 +81,8 @@ class Worked:
                 return [short(values)], ATOM
             case Extreme(function, ids):
                 return [f"{function.lower()}(", *self.several(present(ids[0]), ", "), ")"], ATOM
+            case Position(ids):
+                return ["place of the largest of ", *self.several(present(ids[0]), ", ")], ADD
             case Pick(choices, index):
                 return [self.picked(choices[0], int(index[0]))], ATOM
             case Dot(left, right):
@@ -82,10 +99,8 @@ class Worked:
         raise TypeError(f"no such expression: {e!r}")
 
     def picked(self, choices: np.ndarray, index: int) -> Live:
-        chosen = self.addresses.reference(index, -1)
-        references = (self.addresses.reference(int(cell), -1) or 0 for cell in choices)
-        formula = "+".join(f"({chosen}={k})*{reference}" for k, reference in enumerate(references))
-        return Live(formula, float(self.values[choices[int(self.values[index])]]))
+        here, *cells = (self.addresses.reference(int(cell), -1) or "0" for cell in [index, *choices])
+        return Live(choose(here, cells), float(self.values[choices[int(self.values[index])]]))
 
     def several(self, cells: list[int], between: str) -> Parts:
         shown = [[self.live(cell)] for cell in cells[: 2 * SHOWN]]
@@ -132,6 +147,12 @@ def _separated(texts: list[Parts], between: str) -> Parts:
     for parts in texts:
         out += [between, *parts] if out else parts
     return out
+
+
+def _as_text(parts: Parts) -> tuple[str, str]:
+    """The formula that joins the parts, and what it shows."""
+    pieces = [_quoted(x) if isinstance(x, str) else f'TEXT({x.formula},"{x.format}")' for x in _joined_texts(parts)]
+    return "=" + "&".join(pieces), "".join(map(str, parts))
 
 
 def _joined_texts(parts: Parts) -> Parts:

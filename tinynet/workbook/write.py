@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import tinynet
 from tinynet.backend import to_host
 from tinynet.run import Run
 from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
+from tinynet.workbook.budget import BUDGET, WARN, forecast, values_only
 from tinynet.workbook.checks import ChecksSheet
-from tinynet.workbook.network import NetworkSheet
+from tinynet.workbook.column_page import ColumnPage
+from tinynet.workbook.map_page import MapPage
 from tinynet.workbook.read_me import ReadMe
+from tinynet.workbook.sheet import MapSheet
 from tinynet.workbook.steps import StepsSheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, TimeStepsSheet, state_gradients
 from tinynet.workbook.xlsx import ExactWorksheet, defined_name, open_workbook
+from tinynet.workbook.yours import LIMIT, YOURS, Beside, YoursSheet, places
 
 FORMAT = "tinynet workbook 1"
 CHUNK = 32_000  # characters in a cell of the hidden graph sheet
-WARN, BUDGET = 30_000, 100_000  # formula cells
 
 
 @dataclass(frozen=True)
@@ -35,30 +40,52 @@ class Written:
     formula_cells: int
     size: int
     loss: float | None
+    values_only: list[str]  # quantities beyond the budget
 
 
-def write(run: Run, path: Any, detail: str = "names", title: str | None = None, max_cells: int = BUDGET) -> Written:
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
+
+
+def write(
+    run: Run,
+    path: Any,
+    detail: str = "names",
+    title: str | None = None,
+    max_cells: int = BUDGET,
+    values_beyond: bool = False,
+    tell: Callable[[str], None] = _warn,
+) -> Written:
     """Write ``run`` to ``path`` (.xlsx) with a live formula and its cached value in every computed cell.
 
     ``detail`` is "names" (what has no name is written into the next formula) or "ops" (every operation has cells).
-    The file appears only once it is complete. A float32 run is computed again in float64, in which spreadsheets
-    calculate. Raises ValueError for a run without steps, with numbers that are not finite, or with more formula
-    cells than ``max_cells``, and OSError where the file cannot be written.
+    With more formula cells than ``max_cells`` a run is refused, or, with ``values_beyond``, its largest quantities are
+    written as hatched numbers that do not recompute. ``tell`` is called with a forecast before something large is
+    written. The file appears only once it is complete. A float32 run is computed again in float64, in which
+    spreadsheets calculate. Raises ValueError for a run without steps, with numbers that are not finite, or beyond the
+    budget, and OSError where the file cannot be written.
     """
+    target = _target(path)
+    if not run.steps:
+        raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
+    book = Book(_in_float64(run), detail, title or run.title or "Network", max_cells, values_beyond)
+    if book.formula_cells > WARN:
+        tell(forecast(book.plan))
+    write_book(book, target)
+    loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
+    further = [*([YOURS] if places(book) else []), *([TIME_STEPS] if state_gradients(book) else [])]
+    shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *further]
+    frozen = list(dict.fromkeys(block.quantity for block in values_only(book.plan)))
+    return Written(target, shown, book.formula_cells, target.stat().st_size, loss, frozen)
+
+
+def _target(path: Any) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise ValueError(f"{target.name} does not end in .xlsx: that is the only format written")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}: make it first")
-    if not run.steps:
-        raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
-    book = Book(_in_float64(run), detail, title or "Network", max_cells)
-    if book.formula_cells > WARN:
-        warnings.warn(f"{book.formula_cells:,} formula cells: spreadsheets will be slow to open this", stacklevel=2)
-    write_book(book, target)
-    loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
-    shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *([TIME_STEPS] if state_gradients(book) else [])]
-    return Written(target, shown, book.formula_cells, target.stat().st_size, loss)
+    return target
 
 
 def _in_float64(run: Run) -> Run:
@@ -66,8 +93,28 @@ def _in_float64(run: Run) -> Run:
     return run.astype(np.float64) if any(dtype != np.float64 for dtype in floating) else run
 
 
-def write_book(book: Book, target: Path) -> None:
-    """Write a book that is planned already."""
+def write_beside(run: Run, numbers: Mapping[int, np.ndarray], path: Any, tolerance: float = 1e-6) -> Path:
+    """Write ``run`` with somebody's numbers (by the index of the value) beside ours, on the sheet Yours.
+
+    What differs by more than ``tolerance`` of a block's largest number is red; the workbook opens at the first of them.
+    Raises ValueError where the run is too large for the sheet, and as ``write`` does.
+    """
+    target = _target(path)
+    book = Book(_in_float64(run), "names", "Compared", BUDGET)
+    if not places(book):
+        raise ValueError(f"the run needs more than {LIMIT:,} cells on the sheet {YOURS!r}: compare a smaller one")
+    cells: dict[int, float] = {}
+    aliases = {value.index: ids for value, ids in book.plan.aliases}
+    for index, array in numbers.items():
+        ids = book.plan.ids.get(index, aliases.get(index))
+        if ids is not None:
+            cells |= dict(zip(ids.reshape(-1).tolist(), np.asarray(array, float).reshape(-1).tolist(), strict=True))
+    write_book(book, target, Beside({cell: x for cell, x in cells.items() if np.isfinite(x)}, tolerance))
+    return target
+
+
+def write_book(book: Book, target: Path, beside: Beside | None = None) -> None:
+    """Write a book that is planned already; ``beside`` puts numbers on the sheet Yours, at which it then opens."""
     with open_workbook(target) as out:
         styles = Styles(out)
 
@@ -77,13 +124,18 @@ def write_book(book: Book, target: Path) -> None:
         read_me = sheet(READ_ME)
         networks = [sheet(s.name) for s in book.sheets]
         steps, checks = sheet(STEPS), sheet(CHECKS)
+        yours = places(book)
+        page_of_yours = YoursSheet(book, yours, sheet(YOURS), styles, beside) if yours else None
+        if page_of_yours is not None:
+            page_of_yours.write()
         if state_gradients(book):
             TimeStepsSheet(book, out, sheet(TIME_STEPS), styles).write()
         recorded = [sheet(book.recorded_sheet(s)) for s in book.sheets]
         graph = sheet(GRAPH)
         names = _names(book)
         for layout_sheet, ws in zip(book.sheets, networks, strict=True):
-            NetworkSheet(book, layout_sheet, ws, styles).write()
+            page: Any = MapPage if isinstance(layout_sheet, MapSheet) else ColumnPage
+            page(book, layout_sheet, ws, styles).write()
         StepsSheet(book, steps, styles).write()
         ChecksSheet(book, checks, styles).write()
         ReadMe(book, read_me, styles).write(names)
@@ -95,6 +147,8 @@ def write_book(book: Book, target: Path) -> None:
         for name, area in names.items():
             out.define_name(name, "=" + book.range(area, absolute=True))
         read_me.activate()
+        if beside is not None and page_of_yours is not None:
+            page_of_yours.select_first()
 
 
 def _names(book: Book) -> dict[str, Area]:
@@ -137,8 +191,9 @@ def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
 
 def _write_graph(book: Book, ws: Any) -> None:
     """The run as JSON, so that the workbook can be verified and read back."""
+    settings = {"detail": book.detail, "title": book.title, "budget": book.budget, "version": tinynet.__version__}
     ws.write_string(0, 0, FORMAT)
-    ws.write_string(1, 0, json.dumps({"detail": book.detail, "title": book.title}, ensure_ascii=False))
+    ws.write_string(1, 0, json.dumps(settings, ensure_ascii=False))
     text = book.run.to_json()
     for i, start in enumerate(range(0, len(text), CHUNK)):
         ws.write_string(2 + i, 0, text[start : start + CHUNK])

@@ -1,28 +1,14 @@
-"""The network sheet: blocks, heads, colours and the step control."""
+"""A page: what every sheet of the network has, whatever stands on it: title, step control, heads, cells and marks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, STEPS, Book, cell_name
 from tinynet.workbook.colours import CONTROL_ROW, HIDE_ROW, Colours
-from tinynet.workbook.layout import (
-    CUT,
-    FIRST_SLOT,
-    HEADER_ROW,
-    SYMBOL,
-    UNIT,
-    Band,
-    Group,
-    Part,
-    Rectangle,
-    Sheet,
-    time_heads,
-)
 from tinynet.workbook.plan import Block
+from tinynet.workbook.sheet import FIRST_SLOT, Band, ColumnSheet, Part, Sheet
 from tinynet.workbook.stepping import MOST_READ
 from tinynet.workbook.style import Styles
 from tinynet.workbook.words import Words, clipped
@@ -35,25 +21,33 @@ BAND_TEXT = {
     "backward": "BACKWARD   the mirror image: output first, inputs last",
     "update": "UPDATE   the new parameters, in the columns of the old",
 }
+START = "start"
+START_HINT = "Blue numbers in amber frames are parameters, green cells are inputs: change one."
+START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."
 
 
-class NetworkSheet:
-    """Writes one network sheet."""
+class Page:
+    """Writes one sheet of the network; a subclass knows what stands on it."""
+
+    span_of_number = 1  # columns that a number of ordinary size takes
 
     def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles):
         self.book, self.sheet, self.ws, self.styles = book, sheet, ws, styles
         self.first = sheet is book.sheets[0]
-        self.right = max(sheet.edge, FIRST_SLOT + 12)
+        self.right = max(sheet.edge, FIRST_SLOT + 12 * self.span_of_number)
         self.offset = self.right + 1  # hidden columns: the mark of the cell this many columns to the left
-        gaps = {slot.start + slot.width for slot in sheet.slots}
-        self.wide = [column for column in range(FIRST_SLOT, self.right) if column not in gaps]
+        self.wide = list(range(FIRST_SLOT, self.right, self.span_of_number))
         self.words: Words = book.words
-        self.edges = self.first_samples()
+        self.edges: set[int] = set()  # columns that begin something, with a heavier line
 
     def write(self) -> None:
+        self.ws.hide_gridlines(2)
         self.columns()
+        hidden = max(self.right, MOST_READ)
+        self.ws.set_column(self.offset, self.offset + hidden, style.WIDTHS["number"], None, {"hidden": 1})
         self.title()
         self.control()
+        self.lookups()
         self.header()
         for band in self.sheet.bands:
             self.band(band)
@@ -62,19 +56,20 @@ class NetworkSheet:
         self.cells()
         self.print_setup()
 
-    # Frame
+    # What a subclass knows
     def columns(self) -> None:
-        ws, widths = self.ws, style.WIDTHS
-        ws.hide_gridlines(2)
-        longest = max((len(group.symbol) for part in self.sheet.parts for group in part.groups), default=0)
-        ws.set_column(SYMBOL, SYMBOL, max(widths["symbol"], min(28, 1.05 * longest + 1)))
-        ws.set_column(UNIT, UNIT, widths["unit"])
-        ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
-        for slot in self.sheet.slots:
-            ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
-        hidden = max(self.right, MOST_READ)
-        ws.set_column(self.offset, self.offset + hidden, widths["number"], None, {"hidden": 1})
+        raise NotImplementedError
 
+    def header(self) -> None:
+        raise NotImplementedError
+
+    def part(self, band: Band, part: Part) -> None:
+        raise NotImplementedError
+
+    def print_setup(self) -> None:
+        raise NotImplementedError
+
+    # Frame
     def title(self) -> None:
         ws, s = self.ws, self.styles
         ws.set_row(0, 24)
@@ -88,7 +83,7 @@ class NetworkSheet:
         ws.write_string(CONTROL_ROW, 0, "STEP ▸", s(bold=True, align="right", font_color=style.INK))
         self.step_cell()
         count = f"of {len(self.book.moments.all)}"
-        ws.write_string(CONTROL_ROW, FIRST_SLOT + 1, count, s(font_color="#7A8190", valign="vcenter"))
+        ws.write_string(CONTROL_ROW, self.wide[1], count, s(font_color="#7A8190", valign="vcenter"))
         self.from_steps(
             CONTROL_ROW,
             self.wide[3],
@@ -120,30 +115,40 @@ class NetworkSheet:
             "error_title": "No such step",
             "error_message": f"Type a whole number from 0 to {last}.",
         }
+        self.joined(CONTROL_ROW, box)
         self.ws.write_number(CONTROL_ROW, FIRST_SLOT, 0, box)
         self.ws.data_validation(CONTROL_ROW, FIRST_SLOT, CONTROL_ROW, FIRST_SLOT, rule)
 
     def follow(self, row: int, fmt: Any) -> None:
         """Show what stands in the control cell of the first sheet."""
         where = cell_name(row, FIRST_SLOT, absolute=True)
+        self.joined(row, fmt)
         self.ws.write_formula(row, FIRST_SLOT, f"='{self.book.sheets[0].name}'!{where}", fmt, 0)
+
+    def joined(self, row: int, fmt: Any) -> None:
+        """Make a cell as wide as a number, where columns are narrow."""
+        if self.span_of_number > 1:
+            self.ws.merge_range(row, FIRST_SLOT, row, FIRST_SLOT + self.span_of_number - 1, "", fmt)
 
     def heading(self) -> str:
         if len(self.book.sheets) == 1:
             return self.book.title
-        return f"{self.book.title}   {self.sheet.name.lower()} of {len(self.book.sheets)}"
+        return f"{self.book.title}   {self.sheet.name}"
 
     def hide_switch(self, s: Styles) -> None:
         ws = self.ws
         ws.write_string(HIDE_ROW, 0, "hide later ▸", s(align="right", font_size=9, font_color="#7A8190"))
         box = s(align="center", border=1, border_color=style.ORANGE, font_size=9)
         if self.first:
+            self.joined(HIDE_ROW, box)
             ws.write_number(HIDE_ROW, FIRST_SLOT, 0, box)
             ws.data_validation(HIDE_ROW, FIRST_SLOT, HIDE_ROW, FIRST_SLOT, {"validate": "list", "source": ["0", "1"]})
         else:
             self.follow(HIDE_ROW, box)
         note = "1 = hide what is not computed yet, so that a class can predict it before it sees it"
-        ws.write_string(HIDE_ROW, FIRST_SLOT + 1, note, s(font_size=9, italic=True, font_color="#7A8190"))
+        ws.write_string(
+            HIDE_ROW, FIRST_SLOT + self.span_of_number, note, s(font_size=9, italic=True, font_color="#7A8190")
+        )
 
     def step_entry(self, column: str) -> str:
         first, last = FIRST_STEP_ROW + 1, FIRST_STEP_ROW + 1 + len(self.book.moments.all)
@@ -162,42 +167,13 @@ class NetworkSheet:
         cached = START_SENTENCE if source == "D" else START_HINT
         self.from_steps(row, FIRST_SLOT, source, cached, fmt)
 
-    def header(self) -> None:
-        ws, row = self.ws, HEADER_ROW
-        dark = self.styles(bold=True, font_color="#FFFFFF", bg_color=style.INK, align="center", font_size=9)
-        two_rows = self.sheet.samples > 1 and self.book.layout.timed
-        for r in range(row, row + 1 + two_rows):
-            for column in range(self.right):
-                ws.write_blank(r, column, None, dark)
-        ws.write_string(row, SYMBOL, "symbol", dark)
-        ws.write_string(row, UNIT, "#", dark)
-        for slot in self.sheet.slots:
-            self.span(row, slot.start, slot.start + slot.width - 1, slot.head, dark)
-        for left, right, text in time_heads(self.sheet):
-            self.span(row, left, right, text, dark)
-        if two_rows:
-            for i, (_, sample) in enumerate(self.sheet.keys):
-                ws.write_string(row + 1, self.sheet.value_start + i, f"sample {sample}", dark)
-        now = self.styles.differential(bg_color=style.ORANGE, font_color="#FFFFFF")
-        label = cell_name(0, self.offset, absolute=True)
-        first = cell_name(row, self.sheet.value_start)
-        ws.conditional_format(
-            row,
-            self.sheet.value_start,
-            row,
-            self.sheet.right - 1,
-            {
-                "type": "formula",
-                "criteria": f'=AND({label}<>"",({first}={label})+({first}="{CUT}"&{label})>0)',
-                "format": now,
-            },
-        )
+    def lookups(self) -> None:
+        """In hidden cells, what this step is called in the heads, and the marks of what it reads."""
         small = self.styles(font_size=8)
         self.from_steps(0, self.offset, "C", "", small)
         for k in range(MOST_READ):
             letters = cell_name(0, READS_COLUMN + k)[:-1]
-            ws.write_formula(1, self.offset + k, f"={self.step_entry(letters)}", small, 0)
-        ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
+            self.ws.write_formula(1, self.offset + k, f"={self.step_entry(letters)}", small, 0)
 
     def span(self, row: int, left: int, right: int, text: str, fmt: Any) -> None:
         if left == right:
@@ -208,7 +184,7 @@ class NetworkSheet:
     # Bands and parts
     def band(self, band: Band) -> None:
         text = BAND_TEXT[band.phase]
-        if self.book.layout.timed and band.phase != "update":
+        if isinstance(self.sheet, ColumnSheet) and self.book.layout.timed and band.phase != "update":
             arrow = "time runs →" if band.phase == "forward" else "time runs ←"
             text = f"{text}   {arrow}" + ("   ✂ no gradient passes to the step before" if self.sheet.cuts else "")
         fill = self.styles(
@@ -222,7 +198,7 @@ class NetworkSheet:
             self.ws.write_blank(row, column, None, fmt)
         self.ws.write_string(row, 0, text, fmt)
 
-    def part(self, band: Band, part: Part) -> None:
+    def part_head(self, band: Band, part: Part) -> None:
         fill = style.HEADS[band.phase]
         head = self.styles(bold=True, bg_color=fill, font_color=style.INK, valign="vcenter")
         self.row_of(part.head, "head", part.title.upper(), head)
@@ -239,20 +215,6 @@ class NetworkSheet:
                 equation,
                 plain,
             )
-        for group in part.groups:
-            self.group(group)
-            self.pictures(group)
-        for rectangle in part.rectangles:
-            self.label(rectangle)
-        end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
-        self.ws.set_row(end, style.HEIGHTS["gap"])
-
-    def label(self, rectangle: Rectangle) -> None:
-        """Name a rectangle, with its shape, in the row above it."""
-        rows, columns = rectangle.ids.shape
-        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
-        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
-        self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
 
     def equations(self, part: Part) -> str:
         """The equations of a part, as far as they fit into its head."""
@@ -265,34 +227,6 @@ class NetworkSheet:
         room = int(1.25 * style.WIDTHS["number"] * self.right) - len(part.title)
         return clipped(text, room)
 
-    def group(self, group: Group) -> None:
-        symbol = self.styles(bold=True, align="right", font_color=style.INK)
-        number = self.styles(align="center", font_size=8, font_color="#9AA1AE")
-        for unit in range(group.rows):
-            self.ws.set_row(group.top + unit, style.HEIGHTS["number"])
-            self.ws.write_string(group.top + unit, SYMBOL, group.symbol, symbol)
-            if group.rows > 1:
-                self.ws.write_number(group.top + unit, UNIT, unit, number)
-
-    def pictures(self, group: Group) -> None:
-        """Draw an input whose samples are images in grey, in the empty columns beside its numbers."""
-        block = group.family.blocks[0] if group.family is not None else None
-        if block is None or block.kind != "input" or block.ids.ndim != 3 or self.book.layout.timed:
-            return
-        samples, height, width = block.ids.shape
-        rows = min(3, group.rows // height)  # of the sheet for one pixel, which makes it nearly square
-        room = self.sheet.value_start - FIRST_SLOT - 1
-        fmt = self.styles(num_format=";;;")
-        for sample in range(min(samples, (room + 1) // (width + 1))):
-            left = FIRST_SLOT + sample * (width + 1)
-            for i, j in np.ndindex(height, width):
-                cell = int(block.ids[sample, i, j])
-                for row in range(group.top + i * rows, group.top + (i + 1) * rows):
-                    reference = f"={self.book.addresses.text[cell]}"
-                    self.ws.write_formula(row, left + j, reference, fmt, float(self.book.values[cell]))
-            grey = {"type": "2_color_scale", "min_color": "#FFFFFF", "max_color": "#1B1B1B"}
-            self.ws.conditional_format(group.top, left, group.top + height * rows - 1, left + width - 1, grey)
-
     # Cells
     def cells(self) -> None:
         index = self.book.sheets.index(self.sheet)
@@ -303,10 +237,9 @@ class NetworkSheet:
 
     def block(self, block: Block) -> None:
         layout, values, mark = self.book.layout, self.book.values, self.book.moments.mark
-        role = self.role(block)
-        plain, edge = (self.styles.cell(role, block.phase == "backward", edge) for edge in (False, True))
+        plain, edge = (self.look(block, edge) for edge in (False, True))
         ids = block.ids.reshape(-1).tolist()
-        texts = self.book.formulas(block) if block.expression is not None else None
+        texts = self.book.formulas(block) if block.is_formula else None
         self.validate(block)
         for i, cell in enumerate(ids):
             row, column = int(layout.row[cell]), int(layout.column[cell])
@@ -316,6 +249,10 @@ class NetworkSheet:
             else:
                 self.ws.write_formula(row, column, texts[i], fmt, float(values[cell]))
             self.ws.write_number(row, column + self.offset, int(mark[cell]))
+
+    def look(self, block: Block, edge: bool) -> Any:
+        """The format of the cells of a block; ``edge`` where something begins."""
+        return self.styles.cell(self.role(block), block.phase == "backward", edge)
 
     def validate(self, block: Block) -> None:
         """An index, such as a target class, must be one of the numbers that it can choose among."""
@@ -327,40 +264,12 @@ class NetworkSheet:
             texts = {"error_title": "No such place", "error_message": message}
             self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
-    def first_samples(self) -> set[int]:
-        """The columns where a new time step begins, if several samples stand under each."""
-        starts = {left for left, right, _ in time_heads(self.sheet) if right > left}
-        return starts if self.book.layout.timed else set()
-
     @staticmethod
     def role(block: Block) -> str:
+        if block.as_values:
+            return "frozen"
         if block.expression is not None:
             return "value"
         if block.kind == "parameter":
             return "parameter"
         return "class" if block.value.array.dtype.kind in "iub" else "input"
-
-    # Paper
-    def print_setup(self) -> None:
-        ws = self.ws
-        ws.set_paper(9)
-        width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
-        starts = [0, *(band.row for band in self.sheet.bands[1:]), self.sheet.bottom]
-        height = 20 * max(np.diff(starts)) + 40  # of the longest pass
-        portrait = min(7.4 * 96 / width, 10.3 * 96 / height)
-        landscape = min(10.8 * 96 / width, 6.9 * 96 / height)
-        if landscape > portrait:
-            ws.set_landscape()
-        widest = (10.8 if landscape > portrait else 7.4) * 96 / width
-        scale = min(widest, max(landscape, portrait, 0.4))
-        ws.set_print_scale(int(100 * max(0.1, min(0.85, scale))))
-        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
-        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
-        ws.repeat_rows(HEADER_ROW)
-        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase != "forward"])
-        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
-
-
-START = "start"
-START_HINT = "Blue numbers in amber frames are parameters, green cells are inputs: change one."
-START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."

@@ -1,0 +1,149 @@
+"""Sheets whose rows are units and whose columns are time steps and samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.workbook import style
+from tinynet.workbook.book import Book, cell_name
+from tinynet.workbook.page import Page
+from tinynet.workbook.sheet import (
+    CUT,
+    FIRST_SLOT,
+    HEADER_ROW,
+    SYMBOL,
+    UNIT,
+    Band,
+    ColumnSheet,
+    Group,
+    Part,
+    Rectangle,
+    time_heads,
+)
+from tinynet.workbook.style import Styles
+
+
+class ColumnPage(Page):
+    """Writes one sheet of rows and columns."""
+
+    sheet: ColumnSheet
+
+    def __init__(self, book: Book, sheet: ColumnSheet, ws: Any, styles: Styles):
+        super().__init__(book, sheet, ws, styles)
+        gaps = {slot.start + slot.width for slot in sheet.slots}
+        self.wide = [column for column in range(FIRST_SLOT, self.right) if column not in gaps]
+        self.edges = self.first_samples()
+
+    def columns(self) -> None:
+        ws, widths = self.ws, style.WIDTHS
+        longest = max((len(group.symbol) for part in self.sheet.parts for group in part.groups), default=0)
+        ws.set_column(SYMBOL, SYMBOL, max(widths["symbol"], min(28, 1.05 * longest + 1)))
+        ws.set_column(UNIT, UNIT, widths["unit"])
+        ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
+        for slot in self.sheet.slots:
+            ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
+
+    def header(self) -> None:
+        ws, row = self.ws, HEADER_ROW
+        dark = self.styles(bold=True, font_color="#FFFFFF", bg_color=style.INK, align="center", font_size=9)
+        two_rows = self.sheet.samples > 1 and self.book.layout.timed
+        for r in range(row, row + 1 + two_rows):
+            for column in range(self.right):
+                ws.write_blank(r, column, None, dark)
+        ws.write_string(row, SYMBOL, "symbol", dark)
+        ws.write_string(row, UNIT, "#", dark)
+        for slot in self.sheet.slots:
+            self.span(row, slot.start, slot.start + slot.width - 1, slot.head, dark)
+        for left, right, text in time_heads(self.sheet):
+            self.span(row, left, right, text, dark)
+        if two_rows:
+            for i, (_, sample) in enumerate(self.sheet.keys):
+                ws.write_string(row + 1, self.sheet.value_start + i, f"sample {sample}", dark)
+        now = self.styles.differential(bg_color=style.ORANGE, font_color="#FFFFFF")
+        label = cell_name(0, self.offset, absolute=True)
+        first = cell_name(row, self.sheet.value_start)
+        ws.conditional_format(
+            row,
+            self.sheet.value_start,
+            row,
+            self.sheet.right - 1,
+            {
+                "type": "formula",
+                "criteria": f'=AND({label}<>"",({first}={label})+({first}="{CUT}"&{label})>0)',
+                "format": now,
+            },
+        )
+        ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
+
+    # Parts
+    def part(self, band: Band, part: Part) -> None:
+        self.part_head(band, part)
+        for group in part.groups:
+            self.group(group)
+            self.pictures(group)
+        for rectangle in part.rectangles:
+            self.label(rectangle)
+        end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
+        self.ws.set_row(end, style.HEIGHTS["gap"])
+
+    def label(self, rectangle: Rectangle) -> None:
+        """Name a rectangle, with its shape, in the row above it."""
+        rows, columns = rectangle.ids.shape
+        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
+        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
+        self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
+
+    def group(self, group: Group) -> None:
+        symbol = self.styles(bold=True, align="right", font_color=style.INK)
+        number = self.styles(align="center", font_size=8, font_color="#9AA1AE")
+        for unit in range(group.rows):
+            self.ws.set_row(group.top + unit, style.HEIGHTS["number"])
+            self.ws.write_string(group.top + unit, SYMBOL, group.symbol, symbol)
+            if group.rows > 1:
+                self.ws.write_number(group.top + unit, UNIT, unit, number)
+
+    def pictures(self, group: Group) -> None:
+        """Draw an input whose samples are images in grey, in the empty columns beside its numbers."""
+        block = group.family.blocks[0] if group.family is not None else None
+        if block is None or block.kind != "input" or block.ids.ndim != 3 or self.book.layout.timed:
+            return
+        samples, height, width = block.ids.shape
+        rows = min(3, group.rows // height)  # of the sheet for one pixel, which makes it nearly square
+        room = self.sheet.value_start - FIRST_SLOT - 1
+        fmt = self.styles(num_format=";;;")
+        for sample in range(min(samples, (room + 1) // (width + 1))):
+            left = FIRST_SLOT + sample * (width + 1)
+            for i, j in np.ndindex(height, width):
+                cell = int(block.ids[sample, i, j])
+                for row in range(group.top + i * rows, group.top + (i + 1) * rows):
+                    reference = f"={self.book.addresses.text[cell]}"
+                    self.ws.write_formula(row, left + j, reference, fmt, float(self.book.values[cell]))
+            grey = {"type": "2_color_scale", "min_color": "#FFFFFF", "max_color": "#1B1B1B"}
+            self.ws.conditional_format(group.top, left, group.top + height * rows - 1, left + width - 1, grey)
+
+    def first_samples(self) -> set[int]:
+        """The columns where a new time step begins, if several samples stand under each."""
+        starts = {left for left, right, _ in time_heads(self.sheet) if right > left}
+        return starts if self.book.layout.timed else set()
+
+    # Paper
+    def print_setup(self) -> None:
+        ws = self.ws
+        ws.set_paper(9)
+        width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
+        starts = [0, *(band.row for band in self.sheet.bands[1:]), self.sheet.bottom]
+        height = 20 * max(np.diff(starts)) + 40  # of the longest pass
+        portrait = min(7.4 * 96 / width, 10.3 * 96 / height)
+        landscape = min(10.8 * 96 / width, 6.9 * 96 / height)
+        if landscape > portrait:
+            ws.set_landscape()
+        widest = (10.8 if landscape > portrait else 7.4) * 96 / width
+        scale = min(widest, max(landscape, portrait, 0.4))
+        ws.set_print_scale(int(100 * max(0.1, min(0.85, scale))))
+        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
+        ws.repeat_rows(HEADER_ROW)
+        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase != "forward"])
+        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
