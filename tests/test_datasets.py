@@ -8,7 +8,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tinynet.datasets import load_digits, load_hare_lynx
+from tinynet.datasets import load_coffee, load_digits, load_hare_lynx
 
 
 def test_digits_have_the_published_class_counts():
@@ -63,6 +63,22 @@ def test_hare_lynx_is_the_known_table():
     assert years[pelts.argmax(axis=0)].tolist() == [1903, 1904], "the lynx peaks a year after the hare"
 
 
+def test_the_coffee_is_a_picture_in_grey():
+    picture = load_coffee()
+    assert picture.shape == (32, 32) and picture.dtype == np.float64
+    assert 0 <= picture.min() < 0.1 and 0.9 < picture.max() <= 1
+    np.testing.assert_allclose(picture * 255, np.round(picture * 255), atol=1e-12)
+    assert len(np.unique(picture)) > 150
+
+
+def test_the_coffee_stands_in_a_light_cup_on_a_dark_table():
+    """As ink on paper: 0 is white, 1 is black."""
+    picture = load_coffee()
+    rim, coffee, table = picture[2, 10:15], picture[8, 9:18], picture[22:27, 10:18]
+    assert rim.mean() < 0.2 < 0.4 < coffee.mean() < 0.7 < table.mean()
+    assert (picture[0, :3] * 255).round().tolist() == [255 - 30, 255 - 31, 255 - 34]
+
+
 def test_files_name_their_source_and_stay_small():
     folder = files("tinynet.datasets")
     packed = folder.joinpath("digits.csv.gz").read_bytes()
@@ -70,3 +86,5 @@ def test_files_name_their_source_and_stay_small():
     assert packed[4:8] == bytes(4), "the gzip header holds no time: the file can be rebuilt byte for byte"
     assert b"CC BY 4.0" in gzip.decompress(packed)[:1000]
     assert folder.joinpath("hare_lynx.csv").read_text().startswith("# Pelts")
+    coffee = folder.joinpath("coffee.csv").read_text()
+    assert "Rachel Michetti" in coffee and "CC0" in coffee and len(coffee) < 8_000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["load_digits", "load_hare_lynx"]
+__all__ = ["load_coffee", "load_digits", "load_hare_lynx"]
 
 
 def load_digits(size: int = 8) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -25,6 +25,14 @@ def load_digits(size: int = 8) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     block = 8 // size
     images = rows[:, :64].reshape(-1, size, block, size, block).mean(axis=(2, 4)) / 16
     return images, rows[:, 64]
+
+
+def load_coffee() -> NDArray[np.float64]:
+    """A photograph of a cup of coffee, grey: (32, 32) from 0 (white) to 1 (black), as ink on paper.
+
+    By Rachel Michetti, as published with scikit-image; CC0.
+    """
+    return 1 - _read("coffee.csv", np.float64) / 255
 
 
 def load_hare_lynx() -> tuple[NDArray[np.int64], NDArray[np.float64]]:

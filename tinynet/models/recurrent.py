@@ -1,41 +1,19 @@
-"""The networks that ``tinynet export`` makes: small, on real data, each recorded for one or more updates.
-
-All take ``updates`` (rounds of forward, backward and SGD to record), ``lr`` and ``seed``.
-"""
+"""Recurrent nets on the yearly counts of hare and lynx."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinynet import functional as F
 from tinynet import manual_seed, nn
-from tinynet.datasets import load_digits, load_hare_lynx
-from tinynet.optim import SGD
-from tinynet.recording import record
+from tinynet.datasets import load_hare_lynx
+from tinynet.models.common import check, trained
 from tinynet.run import Run
 from tinynet.tensor import Tensor, tensor
 
 STEADY = 0.2  # a change of the lynx count by less than this share is "about as many"
-
-
-class MLP(nn.Module):
-    """Flatten, then ``layers`` hidden layers with tanh, then one score per class."""
-
-    def __init__(self, inputs: int, hidden: int, classes: int, layers: int):
-        self.layers = layers
-        for layer in range(layers):
-            linear = nn.Linear(hidden if layer else inputs, hidden)
-            setattr(self, "hidden" if layers == 1 else f"hidden_{layer}", _glorot(linear))
-        self.output = _glorot(nn.Linear(hidden, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.flatten(x, 1)
-        for _, layer in list(self.children())[:-1]:
-            x = F.tanh(layer(x))
-        return self.output(x)
 
 
 class SequenceClassifier(nn.Module):
@@ -50,39 +28,6 @@ class SequenceClassifier(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         hidden, _ = getattr(self, self.kind)(x, lengths=lengths)
         return self.output(hidden)
-
-
-def mlp(
-    inputs: int = 16,
-    hidden: int = 6,
-    batch: int = 3,
-    layers: int = 1,
-    seed: int = 0,
-    lr: float = 0.5,
-    updates: int = 1,
-) -> Run:
-    """An MLP on handwritten digits, 8×8 pixels averaged to 64, 16 or 4 ``inputs``.
-
-    Raises ValueError for other sizes, or more samples than there are (1,797).
-    """
-    sizes = {64: 8, 16: 4, 4: 2}
-    if inputs not in sizes:
-        raise ValueError(f"--inputs is {inputs}, expected 64, 16 or 4: the pixels of a digit of 8×8, 4×4 or 2×2")
-    images, labels = load_digits(sizes[inputs])
-    _check(batch, 1, len(labels), "--batch")
-    x = tensor(images[:batch], requires_grad=True, name="x")
-    target = tensor(labels[:batch], name="target")
-    digits = ", ".join(map(str, labels[:batch]))
-    manual_seed(seed)
-    model = MLP(inputs, hidden, 10, layers)
-    run = _trained(model, lambda x: F.cross_entropy(model(x), target), x, lr, updates)
-    size = sizes[inputs]
-    stacked = "hidden layer" if layers == 1 else f"{layers} hidden layers"
-    run.description = (
-        f"{inputs} inputs ({size}×{size} pixels, handwritten digits {digits}) · {stacked} of {hidden} tanh units"
-        f" · 10 classes · batch {batch} · seed {seed}"
-    )
-    return run
 
 
 def rnn(nonlinearity: str = "tanh", **options: Any) -> Run:
@@ -133,9 +78,9 @@ def recurrent(
     sum over the steps, or that of the last step. Raises ValueError where 21 years are too few.
     """
     years, pelts = load_hare_lynx()
-    _check(inputs, 1, 2, "--inputs (2: hare and lynx, 1: lynx alone)")
-    _check(steps, 1, len(years) - 1, "--steps (there are 21 years)")
-    _check(batch, 1, len(years) - steps, f"--batch (windows of {steps} steps in 21 years)")
+    check(inputs, 1, 2, "--inputs (2: hare and lynx, 1: lynx alone)")
+    check(steps, 1, len(years) - 1, "--steps (there are 21 years)")
+    check(batch, 1, len(years) - steps, f"--batch (windows of {steps} steps in 21 years)")
     logs = np.log(pelts)
     scaled = (logs - logs.mean(axis=0)) / logs.std(axis=0)
     lynx = pelts[:, 1]
@@ -157,7 +102,7 @@ def recurrent(
         return F.sequence_loss(F.cross_entropy(scores, goal, "none"), ends, loss)
 
     goal = tensor(target, name="target")
-    run = _trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates)
+    run = trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates)
     animals = "hare, lynx" if inputs == 2 else "lynx"
     last = int(years[steps + batch - 2])
     stacked = "" if layers == 1 else f"{layers} layers of "
@@ -166,26 +111,3 @@ def recurrent(
         f" · batch {batch} · target: lynx next year, 0 fewer, 1 as many, 2 more · seed {seed}"
     )
     return run
-
-
-def _trained(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor, lr: float, updates: int) -> Run:
-    optimizer = SGD(model.parameters(), lr)
-    with record() as run:
-        for _ in range(updates):
-            optimizer.zero_grad()
-            x.grad = None
-            objective(x).backward()
-            optimizer.step()
-    return run
-
-
-def _glorot(linear: nn.Linear) -> nn.Linear:
-    nn.init.xavier_uniform_(linear.weight)
-    assert linear.bias is not None
-    nn.init.zeros_(linear.bias)
-    return linear
-
-
-def _check(number: int, low: int, high: int, what: str) -> None:
-    if not low <= number <= high:
-        raise ValueError(f"{what} is {number}, expected {low} to {high}")
