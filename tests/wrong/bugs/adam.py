@@ -1,0 +1,158 @@
+"""Bugs of Adam."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.wrong.bug import Bug, Row, bugs_of
+
+bug = bugs_of("adam")
+
+ADAM_BUGS: list[Bug] = [
+    bug(
+        "uncorrected",
+        Row.ADAM,
+        "The bias of both averages is not corrected.",
+        "m_hat[0]",
+        "bias correction",
+        unbiased=lambda net, right, average, beta, t: average,
+    ),
+    bug(
+        "m-uncorrected",
+        Row.ADAM,
+        "The bias of m is not corrected.",
+        "m_hat[0]",
+        "bias correction, m",
+        unbiased=lambda net, right, average, beta, t: average if beta == net.beta_m else right(average, beta, t),
+    ),
+    bug(
+        "v-uncorrected",
+        Row.ADAM,
+        "The bias of v is not corrected.",
+        "v_hat[0]",
+        "bias correction, v",
+        unbiased=lambda net, right, average, beta, t: average if beta == net.beta_v else right(average, beta, t),
+    ),
+    bug(
+        "beta-without-power",
+        Row.ADAM,
+        "The correction divides by 1 − beta at every step: the power t is missing.",
+        "m_hat[1]",
+        "power",
+        power=lambda net, right, beta, t: beta,
+    ),
+    bug(
+        "beta-times-t",
+        Row.ADAM,
+        "The correction takes beta times t for beta to the power t.",
+        "m_hat[1]",
+        "power",
+        power=lambda net, right, beta, t: beta * (t + 1),
+    ),
+    bug(
+        "t-from-0",
+        Row.ADAM,
+        "The steps are counted from 0, so the first correction divides by 0.",
+        "m_hat[0]",
+        "t",
+        unbiased=lambda net, right, average, beta, t: average / (average * 0 + 1 - beta**t),
+    ),
+    bug(
+        "t-from-2",
+        Row.ADAM,
+        "The steps are counted from 2.",
+        "m_hat[0]",
+        "t",
+        power=lambda net, right, beta, t: right(beta, t + 1),
+    ),
+    bug(
+        "betas-swapped",
+        Row.OTHER,
+        "The two betas are taken for each other.",
+        "m[0]",
+        "beta",
+        m=lambda net, right, t: net.beta_v * net["m", t - 1] + (1 - net.beta_v) * net.gradient(t),
+        v=lambda net, right, t: net.beta_m * net["v", t - 1] + (1 - net.beta_m) * net.gradient(t) ** 2,
+    ),
+    bug(
+        "m-of-the-new",
+        Row.OTHER,
+        "m takes beta of the new gradient and 1 − beta of the old m.",
+        "m[0]",
+        "beta",
+        m=lambda net, right, t: (1 - net.beta_m) * net["m", t - 1] + net.beta_m * net.gradient(t),
+    ),
+    bug(
+        "v-of-g",
+        Row.OTHER,
+        "v is an average of the gradient's size instead of its square.",
+        "v[0]",
+        "square",
+        v=lambda net, right, t: net.beta_v * net["v", t - 1] + (1 - net.beta_v) * np.abs(net.gradient(t)),
+    ),
+    bug(
+        "m-forgotten",
+        Row.CARRY,
+        "m starts from 0 at every step.",
+        "m[1]",
+        "m",
+        m=lambda net, right, t: (1 - net.beta_m) * net.gradient(t),
+    ),
+    bug(
+        "v-forgotten",
+        Row.CARRY,
+        "v starts from 0 at every step.",
+        "v[1]",
+        "v",
+        v=lambda net, right, t: (1 - net.beta_v) * net.gradient(t) ** 2,
+    ),
+    bug(
+        "no-root",
+        Row.OTHER,
+        "The root of v is not taken.",
+        "w[0]",
+        "root",
+        direction=lambda net, right, m, v: m / (v + net.eps),
+    ),
+    bug(
+        "epsilon-in-root",
+        Row.OTHER,
+        "epsilon stands inside the root.",
+        "w[0]",
+        "epsilon",
+        direction=lambda net, right, m, v: m / np.sqrt(v + net.eps),
+    ),
+    bug(
+        "decay-coupled",
+        Row.WEIGHT_DECAY,
+        "Weight decay is added to the gradient, and m and v see it.",
+        "m[0]",
+        "decay",
+        gradient=lambda net, right, t: right(t) + net.decay * net["w", t - 1],
+        decayed=lambda net, right, t: net["w", t - 1],
+    ),
+    bug(
+        "decay-missing",
+        Row.WEIGHT_DECAY,
+        "There is no weight decay.",
+        "w[0]",
+        "decay",
+        decayed=lambda net, right, t: net["w", t - 1],
+    ),
+    bug(
+        "decay-without-lr",
+        Row.WEIGHT_DECAY,
+        "The weight decays by a share that does not depend on the learning rate.",
+        "w[0]",
+        "decay",
+        decayed=lambda net, right, t: net["w", t - 1] * (1 - net.decay),
+    ),
+    bug(
+        "sign",
+        Row.SIGN,
+        "The update goes up the gradient.",
+        "w[0]",
+        "sign",
+        direction=lambda net, right, m, v: -right(m, v),
+    ),
+]
