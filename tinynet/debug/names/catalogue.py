@@ -1,0 +1,58 @@
+"""Everything that a name can mean in a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+
+from tinynet.debug.names.cells import name_cells
+from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Meaning, Series
+from tinynet.debug.names.layers import name_layers, name_net
+from tinynet.debug.names.quantities import Quantities
+from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of
+from tinynet.run import Run
+
+
+class Catalogue(Quantities):
+    """The quantities of a run, under all the keys that people may use for them."""
+
+    def __init__(self, run: Run):
+        super().__init__(run)
+        name_cells(self)
+        name_layers(self)
+        name_net(self)
+        self._name_as_ours()
+        for meanings in self.keys.values():
+            meanings.sort(key=lambda meaning: meaning.rank)
+
+    def _name_as_ours(self) -> None:
+        for series in self.first_round:
+            goal = self.goal(series)
+            self.keys[series.role, plain(series.about)].append(Meaning(OWN, goal))
+            scores = series.about == f"{self.output}.z"  # any other z comes first
+            self.keys[series.role, plain(series.label)].append(Meaning(LOOSE if scores else LAST_PART, goal))
+
+    def exact(self, name: str) -> list[Meaning]:
+        """What is called just so in the run: a value, or a quantity in all its time steps."""
+        if name in self.series:
+            return [Meaning(EXACT, self.goal(self.series[name]))]
+        return [Meaning(EXACT, self.goal(series), time) for series, time in self.called.get(name, ())]
+
+    @cached_property
+    def called(self) -> dict[str | None, list[tuple[Series, int | None]]]:
+        """Every value by its full name."""
+        found = defaultdict(list)
+        for series in self.series.values():
+            for time, value in series.values.items():
+                found[value.name].append((series, time))
+        return found
+
+    def meanings(self, name: str) -> list[Meaning]:
+        """Everything that a name can mean, the likeliest first."""
+        found = [*self.exact(name)]
+        for reading in readings_of(name):
+            for meaning in self.keys.get((reading.role, reading.key), ()):
+                sliced = reading.moment not in (None, "all") and not meaning.goal.first.timed
+                rank = meaning.rank + reading.extra + WITH_MOMENT * sliced
+                found.append(Meaning(rank, meaning.goal, reading.moment, reading.role, reading.said, reading.scope))
+        return sorted(found, key=lambda meaning: meaning.rank)

@@ -1,0 +1,28 @@
+"""How far numbers are from ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import to_host
+
+EQUAL = 1e-6  # relative: numbers that were passed on, not computed
+
+
+def distance(theirs: np.ndarray, ours: Any) -> float:
+    """How far numbers are from ours, relative to ours; without end where one is not finite."""
+    a, b = np.asarray(theirs, float).ravel(), np.asarray(to_host(ours), float).ravel()
+    if a.shape != b.shape:
+        return np.inf
+    with np.errstate(all="ignore"):
+        size, error = float(np.sqrt((b**2).sum())), float(np.sqrt(((a - b) ** 2).sum()))
+    ratio = error / size if size else error
+    return ratio if np.isfinite(ratio) else np.inf
+
+
+def least_precise(arrays: Iterable[np.ndarray]) -> np.dtype:
+    floating = [array.dtype for array in arrays if array.dtype.kind == "f"]
+    return max(floating, key=lambda dtype: np.finfo(dtype).eps, default=np.dtype(np.float64))
