@@ -14,7 +14,9 @@ import pytest
 import tinynet as tn
 from tests.test_verify import with_cell
 from tinynet.cli import MODELS, main
-from tinynet.workbook import load, verify
+from tinynet.datasets import load_coffee, load_digits
+from tinynet.models import convolutional
+from tinynet.workbook import read_book, verify
 
 SCRIPT = """
 import numpy as np
@@ -53,6 +55,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The net of digits as it begins: training takes seconds, and is tested elsewhere."""
+
+    def begin(channels: list[int], kernel: int, seed: int) -> tuple[convolutional.ConvNet, np.ndarray, np.ndarray]:
+        tn.manual_seed(seed)
+        _, labels = load_digits()
+        return convolutional.ConvNet(list(channels), kernel), np.arange(497), np.eye(10)[labels[:497]]
+
+    monkeypatch.setattr(convolutional, "trained_digits", begin)
+
+
 def tinynet(line: str) -> int:
     return main(line.split())
 
@@ -73,6 +87,8 @@ EXPORTS = {
     "lstm --coupled-gates --cell-clip 0.5 --proj-size 2": [],
     "lstm --forget-bias 1 --loss sum": [],
     "rnn --nonlinearity relu --layers 2 --dropout 0.5": [],
+    "cnn --channels 1": ["Input", "conv1", "Head", "conv1 back"],
+    "cnn --channels 1,2 --kernel 2 --lr 0.2": ["Input", "conv1", "conv2", "Head", "conv2 back", "conv1 back"],
 }
 
 
@@ -84,21 +100,68 @@ def test_export_writes_a_workbook_that_verifies(line: str, here: Path, capsys: p
     first, sheets, open_it, check_it = out.splitlines()
     path = here / f"{name}.xlsx"
     cells = verify(path).cells
-    loss = load(path).book.run["loss"]
+    loss = read_book(path).book.run["loss"]
     size = f"{path.stat().st_size / 1024:.0f} kB"
     assert first == f"{name}.xlsx: {cells:,} formula cells · {size} · loss {loss:.6g}"
-    times = [] if name == "mlp" or "--steps 1" in line else ["Time steps"]
-    assert sheets == "sheets: " + ", ".join(["Read me", *(EXPORTS[line] or ["Network"]), "Steps", "Checks", *times])
+    times = [] if name in ("mlp", "cnn") or "--steps 1" in line else ["Time steps"]
+    names = ["Read me", *(EXPORTS[line] or ["Network"]), "Steps", "Checks", "Yours", *times]
+    assert sheets == "sheets: " + ", ".join(names)
     assert open_it == "Open it in any spreadsheet program and start at the sheet 'Read me'."
     assert check_it == f"Check it: tinynet verify {name}.xlsx" and err == ""
 
 
 def test_the_options_reach_the_run(here: Path):
     tinynet("export lstm --hidden 2 --steps 3 --batch 2 --lr 0.25 --seed 9 -o out.xlsx")
-    run = load("out.xlsx").book.run
+    run = read_book("out.xlsx").book.run
     assert run["x"].shape == (3, 2, 2) and run["lstm.h[0]"].shape == (2, 2) and run["lr"] == 0.25
     tinynet("export lstm --hidden 2 --steps 3 --batch 2 --lr 0.25 --seed 8 -o other.xlsx")
-    assert np.any(load("other.xlsx").book.run["lstm.weight_ih_l0"] != run["lstm.weight_ih_l0"])
+    assert np.any(read_book("other.xlsx").book.run["lstm.weight_ih_l0"] != run["lstm.weight_ih_l0"])
+
+
+def test_the_options_of_the_convolutional_net_reach_the_run(here: Path):
+    images, labels = load_digits()
+    tinynet("export cnn --channels 2,3 --kernel 5 --image 7 --lr 0.5 --updates 2")
+    run = read_book("cnn.xlsx").book.run
+    assert run["conv1.weight"].shape == (2, 1, 5, 5) and run["conv2.weight"].shape == (3, 2, 5, 5)
+    assert run["which"].tolist() == [10] and run["labels"][10] == labels[7] and run["lr"] == 0.5
+    np.testing.assert_array_equal(run["digits"][10], images[7])
+    assert "loss#2" in run and np.array_equal(run["x"][0], images[7])
+
+
+@pytest.mark.parametrize("kernel", ["edge", "gauss"])
+def test_a_well_known_kernel_is_laid_on_a_picture(kernel: str, here: Path, capsys: pytest.CaptureFixture[str]):
+    assert tinynet(f"export cnn --kernel {kernel}") == 0
+    assert tinynet(f"export cnn --kernel {kernel} --image 4 -o digit.xlsx") == 0
+    coffee, digit = (line for line in capsys.readouterr().out.splitlines() if "formula cells" in line)
+    assert re.fullmatch(r"cnn\.xlsx: 2,180 formula cells · \d+ kB", coffee)  # no loss; 34×34 + 32×32 cells
+    assert re.fullmatch(r"digit\.xlsx: 164 formula cells · \d+ kB", digit)
+    run = read_book("cnn.xlsx").book.run
+    np.testing.assert_array_equal(run["x"][0, 0], load_coffee())
+    np.testing.assert_array_equal(run[f"{kernel}.weight"][0, 0], convolutional.FILTERS[kernel])
+    np.testing.assert_array_equal(read_book("digit.xlsx").book.run["x"][0, 0], load_digits()[0][4])
+    assert verify("cnn.xlsx").ok
+
+
+def test_beyond_the_budget_numbers_are_written_and_named(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert tinynet("export cnn --channels 1 --max-cells 1000 --values-beyond") == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = "numbers only, beyond the budget (hatched, they do not recompute): "
+    assert lines[2].startswith(said) and lines[2].endswith(", new_fc1.weight, new_fc1.bias …")
+    cells = verify("cnn.xlsx").cells
+    assert lines[0].startswith(f"cnn.xlsx: {cells:,} formula cells") and 0 < cells <= 1000
+
+
+def test_a_large_workbook_is_announced_before_it_is_written(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    tinynet("export rnn")
+    assert "writing" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.modules["tinynet.workbook.write"], "WARN", 10)
+    assert tinynet("export rnn") == 0
+    out, err = capsys.readouterr()
+    cells = verify("rnn.xlsx").cells
+    assert out.startswith(f"writing {cells} formula cells (the largest: ") and err == ""
+    assert out.index("writing") < out.index("rnn.xlsx: ")
 
 
 def test_detail_ops_gives_every_operation_cells(here: Path):
@@ -109,7 +172,7 @@ def test_detail_ops_gives_every_operation_cells(here: Path):
 
 def test_a_function_of_a_script_is_exported(here: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["export", "work/net.py:run", "-o", "out.xlsx"]) == 0
-    assert load("out.xlsx").book.run["loss"] == np.tanh([1.0, -0.5]).sum()
+    assert read_book("out.xlsx").book.run["loss"] == np.tanh([1.0, -0.5]).sum()
     assert main(["export", str(here / "work" / "net.py") + ":run"]) == 0  # named after the script, put where we are
     assert verify(here / "net.xlsx").ok
     assert openpyxl.load_workbook("net.xlsx")["Network"]["A1"].value == "net"
@@ -128,7 +191,7 @@ def test_verify_says_how_well_all_cells_agree(here: Path, capsys: pytest.Capture
 
 def test_verify_names_the_first_difference(here: Path, capsys: pytest.CaptureFixture[str]):
     tinynet("export rnn")
-    book = load("rnn.xlsx").book
+    book = read_book("rnn.xlsx").book
     block = next(b for b in book.plan.blocks if b.name == "rnn.h[1]")
     address = book.addresses.text[block.ids.flat[0]]
     path = with_cell(Path("rnn.xlsx"), Path("x.xlsx"), "Network", address, r"<v>[^<]*</v>", "<v>0.5</v>")
@@ -158,7 +221,7 @@ def test_info_lists_every_name_with_its_range(line: str, here: Path, capsys: pyt
     assert tinynet("info x.xlsx") == 0
     head, *rows = [re.split(r"\s{2,}", row) for row in capsys.readouterr().out.splitlines()]
     assert head == ["name", "shape", "kind", "sheet", "range"]
-    run = load("x.xlsx").book.run
+    run = read_book("x.xlsx").book.run
     sheets = openpyxl.load_workbook("x.xlsx", data_only=True)
     seen = {row[0] for row in rows}
     assert len(seen) == len(rows)
@@ -185,7 +248,7 @@ def test_info_names_every_quantity_of_the_run(here: Path, capsys: pytest.Capture
     capsys.readouterr()
     tinynet("info lstm.xlsx")
     seen = {row.split()[0] for row in capsys.readouterr().out.splitlines()[1:]}
-    run = load("lstm.xlsx").book.run
+    run = read_book("lstm.xlsx").book.run
     for quantity in ("z_i", "i", "f", "g", "o", "c", "tanh_c", "h"):
         for t in (0, 1):
             assert {f"lstm.{quantity}[{t}]", f"d_lstm.{quantity}[{t}]"} <= seen
@@ -212,6 +275,24 @@ WRONG = {
     "export mlp --lr inf": "--lr is inf, expected at least 0",
     "export mlp --seed -1": "--seed is -1, expected at least 0",
     "export mlp --hidden two": "invalid int value: 'two'",
+    "export mlp --kernel 3": "--kernel has no meaning for mlp: leave it out",
+    "export mlp --channels 2": "--channels has no meaning for mlp: leave it out",
+    "export cnn --hidden 4": "--hidden has no meaning for cnn: leave it out",
+    "export cnn --steps 2": "--steps has no meaning for cnn: leave it out",
+    "export cnn --kernel 0": "--kernel is 0, expected at least 1",
+    "export cnn --kernel -3": "--kernel is -3, expected at least 1",
+    "export cnn --kernel 8": "--kernel (or edge, sharpen, box, gauss, identity) is 8, expected 1 to 7",
+    "export cnn --kernel blur": "--kernel is 'blur', expected a size such as 3, or one of edge, sharpen, box",
+    "export cnn --channels 1,1,1,1": "the number of layers in --channels is 4, expected 1 to 3",
+    "export cnn --channels 0": "0 output channels",
+    "export cnn --channels 4,x": "'4,x'",
+    "export cnn --image 1797": "--image is 1797, expected 0 to 1796",
+    "export cnn --image -1": "--image is -1, expected at least 0",
+    "export cnn --kernel edge --image 1797": "--image is 1797, expected 0 to 1796",
+    "export cnn --updates 0": "--updates is 0, expected at least 1",
+    "export cnn --max-cells many": "invalid int value: 'many'",
+    "export cnn --max-cells 6049": "6,050 formula cells, the budget is 6,049 (the largest: d_fc1.weight 768, ",
+    "export cnn --max-cells 2000000 --values-beyond": "max_cells is 2,000,000, expected 1,000,000 at most",
     "export rnn --steps 21": "--steps (there are 21 years) is 21, expected 1 to 20",
     "export rnn --batch 18": "--batch (windows of 4 steps in 21 years) is 18, expected 1 to 17",
     "export lstm --inputs 3": "--inputs (2: hare and lynx, 1: lynx alone) is 3, expected 1 to 2",

@@ -15,7 +15,7 @@ from tests.spreadsheets import require
 from tinynet import nn
 from tinynet.cli import main
 from tinynet.from_torch import infer, run_saved
-from tinynet.workbook import load
+from tinynet.workbook import read_book
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 TORCH = {"rtol": 0, "atol": 1e-12}
@@ -197,7 +197,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_export_without_pytorch(here, options, capsys):
     assert main(shlex.split(f"export --from-torch net.npz --input x.npy {options}")) == 0
     file = "named.xlsx" if "-o" in options else "net.xlsx"
-    run = load(file).book.run
+    run = read_book(file).book.run
     targets = np.load(options.split()[1]) if options else None
     expected = run_saved("net.npz", np.load("x.npy"), targets)
     assert run["loss"] == pytest.approx(expected["loss"], abs=1e-12)
@@ -220,7 +220,7 @@ def test_export_of_a_real_state_dict(here, torch, ending, capsys):
     assert main(shlex.split(f"export --from-torch {file} --input x.npy --target y.npy --batch-first")) == 0
     scores = net.fc(net.encoder.rnn(torch.tensor(x))[0])[:, -1]
     expected = torch.nn.functional.cross_entropy(scores, torch.tensor([2, 0]))
-    run = load("torch.xlsx").book.run
+    run = read_book("torch.xlsx").book.run
     assert run["loss"] == pytest.approx(expected.item(), abs=1e-12)
     assert "encoder.rnn.weight_ih_l1_reverse" in {value.name for value in run.values}
     assert main(["verify", "torch.xlsx"]) == 0
@@ -231,7 +231,7 @@ def test_the_nonlinearity_of_an_rnn_can_be_said(here):
     np.savez("rnn.npz", **nn.RNN(2, 3).state_dict())
     assert main(shlex.split("export --from-torch rnn.npz --input x.npy --nonlinearity relu")) == 0
     expected = run_saved("rnn.npz", np.load("x.npy"), nonlinearity="relu")["loss"]
-    assert load("rnn.xlsx").book.run["loss"] == pytest.approx(expected, abs=1e-12)
+    assert read_book("rnn.xlsx").book.run["loss"] == pytest.approx(expected, abs=1e-12)
 
 
 REFUSED = {

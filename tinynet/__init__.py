@@ -9,6 +9,8 @@ with tn.record() as run:
 run.to_excel("model.xlsx")
 """
 
+from typing import Any
+
 from tinynet import functional, nn, optim
 from tinynet.autograd import backward, grad
 from tinynet.backend import get_default_dtype, set_default_dtype
@@ -16,6 +18,28 @@ from tinynet.recording import name, record, scope, time_step
 from tinynet.run import Run
 from tinynet.tape import no_grad
 from tinynet.tensor import Parameter, Tensor, tensor
+
+
+def load(path: Any) -> Run:
+    """Read a workbook back as the Run that it is, computed again from what its cells now hold.
+
+    ``run.parameters`` are named by the path of the module: ``net.load_state_dict(run.parameters)`` takes them where
+    ``net`` was the outermost module that ran. A layer that ran by itself has its scope before its names, which is cut
+    off by ``{name.removeprefix("lstm."): array for name, array in run.parameters.items()}``. Raises FileNotFoundError,
+    or ValueError for a file that is damaged, is not tinynet's, or holds something that cannot be computed with.
+    """
+    from tinynet import workbook
+
+    return workbook.load(path)
+
+
+def __getattr__(name: str) -> Any:
+    """``tn.debug``, ``tn.testing`` and what they need are imported when they are first asked for."""
+    if name in ("debug", "testing"):
+        from importlib import import_module
+
+        return import_module(f"tinynet.{name}")
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 
 def manual_seed(seed: int) -> None:
@@ -34,6 +58,7 @@ __all__ = [
     "functional",
     "get_default_dtype",
     "grad",
+    "load",
     "manual_seed",
     "name",
     "nn",

@@ -13,15 +13,22 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinynet import __version__, models
+from tinynet import __version__, models, workbook
 from tinynet.from_torch import run_saved
+from tinynet.models.convolutional import FILTERS
 from tinynet.nn.state import read_state
 from tinynet.run import Run
-from tinynet.workbook import Written, load, verify, write
-from tinynet.workbook.write import BUDGET
+from tinynet.workbook import Written, read_book, verify, write
+from tinynet.workbook.budget import BUDGET
 
-MODELS: dict[str, Callable[..., Run]] = {"mlp": models.mlp, "rnn": models.rnn, "lstm": models.lstm, "gru": models.gru}
-TITLES = {"mlp": "MLP", "rnn": "Vanilla RNN", "lstm": "LSTM", "gru": "GRU"}
+MODELS: dict[str, Callable[..., Run]] = {
+    "mlp": models.mlp,
+    "cnn": models.cnn,
+    "rnn": models.rnn,
+    "lstm": models.lstm,
+    "gru": models.gru,
+}
+TITLES = {"mlp": "MLP", "cnn": "Convolutional net", "rnn": "Vanilla RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
 class UsageError(Exception):
@@ -48,26 +55,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """``tinynet export``: record a model and write its workbook."""
+    run, title, stem = _record(arguments)
+    path = Path(arguments.output) if arguments.output else Path(f"{stem}.xlsx")
+    options = arguments.max_cells, arguments.values_beyond
+    _report(write(run, path, arguments.detail, title, *options, tell=lambda text: print(f"writing {text}")))
+    return 0
+
+
+def recorded(argv: Sequence[str]) -> Run:
+    """Return the run that a command line would write. Raises UsageError or ValueError for one that cannot be."""
+    return _record(_parser().parse_args(argv))[0]
+
+
+def _record(arguments: argparse.Namespace) -> tuple[Run, str, str]:
+    """Record what the arguments of ``export`` ask for; its title and the name of the workbook."""
     every = set().union(*map(_options, MODELS))
     given = {name: value for name, value in vars(arguments).items() if name in every and value is not None}
     _no_stray_options(arguments, given)
     if arguments.from_torch is not None:
-        run, title, stem = _from_torch(arguments)
-    elif arguments.model in MODELS:
+        return _from_torch(arguments)
+    if arguments.model in MODELS:
         _check(arguments.model, given)
-        run, title, stem = MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
-    elif ":" in arguments.model:
-        if given:
-            raise UsageError(f"{_flag(next(iter(given)))} is for the built-in models: set it in {arguments.model}")
-        run, stem = _from_script(arguments.model)
-        title = stem
-    else:
+        return MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
+    if ":" not in arguments.model:
         raise UsageError(
             f"no model is called {arguments.model!r}: expected {', '.join(MODELS)}, or path/to/script.py:function"
         )
-    path = Path(arguments.output) if arguments.output else Path(f"{stem}.xlsx")
-    _report(write(run, path, arguments.detail, title, arguments.max_cells))
-    return 0
+    if given:
+        raise UsageError(f"{_flag(next(iter(given)))} is for the built-in models: set it in {arguments.model}")
+    run, stem = _from_script(arguments.model)
+    return run, stem, stem
 
 
 def _options(model: str) -> set[str]:
@@ -83,7 +100,7 @@ def _check(model: str, given: dict[str, Any]) -> None:
         if name not in _options(model):
             raise UsageError(f"{_flag(name)} has no meaning for {model}: leave it out")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            least = 0 if name in ("seed", "lr", "dropout", "forget_bias", "cell_clip") else 1
+            least = 0 if name in ("seed", "lr", "dropout", "forget_bias", "cell_clip", "image") else 1
             if not least <= value < math.inf:
                 raise UsageError(f"{_flag(name)} is {value}, expected at least {least}")
 
@@ -95,6 +112,11 @@ def _flag(name: str) -> str:
 def _numbers(text: str) -> list[int]:
     """``4,2,3`` as a list."""
     return [int(part) for part in text.split(",")]
+
+
+def _kernel(text: str) -> int | str:
+    """A size, or the name of a filter."""
+    return int(text) if text.lstrip("-").isdigit() else text
 
 
 def _steps_back(text: str) -> tuple[int, int]:
@@ -150,14 +172,46 @@ def _report(written: Written) -> None:
     loss = "" if written.loss is None else f" · loss {written.loss:.6g}"
     print(f"{written.path}: {written.formula_cells:,} formula cells · {written.size / 1024:.0f} kB{loss}")
     print(f"sheets: {', '.join(written.sheets)}")
+    if written.values_only:
+        names = ", ".join(written.values_only[:5]) + (" …" if len(written.values_only) > 5 else "")
+        print(f"numbers only, beyond the budget (hatched, they do not recompute): {names}")
     print(f"Open it in any spreadsheet program and start at the sheet {written.sheets[0]!r}.")
     print(f"Check it: tinynet verify {written.path}")
+
+
+def compare_files(arguments: argparse.Namespace) -> int:
+    """``tinynet compare``: the first of somebody's numbers that is wrong, and why."""
+    from tinynet.debug import compare
+
+    mine: Any = arguments.mine
+    if Path(mine).suffix.lower() == ".xlsx":
+        mine = workbook.read_yours_whole(mine)
+        if not mine:
+            raise UsageError(f"nothing whole was pasted into the sheet Yours of {arguments.mine}")
+    run = workbook.load(arguments.book)
+    mapping = dict(pair.split("=", 1) for pair in arguments.map)
+    report = compare(run, mine, mapping, arguments.explain, arguments.tolerance)
+    print(report.to_json() if arguments.json else report)
+    if arguments.output:
+        allowed = max(report.tolerance, 1e-6)
+        written = workbook.write_beside(report.run, report.matched.arrays, arguments.output, allowed)
+        print(f"{written}: our workbook with your numbers on the sheet Yours", file=sys.stderr)
+    return 0 if report.ok else 1
+
+
+def _pair(text: str) -> str:
+    """``mine=ours``."""
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair: expected MINE=OURS, such as Whx=weight_ih_l0")
+    return text
 
 
 def verify_file(arguments: argparse.Namespace) -> int:
     """``tinynet verify``: recompute a workbook and compare every cell."""
     result = verify(arguments.file)
     wrong_cells = len({(d.sheet, d.address) for d in result.differences})
+    if result.note:
+        print(result.note)
     edited = f"; {len(result.edited)} typed-in cells were edited since it was made" if result.edited else ""
     if result.ok:
         worst = f"the worst by {result.worst:.1e} at {result.worst_at}" if result.worst else "to the last digit"
@@ -174,7 +228,7 @@ def verify_file(arguments: argparse.Namespace) -> int:
 
 def info(arguments: argparse.Namespace) -> int:
     """``tinynet info``: every named block, its shape, sheet and range."""
-    book = load(arguments.file).book
+    book = read_book(arguments.file).book
     rows = [("name", "shape", "kind", "sheet", "range")]
     for entry in book.entries():
         shape = "×".join(map(str, entry.shape)) or "1"
@@ -244,7 +298,7 @@ def _parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         nargs="?",
-        help="mlp, rnn, lstm, gru, or path/to/script.py:function returning a Run; left out with --from-torch",
+        help="mlp, cnn, rnn, lstm, gru, or path/to/script.py:function returning a Run; left out with --from-torch",
     )
     make.add_argument("-o", "--output", metavar="FILE", help="the workbook to write (default: MODEL.xlsx)")
     make.add_argument("--inputs", type=int, help="mlp: 64, 16 or 4 pixels; otherwise 2 (hare, lynx) or 1 (lynx)")
@@ -255,6 +309,10 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--seed", type=int, help="of the initial weights")
     make.add_argument("--lr", type=float, help="learning rate")
     make.add_argument("--updates", type=int, help="rounds of forward, backward and update, a sheet each")
+    maps = make.add_argument_group("the convolutional net")
+    maps.add_argument("--kernel", type=_kernel, help=f"size of the kernels, or one of {', '.join(FILTERS)}")
+    maps.add_argument("--channels", type=_numbers, metavar="4,8", help="how many maps each layer makes")
+    maps.add_argument("--image", type=int, metavar="I", help="digit number I of 1,797")
     variants = make.add_argument_group("variants of the recurrent nets")
     variants.add_argument("--bidirectional", action="store_true", default=None, help="a second net reads from the end")
     variants.add_argument("--no-bias", dest="bias", action="store_false", default=None)
@@ -270,6 +328,9 @@ def _parser() -> argparse.ArgumentParser:
     variants.add_argument("--forget-bias", type=float, help="lstm: what b_if starts with")
     variants.add_argument("--proj-size", type=int, help="lstm: size of a projection of h")
     make.add_argument("--max-cells", type=int, default=BUDGET, help="formula cells at most (default: %(default)s)")
+    make.add_argument(
+        "--values-beyond", action="store_true", help="write what is beyond --max-cells as numbers only, hatched"
+    )
     make.add_argument("--detail", choices=("names", "ops"), default="names", help="ops: cells for every operation")
     saved = make.add_argument_group("from saved weights")
     saved.add_argument(
@@ -282,6 +343,18 @@ def _parser() -> argparse.ArgumentParser:
     saved.add_argument("--batch-first", action="store_true", help="X is (N, T, inputs), Y (N, T) or (N,)")
     check = command("verify", verify_file, "recompute a workbook in NumPy and compare every cell and formula")
     check.add_argument("file", metavar="FILE")
+    beside = command("compare", compare_files, "find the first of your numbers that is wrong, and why")
+    beside.add_argument(
+        "mine", metavar="MINE", help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours"
+    )
+    beside.add_argument("book", metavar="BOOK", help="the workbook of tinynet to compare with")
+    beside.add_argument(
+        "--map", type=_pair, nargs="+", default=[], metavar="MINE=OURS", help="what a name of yours means"
+    )
+    beside.add_argument("--no-explain", dest="explain", action="store_false", help="do not look for the reason")
+    beside.add_argument("--tolerance", type=float, help="share of a quantity's largest number (default: by dtype)")
+    beside.add_argument("--json", action="store_true", help="the report as JSON")
+    beside.add_argument("-o", "--output", metavar="FILE", help="a workbook with your numbers beside ours")
     listing = command("info", info, "list every named block of a workbook: shape, sheet and range")
     listing.add_argument("file", metavar="FILE")
     shelf = command("gallery", gallery, "rebuild the ready-made workbooks and their illustrated index")

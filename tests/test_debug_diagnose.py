@@ -1,0 +1,197 @@
+"""The search for the bug: what is offered reproduces every number, says what is wrong, and is silent where nothing is.
+
+``benchmarks.diagnosis`` measures all bugs; here is a sample of them, over every network and nearly every row.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from tests.bugs_measured import FOUND_BUGS, Found, Remembering, falsely_found, measured, numbers, recorded
+from tests.wrong import Variant, variants
+from tests.wrong.data import KINDS
+from tinynet.debug import Report, compare
+from tinynet.debug.program import Program
+
+ID = {bug.id: bug for bug in FOUND_BUGS}
+NETWORKS = ("rnn", "lstm", "gru", "mlp", "conv_net")
+
+# A bug, and words that its first explanation must have.
+SAMPLE = {
+    "rnn-sigmoid": "h: sigmoid instead of tanh",
+    "rnn-both-biases-missing": "ih … is missing, and b … hh",
+    "rnn-b_out-twice": "bias is counted twice",
+    "rnn-U-transposed-backward": "dh from step t+1 … transposed",
+    "rnn-carry-h-of-dh": "dh[t+1] is used where dz[t+1] belongs",
+    "rnn-dW_hh-without-h0": "dweight_hh_l0 … share of t = 0 is missing",
+    "rnn-dW_hh-of-z": "dweight_hh_l0: z is used where h belongs",
+    "rnn-slope-of-h-function": "dz is dh times h",
+    "rnn-db_out-mean": "dbias is divided by 2",
+    "rnn-dx-reshaped": "dx is reshaped where its transpose is meant",
+    "rnn-last-one-off": "shifted by -1",
+    "lstm-carry-h-dropped": "dh from step t+1 is left out",
+    "lstm-carry-c-through-previous-f": "dc from step t+1: f is used where f[t+1] belongs",
+    "lstm-c0-ignored": "the initial c is left out",
+    "lstm-b_ih-for-b_hh": "bias_ih_l0 is used where bias_hh_l0 belongs",
+    "lstm-order-ifog-of-b_ih": "in the order i, f, o, g instead of i, f, g, o",
+    "lstm-df-of-last-c": "df: c[3] is used where c[t-1] belongs",
+    "lstm-dg-of-z_i": "dg is dc times z_i",
+    "lstm-peephole-gradient-of-old-c": "c[t-1] is used where c belongs",
+    "lstm-forget-bias-after-sigmoid": "f:  … is added",
+    "lstm-U-transposed-of-o": "z_o: W_ho is transposed",
+    "lstm-target-reshaped": "target is reshaped",
+    "lstm-decay-decoupled": "updated parameters … weight decay",
+    "lstm-outer-dh-ignored": "dh … is left out",
+    "gru-softmax-derivative-again": "multiplied by p·(1 − p)",
+    "gru-dr-of-h": "dr is dz_n times h[t-1]",
+    "gru-dz-of-z_n": "dz: z_n is used where n belongs",
+    "gru-logits-of-previous-h": "h[t-1] is used where h belongs",
+    "gru-update-sign": "lr has the wrong sign",
+    "gru-U-transposed-of-n": "u_n: W_hn is transposed",
+    "gru-dW_hh-of-one-buffer": "h[3] is used where h belongs",
+    "mlp-relu-leaks": "leaky relu of slope 0.01",
+    "mlp-b1-missing": "z: bias is missing",
+    "mlp-b2-twice": "bias is counted twice",
+    "mlp-dW2-transposed": "dweight is transposed",
+    "mlp-dW2-of-undropped": "dweight: relu is used where kept belongs",
+    "mlp-db2-of-da2": "dbias: dtanh is used where dz belongs",
+    "mlp-update-averaged-twice": "lr is divided by … 3",
+    "mlp-softmax-twice": "softmax is applied to p",
+    "mlp-decay-in-gradient": "gradients of the parameters … 0.1 times the parameter is added",
+    "conv_net-ties-all": "several equal maxima … full gradient",
+    "conv_net-dx-kernel-flipped": "dx: the kernel is turned round",
+    "conv_net-dW-of-one-buffer": "the last window is read in place of every one",
+    "conv_net-relu-of-gradient": "dz is drelu times [drelu > 0]",
+    "conv_net-db-of-da": "dbias: drelu is used where dz belongs",
+    "conv_net-b_conv-missing": "z: bias is left out",
+}
+
+
+def top(found: Found | Report) -> str:
+    diagnosis = found.report.diagnosis if isinstance(found, Found) else found.diagnosis
+    assert diagnosis is not None and diagnosis.explanations
+    return "; ".join(diagnosis.explanations[0].sentences)
+
+
+@pytest.mark.parametrize("bug", SAMPLE)
+def test_a_bug_is_placed_and_explained_and_the_explanation_holds_on_other_data(bug: str) -> None:
+    found = measured(ID[bug])
+    assert found.place != "wrong"
+    assert found.named and all(word in top(found) for word in SAMPLE[bug].split(" … "))
+    assert found.true, found.explanations
+    assert all(e.explained == sum(found.report.differing.values()) for e in found.explanations)
+
+
+def test_the_sample_covers_every_network_and_most_rows() -> None:
+    assert {ID[bug].network for bug in SAMPLE} == set(NETWORKS)
+    assert len({ID[bug].row for bug in SAMPLE}) >= 20
+
+
+# Nothing is wrong
+
+
+@pytest.mark.parametrize("network, kind", [(n, kind) for n in NETWORKS for kind in KINDS[n] if kind != "long"])
+def test_a_right_network_has_no_bug(network: str, kind: str) -> None:
+    for seed in (0, 1, 2):
+        assert falsely_found(network, None, kind, seed) is None
+
+
+@pytest.mark.parametrize(
+    "network, variant, seed",
+    [(n, v, seed) for seed in (0, 1) for n, v, _ in variants() if n != "adam" and (v.data != "long" or not seed)],
+    ids=lambda value: getattr(value, "id", str(value)),
+)
+def test_rounding_is_no_bug(network: str, variant: Variant, seed: int) -> None:
+    assert falsely_found(network, variant, variant.data, seed) is None
+
+
+@pytest.mark.parametrize("bug", [bug for bug in FOUND_BUGS if bug.equivalent], ids=lambda bug: bug.id)
+def test_a_bug_that_changes_nothing_is_not_found(bug: Any) -> None:
+    assert measured(bug).report.ok
+
+
+# Two bugs at once
+
+PAIRS = {
+    ("rnn-both-biases-missing", "rnn-carry-h-dropped"): ["is missing, and b", "dh from step t+1 is left out"],
+    ("lstm-c0-ignored", "lstm-db_out-mean"): ["the initial c is left out", "dbias is divided by 2"],
+    ("mlp-b1-missing", "mlp-dW2-of-undropped"): ["z: bias is missing", "relu is used where kept belongs"],
+    ("conv_net-b_conv-twice", "conv_net-db-of-da"): ["bias is counted twice", "drelu is used where dz belongs"],
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
+def test_two_bugs_at_once_get_a_sentence_each(pair: tuple[str, str]) -> None:
+    one, two = (ID[bug] for bug in pair)
+    both = SimpleNamespace(edits={**one.edits, **two.edits})
+    report = compare(recorded(one.network, one.data), numbers(one.network, one.data, 0, both))
+    assert report.diagnosis is not None
+    sentences = report.diagnosis.explanations[0].sentences
+    assert len(sentences) == 2 and all(any(words in s for s in sentences) for words in PAIRS[pair])
+    lines = str(report).splitlines()
+    assert any(line.startswith("WHY") for line in lines) and any(line.startswith(" and") for line in lines)
+
+
+# Nothing fits
+
+
+def test_if_nothing_fits_it_says_so_and_offers_nothing() -> None:
+    rng, mine = np.random.default_rng(0), numbers("mlp")
+    mine["da2"] = mine["da2"] + rng.normal(size=mine["da2"].shape)
+    report = compare(recorded("mlp"), mine)
+    assert report.first is not None and report.first.yours_is == "da2" and report.diagnosis is not None
+    assert report.diagnosis.explanations == () and report.diagnosis.complete and report.diagnosis.tried > 100
+    tried = f"({report.diagnosis.tried:,} hypotheses tried in {report.diagnosis.seconds:.1f} s)"
+    assert str(report).splitlines()[-1] == (
+        f"WHY  no edit of the computation that was tried reproduces your numbers {tried}"
+    )
+
+
+def test_if_the_time_runs_out_it_says_so() -> None:
+    mine = numbers("lstm")
+    mine["c"] = mine["c"] + np.random.default_rng(0).normal(size=mine["c"].shape)
+    report = compare(recorded("lstm"), mine, seconds=0)
+    assert report.diagnosis is not None and not report.diagnosis.complete and not report.diagnosis.explanations
+    assert "the time ran out before all were tried" in str(report)
+
+
+# Every explanation is computed again, by nothing that the search had computed
+
+
+def computed_again(search: Remembering, sentences: tuple[str, ...]) -> bool:
+    """Does a fresh program with the edits of these sentences give all the numbers that were brought?"""
+    fresh = Remembering(Program(search.program.run.astype(np.float64)), search.mine, search.tolerance)
+    states = [state for state in search.found if state.sentences == sentences]
+    repeated = [search.repeated(state, fresh) for state in states]
+    return any(state is not None and agree(fresh, state.changed) for state in repeated)
+
+
+def agree(search: Remembering, changed: dict[int, np.ndarray]) -> bool:
+    for index, mine in search.mine.items():
+        ours = np.asarray(changed.get(index, search.program.arrays[index]), float)
+        values, family = search.program.run.values, search.program.run.values[index].quantity
+        alike = [search.program.arrays[i] for i in search.mine if values[i].quantity == family]
+        allowed = search.tolerance * max(1e-12, *(float(np.abs(array).max(initial=0)) for array in alike))
+        if not np.all((np.abs(ours - mine) <= allowed) | (ours == mine) | (np.isnan(ours) & np.isnan(mine))):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "bug", ["lstm-carry-h-dropped", "rnn-dh0-of-first-step", "gru-db_out-mean", "mlp-relu-leaks", "conv_net-ties-all"]
+)
+def test_every_explanation_that_is_offered_reproduces_every_number(bug: str) -> None:
+    with mock.patch.object(importlib.import_module("tinynet.debug.compare"), "Search", Remembering):
+        report = compare(recorded(ID[bug].network, ID[bug].data), numbers(ID[bug].network, ID[bug].data, 0, ID[bug]))
+    search = Remembering.latest
+    assert report.diagnosis is not None and report.diagnosis.explanations
+    offered = [e.sentences for e in report.diagnosis.explanations]
+    assert all(computed_again(search, sentences) for sentences in offered)
+    alike = [tuple(a.split("; ")) for e in report.diagnosis.explanations for a in e.alike]
+    assert all(computed_again(search, sentences) for sentences in alike if len(sentences) == 1)

@@ -1,0 +1,249 @@
+"""Compare: which of somebody's numbers is the first that is wrong, although everything it is computed from is right?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import to_host
+from tinynet.debug.arrays import read
+from tinynet.debug.diagnose import SECONDS, Diagnosis, Search, State
+from tinynet.debug.names import Matched, match
+from tinynet.debug.program import Program
+from tinynet.run import Run, Value
+from tinynet.workbook.book import Book
+
+# Of the largest number of a quantity: rounding over some fifty steps stays below, every bug that was met lies above.
+TOLERANCES = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2}
+MOST_CELLS = 20_000  # of a run whose cells are looked up
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first number that is wrong: where it stands, ours and theirs, and what computes it."""
+
+    name: str
+    yours_is: str
+    step: int | None
+    time: int | None
+    element: tuple[int, ...]
+    ours: float
+    yours: float
+    error: float
+    allowed: float
+    equation: str = ""
+    cell: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison found. ``print`` it, ask ``report.ok``, or take it as ``report.to_json()``."""
+
+    compared: int
+    tolerance: float
+    dtype: str
+    first: Difference | None
+    differing: dict[str, int]  # quantity → values that differ
+    matched: Matched = field(repr=False)
+    run: Run = field(repr=False)
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that could be compared agrees (and anything could)."""
+        return self.first is None and self.compared > 0
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        found = {
+            "ok": self.ok,
+            "compared": self.compared,
+            "tolerance": self.tolerance,
+            "dtype": self.dtype,
+            "first": None if self.first is None else {k: _finite(x) for k, x in asdict(self.first).items()},
+            "differing": self.differing,
+            "unmatched": [
+                {"name": u.name, "shape": list(u.shape), "guesses": list(u.guesses)} for u in self.matched.unmatched
+            ],
+            "explanations": [],
+        }
+        if self.diagnosis is not None:
+            found["explanations"] = [
+                {"sentences": [in_words(s) for s in e.sentences], "explained": e.explained, "alike": list(e.alike)}
+                for e in self.diagnosis.explanations
+            ]
+            found["hypotheses"] = {"tried": self.diagnosis.tried, "complete": self.diagnosis.complete}
+        return json.dumps(found, ensure_ascii=False, indent=2)
+
+    def __str__(self) -> str:
+        lines = [
+            f"compared {self.compared} values, tolerance {self.tolerance:.0e} of each quantity's largest number "
+            f"({self.dtype})"
+        ]
+        lines += _said_first(self)
+        if self.diagnosis is not None and self.first is not None:
+            lines += _said_why(self.diagnosis)
+        for item in self.matched.unmatched:
+            near = f": nearest {'; '.join(item.guesses)}" if item.guesses else ""
+            lines.append(f"not matched  {item.name} {tuple(item.shape)}{near}  (say which: --map {item.name}=OURS)")
+        return "\n".join(lines)
+
+
+def compare(
+    run: Run,
+    mine: Any,
+    mapping: Mapping[str, str] | None = None,
+    explain: bool = True,
+    tolerance: float | None = None,
+    seconds: float = SECONDS,
+) -> Report:
+    """Compare arrays with a run, in the order of execution; see ``Report``.
+
+    ``mine`` is a mapping of arrays (NumPy, PyTorch, CuPy, lists), or the path of a file of them; whole sequences
+    (T, N, H) or (N, T, H), or single steps. ``mapping`` says what names mean that cannot be guessed. ``tolerance`` is a
+    share of the largest number of a quantity; by default it follows the least precise dtype that came in. With
+    ``explain``, what differs is explained by a search of at most ``seconds``; see ``tinynet.debug.diagnose``.
+    Raises ValueError where nothing can be compared.
+    """
+    if tolerance is not None and not 0 <= tolerance < float("inf"):
+        raise ValueError(f"tolerance is {tolerance}, expected a share of a quantity's largest number, such as 1e-6")
+    matched = match(run, read(mine), mapping)
+    if not matched.arrays:
+        names = ", ".join(item.name for item in matched.unmatched) or "nothing"
+        raise ValueError(f"none of your arrays could be matched ({names}): name them after ours, or map them")
+    exact = run.astype(np.float64)
+    program = Program(exact)
+    dtype = str(matched.dtype)
+    allowed = TOLERANCES.get(dtype, TOLERANCES["float16"]) if tolerance is None else tolerance
+    arrays = _that_matter(exact, program, matched.arrays)
+    search = Search(program, arrays, allowed, seconds)
+    wrong = search.wrong(State({}))
+    if not wrong:
+        return Report(len(arrays), allowed, dtype, None, {}, matched, exact)
+    differing = Counter(str(exact.values[i].quantity) for i in wrong)
+    first = _first(exact, program, search, matched, wrong[0], allowed)
+    diagnosis = search.run() if explain else None
+    return Report(len(arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis)
+
+
+def _that_matter(run: Run, program: Program, mine: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Their arrays in float64. Behind the end of a short sequence anything may stand: ours is put there."""
+    arrays = {i: a.astype(float) if a.dtype.kind == "f" else np.asarray(a) for i, a in mine.items()}
+    lengths = next((v for v in run.leaves if str(v.quantity).endswith("lengths")), None)
+    if lengths is None:
+        return arrays
+    ends = to_host(lengths.array).reshape(-1)
+    for i, array in arrays.items():
+        value = run.values[i]
+        steps = {v.time for v in run.values if v.time is not None and v.time >= 0}
+        if value.of is not None:
+            continue  # a gradient is 0 there
+        if value.time is not None and value.shape[:1] == ends.shape:
+            beyond = value.time >= ends
+        elif value.shape[:2] == (len(steps), len(ends)):
+            beyond = np.arange(len(steps))[:, None] >= ends
+        else:
+            continue
+        arrays[i] = array.copy()
+        arrays[i][beyond] = program.arrays[i][beyond]
+    return arrays
+
+
+def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
+    ours, yours = np.asarray(program.arrays[index], float), np.asarray(search.mine[index], float)
+    with np.errstate(all="ignore"):
+        distance = np.where(np.isfinite(ours - yours), np.abs(ours - yours), np.inf)
+    bad = distance > allowed * search.scales[index]
+    place = np.unravel_index(int(np.argmax(bad)), ours.shape) if ours.shape else ()
+    value = run.values[index]
+    equation, cell, step = _in_the_workbook(run, value, place)
+    return Difference(
+        str(value.name),
+        matched.sources.get(index, str(value.name)),
+        step,
+        value.time,
+        tuple(int(k) for k in place),
+        float(ours[place]),
+        float(yours[place]),
+        float(distance[place]),
+        allowed * search.scales[index],
+        equation,
+        cell,
+    )
+
+
+def _in_the_workbook(run: Run, value: Value, place: tuple) -> tuple[str, str, int | None]:
+    """The equation of a number, its cell, and the step of the step control that computes it."""
+    try:
+        book = Book(run, "names", "", MOST_CELLS)
+    except ValueError:  # too large, or not finite: it has no workbook
+        return "", "", None
+    aliases = {v.index: ids for v, ids in book.plan.aliases}
+    ids = book.plan.ids.get(value.index, aliases.get(value.index))
+    if ids is None:
+        return "", "", None
+    cell = int(ids[place])
+    block = book.plan.blocks[book.layout.families.owner[cell]]
+    equation = book.words.equation(block) if block.expression is not None else ""
+    sheet = book.sheets[int(book.layout.sheet[cell])].name
+    moment = int(book.moments.mark[cell]) // 100
+    return equation, f"{sheet}!{book.addresses.text[cell]}", moment if moment > 0 else None
+
+
+def _finite(x: Any) -> Any:
+    """JSON has no NaN and no infinity: they are written as text."""
+    return str(x) if isinstance(x, float) and not np.isfinite(x) else x
+
+
+def in_words(sentence: str) -> str:
+    """``dz: tanh(h) is used where h belongs`` → ``in your dz, tanh(h) is used where h belongs``."""
+    head, colon, rest = sentence.partition(": ")
+    return f"in your {head}, {rest}" if colon and len(head) < 60 else f"your {sentence}"
+
+
+def _said_first(report: Report) -> list[str]:
+    if report.first is None:
+        return ["all of them agree"]
+    d = report.first
+    where = f"{list(d.element)}" if d.element else ""
+    step = f", step {d.step}" if d.step is not None else ""
+    out = [
+        f"FIRST DIFFERENCE  {d.name}{where}   (your {d.yours_is}{step})",
+        f"   ours   {d.ours:.9g}",
+        f"   yours  {d.yours:.9g}   they differ by {d.error:.2g}, allowed is {d.allowed:.1g}",
+    ]
+    if d.equation:
+        out.append(f"   formula  {d.equation}")
+    if d.cell:
+        out.append(f"   cell     {d.cell}")
+    total = sum(report.differing.values())
+    if total > 1:
+        rest = ", ".join(f"{name} ×{count}" for name, count in list(report.differing.items())[:8])
+        more = f", … ({len(report.differing)} quantities)" if len(report.differing) > 8 else ""
+        out.append(f"   {total - 1} more values differ after it: {rest}{more}")
+    return out
+
+
+def _said_why(diagnosis: Diagnosis) -> list[str]:
+    tried = f"{diagnosis.tried:,} hypotheses tried in {diagnosis.seconds:.1f} s"
+    if not diagnosis.explanations:
+        end = "" if diagnosis.complete else "; the time ran out before all were tried"
+        return [f"WHY  no edit of the computation that was tried reproduces your numbers ({tried}{end})"]
+    out: list[str] = []
+    for n, explanation in enumerate(diagnosis.explanations):
+        head = "WHY " if n == 0 else "  or"
+        for k, sentence in enumerate(explanation.sentences):
+            out.append(f"{head if k == 0 else ' and'}  {in_words(sentence)}")
+    count = diagnosis.explanations[0].explained
+    out.append(f"     this reproduces every number you brought, the {count} values that differ too ({tried})")
+    if len(diagnosis.explanations) > 1:
+        out.append(
+            "     these data cannot tell them apart: bring 3 steps or more, 2 samples or more, sizes that all differ, "
+            "and initial states and biases that are not 0"
+        )
+    return out

@@ -1,0 +1,72 @@
+"""All hypotheses about a run, the likely ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinynet.debug import windows
+from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Members, alone, family_of, symbol
+from tinynet.debug.hypotheses.everywhere import everywhere
+from tinynet.debug.hypotheses.factors import moved_factors, slopes
+from tinynet.debug.hypotheses.operations import other_operations
+from tinynet.debug.hypotheses.parameters import of_all
+from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by
+from tinynet.debug.hypotheses.replacements import rarely
+from tinynet.debug.hypotheses.results import other_results, rearranged
+from tinynet.debug.hypotheses.sums import other_shares
+from tinynet.debug.program import Edit
+
+
+class Hypotheses(Facts):
+    """All hypotheses about one run."""
+
+    def quantities(self, steps: list[int], value: int) -> list[Family]:
+        """The quantities whose computation ``steps`` are, that of ``value`` first."""
+        outs = [self.run.values[value], *(self.run.steps[i].output for i in reversed(steps))]
+        return list(dict.fromkeys(family_of(v) for v in outs if v.quantity is not None))
+
+    def about(self, family: Family) -> Iterator[Hypothesis]:
+        """What is likely to be wrong in how a quantity is computed, at all its steps."""
+        yield from self._here(family, self.computed(family), "")
+
+    def further(self, family: Family) -> Iterator[Hypothesis]:
+        """What is less likely: axes, blocks of gates, and mistakes wherever something is read."""
+        values, target = self.computed(family), symbol(family[0])
+        found = read_by(self, values).places
+        for key, places in found.items():
+            sample = next(iter(places.values()))
+            said = self.said(sample, key)
+            for label, change in rarely(self, sample, said):
+                yield Hypothesis(f"{target}: {label}", Edit(reads=dict.fromkeys(places, alone(change))))
+            yield from everywhere(self, places, key, said)
+            yield from blocks(self, places, said, target)
+        yield from exchanged(self, found, target)
+        yield from rearranged(self, values, target)
+
+    def at_some_steps(self, family: Family) -> Iterator[Hypothesis]:
+        """Mistakes at the first step, the last, or every second one."""
+        values = self.computed(family)
+        order = sorted(t for t in values if t is not None)
+        if len(order) > 2:
+            chosen = [(f" at t = {order[0]}", order[:1]), (f" at t = {order[-1]}", order[-1:])]
+            chosen += [(" at every second step", order[start::2]) for start in (0, 1)]
+            for where, times in chosen:
+                yield from self._here(family, {t: values[t] for t in times}, where)
+
+    def about_all(self, families: list[Family], role: str) -> Iterator[Hypothesis]:
+        """What is done alike to every parameter: in its gradient, or in its update."""
+        yield from of_all(self, families, role)
+
+    def _here(self, family: Family, values: Members, where: str) -> Iterator[Hypothesis]:
+        """What may be wrong in how ``values`` of a quantity are computed, at the steps that ``where`` says."""
+        target = symbol(family[0])
+        title = target + where
+        yield from misread(self, values, title)
+        yield from other_operations(self, values, title)
+        yield from other_shares(self, values, title)
+        yield from slopes(self, values, title)
+        if not where:
+            yield from moved_factors(self, values, target)
+        yield from other_results(self, values, target, where)
+        found = windows.mistakes(self.program, map(self.local, values.values()), title, symbol)
+        yield from (Hypothesis(*mistake) for mistake in found)

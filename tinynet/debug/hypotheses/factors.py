@@ -1,0 +1,132 @@
+"""Factors: another one, or one that is moved before or after a product, to more or to less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as P
+from tinynet.debug.hypotheses.base import Compute, Facts, Hypothesis, Members, symbol
+from tinynet.debug.hypotheses.replacements import functions
+from tinynet.debug.program import Edit, Look
+from tinynet.run import Step, Value
+
+
+def slopes(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
+    """A factor that is a function of one quantity (a derivative, say) is another function of it."""
+    edits: dict[str, dict[int, Compute]] = {}
+    for index in values.values():
+        for i in facts.local(index):
+            step = facts.run.steps[i]
+            if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
+                continue
+            for k in (0, 1):
+                source = _function_of(facts, step.operands[k])
+                if source is None or source.shape != step.output.shape:
+                    continue
+                word = symbol(str(source.quantity))
+                for how, function in [*functions().items(), ("{}", lambda x: x)]:
+                    text = f"the factor is {how.format(word)}, which is not the derivative"
+                    compute = lambda look, *x, k=k, j=source.index, f=function: x[1 - k] * f(look(j))  # noqa: E731
+                    edits.setdefault(text, {})[i] = compute
+    for label, steps in edits.items():
+        yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
+
+
+def _function_of(facts: Facts, value: Value) -> Value | None:
+    """The one named quantity that an unnamed value is computed from."""
+    if value.quantity is not None:
+        return None
+    operands = [o for i in facts.program.between(value.index, facts.named) for o in facts.run.steps[i].operands]
+    named = {o.index: o for o in operands if isinstance(o, Value) and o.quantity is not None}
+    return next(iter(named.values())) if len(named) == 1 else None
+
+
+def moved_factors(facts: Facts, values: Members, target: str) -> Iterator[Hypothesis]:
+    """A factor (a gate, say) is applied before a matrix product instead of after it, or to more, or to less."""
+    found: dict[str, dict[int, Compute]] = {}
+    for index in values.values():
+        for i in facts.local(index):
+            step = facts.run.steps[i]
+            if step.primitive == "multiply" and all(isinstance(o, Value) for o in step.operands):
+                for k in (0, 1):
+                    for label, compute in _moved(facts, step.operands[k], step.operands[1 - k]):
+                        found.setdefault(label, {})[i] = compute
+            if step.primitive == "add":
+                for label, compute in _spread(facts, step):
+                    found.setdefault(label, {})[i] = compute
+    for label, steps in found.items():
+        yield Hypothesis(f"{target}: {label}", Edit(steps=steps))
+
+
+def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, Compute]]:
+    """f · (h Wᵀ + b) with f elsewhere."""
+    parts = _affine(facts, product)
+    if parts is None or factor.quantity is None:
+        return
+    h, w, b = parts
+    if facts.run.values[h].shape != factor.shape:
+        return
+    f = factor.index
+    gate, state, bias = (symbol(str(facts.run.values[i].quantity)) for i in (f, h, b))
+
+    def product_of(look: Look, x: Any) -> Any:
+        return P.matmul(x, P.transpose(look(w), axes=(1, 0)))
+
+    yield (
+        f"{gate} multiplies {state} before the matrix product, not the product after it",
+        lambda look, *x: product_of(look, look(f) * look(h)) + look(b),
+    )
+    yield (
+        f"{gate} multiplies {state} before the matrix product, and {bias} is multiplied by it too",
+        lambda look, *x: product_of(look, look(f) * look(h)) + look(f) * look(b),
+    )
+    yield (
+        f"{gate} multiplies {state} before the matrix product, and {bias} is left out",
+        lambda look, *x: product_of(look, look(f) * look(h)),
+    )
+    yield (
+        f"{bias} is added outside of what {gate} multiplies",
+        lambda look, *x: look(f) * product_of(look, look(h)) + look(b),
+    )
+
+
+def _affine(facts: Facts, product: Value) -> tuple[int, int, int] | None:
+    """(h, W, b) with product = h Wᵀ + b, if there are such quantities."""
+    arrays, made_by = facts.program.arrays, facts.program.made_by
+    if len(product.shape) != 2:
+        return None
+    values = [v for v in facts.run.values if v.quantity is not None and v.array.dtype.kind == "f"]
+    before = made_by.get(product.index, -1)
+    pieces = [v for v in values if v.kind == "parameter" or facts.is_piece(v)]
+    near = [v for v in values if v.time is None or product.time is None or abs(v.time - product.time) <= 1]
+    states = [v for v in near if made_by.get(v.index, -1) < before and v not in pieces]
+    for w in (v for v in pieces if len(v.shape) == 2 and v.shape[0] == product.shape[-1]):
+        for h in (v for v in states if v.shape == (*product.shape[:-1], w.shape[1])):
+            rest = arrays[product.index] - arrays[h.index] @ arrays[w.index].T
+            for b in (v for v in pieces if v.shape == product.shape[-1:]):
+                if np.allclose(rest, arrays[b.index], rtol=0, atol=1e-9):
+                    return h.index, w.index, b.index
+    return None
+
+
+def _spread(facts: Facts, step: Step) -> Iterator[tuple[str, Compute]]:
+    """One term of a sum has a factor; the other, or a bias within it, gets it too."""
+    for k, operand in enumerate(step.operands):
+        made = facts.program.made_by.get(operand.index) if isinstance(operand, Value) else None
+        inner = facts.run.steps[made] if made is not None else None
+        if inner is None or inner.primitive != "multiply":
+            continue
+        for factor in (o for o in inner.operands if isinstance(o, Value) and o.quantity):
+            gate = symbol(str(factor.quantity))
+            yield (
+                f"{gate} multiplies the whole sum",
+                lambda look, x, y, f=factor.index, k=k: (x + y * look(f)) if k == 0 else (x * look(f) + y),
+            )
+            for b in (v for v in facts.run.values if facts.is_piece(v) and v.shape == factor.shape[-1:]):
+                yield (
+                    f"{symbol(str(b.quantity))} is multiplied by {gate} too",
+                    lambda look, x, y, f=factor.index, b=b.index: x + y + (look(f) - 1) * look(b),
+                )

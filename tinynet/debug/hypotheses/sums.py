@@ -1,0 +1,68 @@
+"""Shares of a sum that was to be accumulated: only one is kept, one is missing, or counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tinynet.debug.hypotheses.base import Compute, Facts, Hypothesis, Members, symbol
+from tinynet.debug.program import Edit, Look
+from tinynet.run import Value
+
+
+def other_shares(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
+    """Not all shares of ``values`` are added, or some twice."""
+    edits: dict[str, dict[int, Compute]] = {}
+    for index in values.values():
+        for label, root, compute in shares_of(facts, index):
+            edits.setdefault(label, {})[root] = compute
+    for label, steps in edits.items():
+        yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
+
+
+def shares_of(facts: Facts, index: int) -> Iterator[tuple[str, int, Compute]]:
+    """What may become of the sum that gives a value: (sentence, its step, what is computed there)."""
+    root = facts.program.made_by[index]
+    terms = _terms(facts, root)
+    n = len(terms)
+    if n < 2:
+        return
+    for k in sorted({0, n - 1}):
+        share = _said(facts, terms[k], k)
+        yield f"only the share of {share} is kept: `=` instead of `+=`", root, _summed([terms[k]])
+        yield f"the share of {share} is missing", root, _summed([t for j, t in enumerate(terms) if j != k])
+        yield f"the share of {share} is counted twice", root, _summed([*terms, terms[k]])
+    yield "the mean of the shares instead of their sum", root, _summed(terms, 1 / n)
+
+
+def _terms(facts: Facts, root: int) -> list[Value]:
+    """What a step adds, through all additions without a name."""
+    step = facts.run.steps[root]
+    if step.primitive != "add" or not all(isinstance(o, Value) for o in step.operands):
+        return []
+    terms: list[Value] = []
+    for operand in step.operands:
+        made = facts.program.made_by.get(operand.index)
+        inner = _terms(facts, made) if made is not None and operand.quantity is None else []
+        terms += inner or [operand]
+    return terms
+
+
+def _said(facts: Facts, term: Value, k: int) -> str:
+    """What the k-th term, the first or the last, is called."""
+    times = {facts.run.steps[i].time for i in facts.program.between(term.index, facts.named)} - {None}
+    if len(times) == 1:
+        return f"t = {times.pop()}"
+    return symbol(term.quantity) if term.quantity else ("the first term" if k == 0 else "the last term")
+
+
+def _summed(terms: list[Value], scale: float = 1.0) -> Compute:
+    """The sum of these terms alone."""
+
+    def compute(look: Look, *operands: Any) -> Any:
+        total = look(terms[0].index)
+        for term in terms[1:]:
+            total = total + look(term.index)
+        return scale * total
+
+    return compute
