@@ -6,65 +6,127 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import openpyxl
 
-from tinynet import models
+from tinynet import cli
 from tinynet.run import Run
 from tinynet.workbook import Written, write
 from tinynet.workbook.book import cell_name
-from tinynet.workbook.layout import FIRST_SLOT
-from tinynet.workbook.network import CONTROL_ROW
+from tinynet.workbook.colours import CONTROL_ROW
+from tinynet.workbook.sheet import FIRST_SLOT
 
 DPI = 64
 
 
 @dataclass(frozen=True)
+class View:
+    """A picture: what is said above it, the sheet, which of its printed pages, and the step it stands at."""
+
+    label: str
+    sheet: str = "Network"
+    page: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True)
 class Exhibit:
-    """One workbook: how its run is made, what to say of it, and the step that its picture shows."""
+    """One workbook: its name, its title, the command line that makes it, what to say of it, and its two pictures."""
 
     name: str
     title: str
-    make: Callable[[], Run]
+    command: str
     text: str
-    step: int
+    views: tuple[View, View]
+
+    def make(self) -> Run:
+        """Record what the command would write."""
+        return cli.recorded(["export", *self.command.split()])
+
+
+def _passes(step: int) -> tuple[View, View]:
+    return View(f"forward, at step {step}", step=step), View("backward", page=1)
 
 
 EXHIBITS = [
     Exhibit(
         "mlp",
         "MLP",
-        models.mlp,
+        "mlp",
         "A multilayer perceptron reads three handwritten digits of 4×4 pixels: the digits in grey beside their "
         "numbers, the weights on the rows of the units they feed, softmax and loss, and the way back.",
-        2,
+        _passes(2),
+    ),
+    Exhibit(
+        "cnn",
+        "Convolutional net",
+        "cnn",
+        "A small LeNet, trained on handwritten digits: choose one of ten that it has never seen, or draw your own, and "
+        "it is read again. A sheet for each layer and one for its way back, every kernel beside the map it makes.",
+        (View("a layer, at the step of its pool", "conv1", step=5), View("its way back", "conv2 back")),
+    ),
+    Exhibit(
+        "edges",
+        "Edge detection",
+        "cnn --kernel edge",
+        "One well-known kernel on a photograph of a cup of coffee. Type another kernel, and look again.",
+        (View("the picture", page=0), View("the edges", page=1)),
     ),
     Exhibit(
         "rnn",
         "Vanilla RNN",
-        models.rnn,
+        "rnn",
         "An Elman network reads four years of hare and lynx and says what the lynx will do: time to the right, and "
         "backpropagation through time in the same columns, right to left.",
-        4,
+        _passes(4),
+    ),
+    Exhibit(
+        "rnn-truncated",
+        "RNN, truncated backpropagation",
+        "rnn --steps 6 --truncate 2",
+        "The same net over six years, its gradient cut (✂) after every second step: what the states before the cut "
+        "lose is a hole in the row δh ← t+1.",
+        _passes(4),
     ),
     Exhibit(
         "lstm",
         "LSTM",
-        models.lstm,
+        "lstm",
         "The same years in a long short-term memory: every gate, the cell state, and in the backward pass what "
         "each state receives from its own step and from the next.",
-        8,
+        _passes(8),
+    ),
+    Exhibit(
+        "lstm-bidirectional",
+        "Bidirectional LSTM",
+        "lstm --bidirectional --hidden 2",
+        "Two LSTMs on the same years, one of which reads from the end; both stand in the same columns.",
+        _passes(8),
+    ),
+    Exhibit(
+        "lstm-peepholes",
+        "LSTM with peepholes",
+        "lstm --peepholes --hidden 2",
+        "The gates look at the cell state (Gers and Schmidhuber, 2000): the output gate at the new one.",
+        _passes(8),
     ),
     Exhibit(
         "gru",
         "GRU",
-        models.gru,
+        "gru",
         "The same years in a gated recurrent unit, in PyTorch's form: the reset gate acts on what the candidate takes "
         "from the state.",
-        8,
+        _passes(8),
+    ),
+    Exhibit(
+        "gru-lengths",
+        "GRU, sequences of different lengths",
+        "gru --hidden 2 --batch 2 --lengths 4,2",
+        "A batch of two sequences, the second of which ends after two steps: edit its length and see what changes.",
+        _passes(8),
     ),
 ]
 
@@ -101,45 +163,33 @@ def index(written: dict[str, Written]) -> str:
     ]
     for exhibit in EXHIBITS:
         book = written[exhibit.name]
+        labels = [view.label for view in exhibit.views]
+        pictures = [f"pictures/{exhibit.name}-{i}.png" for i in (1, 2)]
         out += [
             "",
             f"## [{exhibit.title}]({exhibit.name}.xlsx)",
             "",
             exhibit.text,
             "",
-            f"{book.formula_cells} formula cells. Made by `tinynet export {exhibit.name}`.",
+            f"{book.formula_cells} formula cells. Made by `tinynet export {exhibit.command}`.",
             "",
-            f"| forward, at step {exhibit.step} | backward |",
+            f"| {' | '.join(view.label for view in exhibit.views)} |",
             "| --- | --- |",
-            f"| ![forward](pictures/{exhibit.name}-forward.png) | ![backward](pictures/{exhibit.name}-backward.png) |",
+            f"| ![{labels[0]}]({pictures[0]}) | ![{labels[1]}]({pictures[1]}) |",
         ]
     return "\n".join(out) + "\n"
 
 
 def _pictures(folder: Path, exhibit: Exhibit) -> Iterator[str]:
-    """Print the network sheet and keep its first pages: the forward pass at one step, the backward pass."""
+    """Print the workbook, standing at a step, and keep the page that each view names."""
     pictures = folder / "pictures"
     pictures.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        pages = {"forward": (exhibit.step, 0), "backward": (0, 1)}
-        for kind, (step, page) in pages.items():
-            pdf = _printed(folder / f"{exhibit.name}.xlsx", step, scratch)
-            target = pictures / f"{exhibit.name}-{kind}"
-            number = str(_network_pages(pdf)[page])
-            _call(
-                "pdftoppm",
-                "-r",
-                str(DPI),
-                "-png",
-                "-singlefile",
-                "-f",
-                number,
-                "-l",
-                number,
-                str(pdf),
-                str(target),
-            )
+        for number, view in enumerate(exhibit.views, start=1):
+            pdf = _printed(folder / f"{exhibit.name}.xlsx", view.step, Path(name))
+            page = str(_pages(pdf, view.sheet)[view.page])
+            target = pictures / f"{exhibit.name}-{number}"
+            _call("pdftoppm", "-r", str(DPI), "-png", "-singlefile", "-f", page, "-l", page, str(pdf), str(target))
             yield f"{target}.png"
 
 
@@ -154,11 +204,10 @@ def _printed(workbook: Path, step: int, scratch: Path) -> Path:
     return copy.with_suffix(".pdf")
 
 
-def _network_pages(pdf: Path) -> list[int]:
-    """The pages whose footer says that they show the network."""
+def _pages(pdf: Path, sheet: str) -> list[int]:
+    """The pages whose footer names the sheet."""
     text = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], check=True, capture_output=True, text=True).stdout
-    pages = text.split("\f")
-    return [i + 1 for i, page in enumerate(pages) if re.search(r"· (Network|Update \d+)\s", page)]
+    return [i for i, page in enumerate(text.split("\f"), start=1) if re.search(rf"· {re.escape(sheet)}\s\s", page)]
 
 
 def _call(*command: str) -> None:
