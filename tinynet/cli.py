@@ -96,6 +96,10 @@ def _options(model: str) -> set[str]:
 
 
 def _check(model: str, given: dict[str, Any]) -> None:
+    if isinstance(given.get("kernel"), str):
+        stray = next((name for name in given if name not in ("kernel", "image")), None)
+        if stray is not None:
+            raise UsageError(f"{_flag(stray)} has no meaning for --kernel {given['kernel']}: leave it out")
     for name, value in given.items():
         if name not in _options(model):
             raise UsageError(f"{_flag(name)} has no meaning for {model}: leave it out")
@@ -111,6 +115,8 @@ def _flag(name: str) -> str:
 
 def _numbers(text: str) -> list[int]:
     """``4,2,3`` as a list."""
+    if not all(part.strip().isdigit() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers: expected such as 4,2")
     return [int(part) for part in text.split(",")]
 
 

@@ -67,6 +67,8 @@ def cnn(
         return filtered(kernel, image)
     check(kernel, 1, 7, "--kernel (or edge, sharpen, box, gauss, identity)")
     check(len(channels), 1, 3, "the number of layers in --channels")
+    for number in channels:
+        check(number, 1, 64, "a number of maps in --channels")
     net, unseen, scores = trained_digits(channels, kernel, seed)
     images, labels = load_digits()
     right = scores.argmax(axis=1) == labels[unseen]
