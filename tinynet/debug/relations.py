@@ -53,11 +53,11 @@ def relations(
     if not np.any(yours):
         yield from _both(f"{name} is zero: it is never computed, or never added to", made, lambda x: 0 * x)
     weight = float(here @ here)
-    if weight > 0:
-        factor = float(yours @ here) / weight
+    factor = float(yours @ here) / weight if weight else 0.0
+    if abs(factor) > 1e-12:
         said = _said_of(factor)
         # One number always fits one factor: only a factor that means something says anything about it.
-        if fits(factor * here) and factor and (yours.size > 1 or "the factor" not in said):
+        if fits(factor * here) and (yours.size > 1 or "the factor" not in said):
             yield from _both(f"{name} {said}", made, lambda x, c=factor: c * x)
     bound = float(np.abs(yours).max(initial=0))
     at_bound = int(np.sum(np.abs(yours) >= bound * (1 - 1e-12)))
