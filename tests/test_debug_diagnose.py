@@ -43,7 +43,7 @@ SAMPLE = {
     "lstm-df-of-last-c": "df: c[3] is used where c[t-1] belongs",
     "lstm-dg-of-z_i": "dg is dc times z_i",
     "lstm-peephole-gradient-of-old-c": "c[t-1] is used where c belongs",
-    "lstm-forget-bias-after-sigmoid": "f:  … is added",
+    "lstm-forget-bias-after-sigmoid": "1 is added to all of f",
     "lstm-U-transposed-of-o": "z_o: W_ho is transposed",
     "lstm-target-reshaped": "target is reshaped",
     "lstm-decay-decoupled": "updated parameters … weight decay",

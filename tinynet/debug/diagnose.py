@@ -54,6 +54,7 @@ class State:
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
     "holds",
+    "multiplied by",
     "is used where",
     "instead of",
     "only the",

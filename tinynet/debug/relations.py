@@ -59,6 +59,9 @@ def relations(
         # One number always fits one factor: only a factor that means something says anything about it.
         if fits(factor * here) and (yours.size > 1 or "the factor" not in said):
             yield from _both(f"{name} {said}", made, lambda x, c=factor: c * x)
+    added = float(np.mean(yours - here))
+    if added and yours.size > 1 and fits(here + added):
+        yield from _both(f"{added:.4g} is added to all of {name}", made, lambda x, k=added: x + k)
     bound = float(np.abs(yours).max(initial=0))
     at_bound = int(np.sum(np.abs(yours) >= bound * (1 - 1e-12)))
     if (
@@ -118,7 +121,8 @@ def _others(program: Program, members: list[int], ours: Callable[[int], np.ndarr
     values = program.run.values
     series: dict[tuple[str, int], dict[int | None, int]] = {}
     for v in values:
-        if v.quantity is not None and v.array.dtype.kind == "f":
+        alike = v.array.size > 1 or program.arrays[members[0]].size == 1  # one number beside many says nothing
+        if v.quantity is not None and v.array.dtype.kind == "f" and alike:
             series.setdefault(family_of(v), {})[v.time] = v.index
     for family, others in series.items():
         for away in (0, -1, 1):
