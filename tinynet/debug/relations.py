@@ -28,7 +28,7 @@ def relations(
     run = program.run
     members = [v.index for v in run.values if v.quantity is not None and family_of(v) == family_of(value)]
     members = [i for i in members if i in mine]
-    if value.index not in program.made_by or value.time == INITIAL:
+    if value.index not in program.made_by or (value.time == INITIAL and value.of is None):
         sentence = f"your {symbol(str(value.quantity))} are other numbers than ours: all else follows from them"
         yield Hypothesis(sentence, Edit(), known={i: np.asarray(mine[i], float) for i in members})
         return
