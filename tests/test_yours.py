@@ -17,7 +17,7 @@ from tests.spreadsheets import Values, ironcalc, libreoffice, poison, require
 from tests.test_verify import resaved
 from tests.workbooks import Sample, errors, sample
 from tinynet import models
-from tinynet.workbook import read_book, read_yours, verify, write, yours
+from tinynet.workbook import read_book, read_yours, read_yours_whole, verify, write, yours
 from tinynet.workbook.book import cell_name
 from tinynet.workbook.yours import YOURS, Place, places
 
@@ -320,6 +320,18 @@ def test_all_of_a_run_pasted_is_read_back_in_its_shapes(name: str, books: dict[s
 
 def test_nothing_pasted_is_an_empty_dictionary(one: Sample):
     assert read_yours(one.path) == {}
+
+
+def test_whole_is_what_lacks_no_number(one: Sample, tmp_path: Path):
+    """A parameter whose parts were all pasted is whole, although it stands nowhere in one piece."""
+    run, gates = one.run, ("ii", "if", "ig", "io")
+    edits = paste(one, "lstm.c[1]", run["lstm.c[1]"]) | paste(one, "lstm.h[1]", [[0.5, None, 1], [1, 2, 3]])
+    for gate in gates:
+        edits |= paste(one, f"lstm.W_{gate}", run[f"lstm.W_{gate}"])
+    whole = read_yours_whole(typed(one.path, tmp_path / "x.xlsx", edits))
+    assert set(whole) == {"lstm.weight_ih_l0", "lstm.c[1]"}
+    for name, numbers in whole.items():
+        np.testing.assert_allclose(numbers, run[name], rtol=1e-15)
 
 
 def test_what_cannot_be_read_is_named(one: Sample, tmp_path: Path):

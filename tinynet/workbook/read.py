@@ -20,7 +20,7 @@ from tinynet.run import Run
 from tinynet.workbook.book import GRAPH, Book, cell_name
 from tinynet.workbook.plan import Block
 from tinynet.workbook.write import FORMAT, write_book
-from tinynet.workbook.yours import YOURS, places
+from tinynet.workbook.yours import YOURS, Place, places
 
 SAVED_DIGITS = 6e-15  # LibreOffice saves 15 digits: a cell this close (relatively) to what was written is unedited
 TOLERANCE = 1e-12  # of the largest number of a block, at least of 1
@@ -138,11 +138,25 @@ def read_yours(path: Any) -> dict[str, np.ndarray]:
     Cells that were left empty are NaN; blocks into which nothing was pasted are left out. Raises ValueError where the
     sheet is missing or was moved about, and for a cell that holds no number.
     """
+    return {place.name: numbers for place, numbers in _yours(read_book(path))}
+
+
+def read_yours_whole(path: Any) -> dict[str, np.ndarray]:
+    """Return the values of the run, by name, of which all numbers were pasted into the sheet Yours."""
     loaded = read_book(path)
+    numbers: dict[int, float] = {}
+    for place, pasted in _yours(loaded):
+        flat = zip(place.entry.ids.reshape(-1).tolist(), pasted.reshape(-1).tolist(), strict=True)
+        numbers |= {cell: number for cell, number in flat if math.isfinite(number)}
+    whole = [block for block in loaded.book.plan.blocks if block.ids.size and set(block.ids.flat) <= numbers.keys()]
+    return {block.name: np.vectorize(numbers.get, otypes=[float])(block.ids) for block in whole}
+
+
+def _yours(loaded: Loaded) -> Iterator[tuple[Place, np.ndarray]]:
+    """What was pasted into each block of the sheet Yours that holds anything."""
     name, cells = loaded.path.name, loaded.shown.get(YOURS)
     if cells is None:
         raise ValueError(f"{name} has no sheet {YOURS!r}: it was removed, or left out of a large book (see Read me)")
-    found = {}
     for place in places(loaded.book):
         if cells.get(cell_name(place.head, 0)) != place.name:
             where = f"{YOURS}!{cell_name(place.head, 0)}"
@@ -150,20 +164,7 @@ def read_yours(path: Any) -> dict[str, np.ndarray]:
         addresses = [cell_name(*place.cell(i)) for i in range(place.entry.ids.size)]
         if any(cells.get(address) is not None for address in addresses):
             numbers = [_pasted(cells.get(address), f"{YOURS}!{address} ({place.name})") for address in addresses]
-            found[place.name] = np.array(numbers).reshape(place.entry.shape)
-    return found
-
-
-def read_yours_whole(path: Any) -> dict[str, np.ndarray]:
-    """Return the values of the run, by name, of which all numbers were pasted into the sheet Yours."""
-    loaded, pasted = read_book(path), read_yours(path)
-    numbers: dict[int, float] = {}
-    for place in places(loaded.book):
-        if place.name in pasted:
-            flat = zip(place.entry.ids.reshape(-1).tolist(), pasted[place.name].reshape(-1).tolist(), strict=True)
-            numbers |= {cell: number for cell, number in flat if math.isfinite(number)}
-    whole = [block for block in loaded.book.plan.blocks if block.ids.size and set(block.ids.flat) <= numbers.keys()]
-    return {block.name: np.vectorize(numbers.get, otypes=[float])(block.ids) for block in whole}
+            yield place, np.array(numbers).reshape(place.entry.shape)
 
 
 def _pasted(content: Any, where: str) -> float:
