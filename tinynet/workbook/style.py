@@ -13,6 +13,18 @@ BANDS = {"forward": NAVY, "backward": MAROON, "update": GREEN}
 ORANGE, AMBER, PALE, CREAM, LINE = "#FF9F1C", "#D9A400", "#F5F6F8", "#FFF1D6", "#C9CED8"
 INPUT = "#E2F3E4"
 FROZEN = {"pattern": 14, "fg_color": "#D9DCE2", "bg_color": "#FFFFFF", "italic": True, "font_color": "#7A8190"}
+ROLES: dict[str, dict[str, Any]] = {  # what a number is: some may be edited, a ``value`` is computed
+    "parameter": {"border_color": AMBER, "font_color": "#2451B3"},
+    "input": {"bg_color": INPUT},
+    "class": {"bg_color": INPUT, "num_format": "0"},
+    "place": {"num_format": "0", "font_color": "#7A8190"},
+    "frozen": FROZEN,
+    "value": {},
+}
+SQUARES: dict[str, dict[str, Any]] = {  # what is different in a map
+    "input": {"border_color": "#6DB57A"},
+    "class": {"font_size": 10},
+}
 
 # From the most negative to the most positive; the middle bin has no colour.
 BINS = ["#5B8FCF", "#8FB4E3", "#B9D0EE", "#DEE9F7", None, "#FAE3DE", "#F4C3B9", "#EC9C8D", "#E36F5E"]
@@ -45,7 +57,7 @@ class Styles:
         return self.made[key]
 
     def cell(self, role: str, small: bool = False, edge: bool = False) -> Any:
-        """A number cell: ``parameter`` and ``input`` may be edited, ``value`` is computed; ``edge`` starts a step."""
+        """A number cell in one of the ROLES; ``edge`` starts a step."""
         common = {
             "num_format": SMALL if small else NUMBER,
             "align": "center",
@@ -54,30 +66,14 @@ class Styles:
         }
         if edge:
             common |= {"left": 2, "left_color": INK}
-        if role == "parameter":
-            return self(**common | {"border_color": AMBER, "font_color": "#2451B3"})
-        if role == "input":
-            return self(**common | {"bg_color": INPUT})
-        if role == "class":
-            return self(**common | {"bg_color": INPUT, "num_format": "0"})
-        if role == "frozen":
-            return self(**common | FROZEN)
-        return self(**common)
+        return self(**common | ROLES[role])
 
     def square(self, role: str, small: bool, width: float) -> Any:
         """A cell of a map: less room, fewer digits."""
         digits = "[>=0.005]0.00;[<=-0.005]-0.00;0E+0" if small else "0.00"
         common = {"num_format": digits, "align": "center", "valign": "vcenter", "border": 1, "border_color": LINE}
         common |= {"font_size": 8 if width > 4 else 7}
-        if role == "parameter":
-            return self(**common | {"border_color": AMBER, "font_color": "#2451B3"})
-        if role == "class":
-            return self(**common | {"bg_color": INPUT, "num_format": "0", "font_size": 10})
-        if role == "frozen":
-            return self(**common | FROZEN)
-        if role == "place":
-            return self(**common | {"num_format": "0", "font_color": "#7A8190"})
-        return self(**common | ({"bg_color": INPUT, "border_color": "#6DB57A"} if role == "input" else {}))
+        return self(**common | ROLES[role] | SQUARES.get(role, {}))
 
 
 def magnitude(numbers: np.ndarray) -> float:
