@@ -71,30 +71,27 @@ class Colours:
                 number = cell_name(area.top, area.left)
                 zero = self.styles.differential(num_format="0")
                 self.add(area, type="formula", criteria=f"=AND(ISNUMBER({number}),{number}=0)", format=zero)
-            for low, high, colour in style.bin_edges(largest):
-                look = self.styles.differential(bg_color=colour)
-                if low is None:
-                    self.add(area, type="cell", criteria="<", value=high, format=look)
-                elif high is None:
-                    self.add(area, type="cell", criteria=">=", value=low, format=look)
-                else:
-                    self.add(area, type="cell", criteria="between", minimum=low, maximum=high, format=look)
+            for low, high, colour in style.diverging(largest):
+                self.bin(area, low, high, self.styles.differential(bg_color=colour))
 
     def greys(self, area: Area) -> None:
         """An image, from its smallest number in white to its largest in black."""
         numbers = self.book.numbers_in(area)
         low, high = float(numbers.min()), float(numbers.max())
         step = (high - low or 1.0) / len(GREYS)
-        for k, colour in enumerate(GREYS):
+        bins = style.bins([low + k * step for k in range(1, len(GREYS))], GREYS)
+        for k, (start, end, colour) in enumerate(bins):
             ink = "#FFFFFF" if k > 4 else "#1B1B1B"
-            look = self.styles.differential(bg_color=colour, font_color=ink)
-            start, end = low + k * step, low + (k + 1) * step
-            if k == 0:
-                self.add(area, type="cell", criteria="<", value=end, format=look)
-            elif k + 1 < len(GREYS):
-                self.add(area, type="cell", criteria="between", minimum=start, maximum=end, format=look)
-            else:
-                self.add(area, type="cell", criteria=">=", value=start, format=look)
+            self.bin(area, start, end, self.styles.differential(bg_color=colour, font_color=ink))
+
+    def bin(self, area: Area, low: float | None, high: float | None, look: Any) -> None:
+        """Give the numbers from ``low`` up to ``high`` a look; None is an open end."""
+        if low is None:
+            self.add(area, type="cell", criteria="<", value=high, format=look)
+        elif high is None:
+            self.add(area, type="cell", criteria=">=", value=low, format=look)
+        else:
+            self.add(area, type="cell", criteria="between", minimum=low, maximum=high, format=look)
 
     def stepping(self, area: Area) -> list[tuple[str, Any]]:
         """Computed now, hidden or pale because it comes later, read now: (condition, look)."""

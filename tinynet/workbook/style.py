@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ SMALL = "[>=0.0005]0.000;[<=-0.0005]-0.000;0.0E+0"
 
 WIDTHS = {"symbol": 10.5, "unit": 3, "number": 8.3, "gap": 1.3}
 HEIGHTS = {"band": 20, "head": 17, "labels": 12.5, "number": 15, "gap": 5}
+
+Bin = tuple[float | None, float | None, str]  # above, up to (None for an open end), colour
 
 
 class Styles:
@@ -87,9 +90,12 @@ def magnitude(numbers: np.ndarray) -> float:
     return float(next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= size * 0.999) * power)
 
 
-def bin_edges(largest: float) -> list[tuple[float | None, float | None, str]]:
-    """The bins of a diverging scale: (above, up to, colour), None for an open end."""
-    edges: list[float | None] = [None, *(largest * k / 9 for k in (-7, -5, -3, -1, 1, 3, 5, 7)), None]
-    return [
-        (low, high, colour) for low, high, colour in zip(edges[:-1], edges[1:], BINS, strict=True) if colour is not None
-    ]
+def diverging(largest: float) -> list[Bin]:
+    """The bins of a diverging scale, from ``-largest`` to ``largest``."""
+    return bins([largest * k / 9 for k in (-7, -5, -3, -1, 1, 3, 5, 7)], BINS)
+
+
+def bins(edges: list[float], colours: Sequence[str | None]) -> list[Bin]:
+    """The bins between the edges, and beyond the first and the last, that have a colour."""
+    ends = [None, *edges, None]
+    return [(low, high, colour) for low, high, colour in zip(ends[:-1], ends[1:], colours, strict=True) if colour]
