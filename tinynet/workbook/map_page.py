@@ -79,8 +79,10 @@ class MapPage(Page):
         layout, number = self.book.layout, self.book.sheets.index(self.sheet)
         look = self.styles.differential(bold=True, border=1, border_color="#1B1B1B", bg_color="#FFE08A")
         for block in self.book.plan.blocks:
-            tiles = self.book.layout.spatial.tiles(block.value, block.ids)
-            if not isinstance(block.expression, Position) or tiles is None:
+            if not isinstance(block.expression, Position):
+                continue
+            tiles = layout.spatial.tiles(block.value, block.ids)
+            if tiles is None:
                 continue
             windows = np.zeros((block.ids.max() + 1, block.expression.ids.shape[1]), dtype=int)
             windows[block.ids.reshape(-1)] = block.expression.ids
