@@ -89,17 +89,16 @@ class MapBuilder:
         self.sheet, self.row = sheet, HEADER_ROW
         band = self._band("backward")
         members = self.families.mirror_image(self.gradients)
-        copies = self.copies
         done: set[int] = set()
         for part in reversed(self.parts):
-            mine = [(t, g) for t in part for g in members if t.family is g.of and g not in copies]
-            tiles = [t for kernel in self._kernels_for([g for _, g in mine], copies, done) for t in self._tiles(kernel)]
+            mine = [(t, g) for t in part for g in members if t.family is g.of and g not in self.copies]
+            tiles = [t for kernel in self._kernels_for([g for _, g in mine], done) for t in self._tiles(kernel)]
             tiles += [found for t in part if (found := self._mirrored(t, "gradient"))]
             tiles += [t for _, gradient in mine for t in self._tiles(gradient)]
             for group in _by_channels(tiles):
                 self._place(band, group, "gradient")
             sources = [t.family for t in part]
-            for copy in (c for c in copies if c.of in sources and id(c) not in done):
+            for copy in (c for c in self.copies if c.of in sources and id(c) not in done):
                 if not self.families.shows_kernels(copy):
                     done.add(id(copy))
                     self._place(band, self._tiles(copy), "gradient")
@@ -124,9 +123,9 @@ class MapBuilder:
         for tiles in filter(None, new):
             self._place(band, tiles, "new")
 
-    def _kernels_for(self, readers: list[Family], copies: list[Family], done: set[int]) -> list[Family]:
+    def _kernels_for(self, readers: list[Family], done: set[int]) -> list[Family]:
         """The kernels in another form that are used by ``readers``."""
-        found = [c for c in copies if self.families.shows_kernels(c) and id(c) not in done]
+        found = [c for c in self.copies if self.families.shows_kernels(c) and id(c) not in done]
         found = [c for c in found if any(c in self.families.reads[id(reader)] for reader in readers)]
         done |= {id(copy) for copy in found}
         return found
