@@ -25,6 +25,7 @@ from tinynet.workbook.sheet import (
     FIRST_SLOT,
     HEADER_ROW,
     Band,
+    Builder,
     ColumnSheet,
     Group,
     Part,
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     from tinynet.workbook.layout import Layout, Round
 
 
-class ColumnBuilder:
+class ColumnBuilder(Builder):
     """Fills one sheet from top to bottom: the forward pass, its mirror image, the update."""
+
+    sheet: ColumnSheet
 
     def __init__(self, layout: Layout, sheet: ColumnSheet, sections: list[Section], round_: Round):
         self.layout, self.sheet, self.sections, self.round = layout, sheet, sections, round_
@@ -116,12 +119,6 @@ class ColumnBuilder:
         vectors = [last_part(p.name) for p in self.pieces if p.partner is None]
         odd = not all(name.startswith("b") for name in vectors)
         return [*slots, *([Slot(None, bias, shared=odd)] if bias else [])]
-
-    def band(self, phase: str) -> Band:
-        band = Band(phase, self.row)
-        self.sheet.bands.append(band)
-        self.row += 1
-        return band
 
     def forward(self, homeless: list[Block]) -> None:
         band = self.band("forward")

@@ -18,6 +18,7 @@ from tinynet.workbook.sheet import (
     FIRST_SLOT,
     HEADER_ROW,
     Band,
+    Builder,
     Group,
     MapPart,
     MapSheet,
@@ -54,8 +55,10 @@ class Tiles:
         return self.ids[0].size > 1
 
 
-class MapBuilder:
+class MapBuilder(Builder):
     """Fills the sheet of one section, and the sheet of its way back."""
+
+    sheet: MapSheet
 
     def __init__(self, layout: Layout, sheet: MapSheet, section: Section, round_: Round):
         self.layout, self.sheet, self.section, self.round = layout, sheet, section, round_
@@ -75,7 +78,7 @@ class MapBuilder:
 
     def build(self) -> None:
         """The forward pass."""
-        band = self._band("forward")
+        band = self.band("forward")
         first = self.round.update == 0 and self.sheet is self.layout.sheets[0]
         for tiles in self.parts:
             if self.round.update:
@@ -87,7 +90,7 @@ class MapBuilder:
     def build_back(self, sheet: MapSheet) -> None:
         """The backward pass, last part first, and the update."""
         self.sheet, self.row = sheet, HEADER_ROW
-        band = self._band("backward")
+        band = self.band("backward")
         members = self.families.mirror_image(self.gradients)
         done: set[int] = set()
         for part in reversed(self.parts):
@@ -117,7 +120,7 @@ class MapBuilder:
         optimiser = self.round.optimiser if closing else []
         if not any(new) and not optimiser:
             return
-        band = self._band("update")
+        band = self.band("update")
         for family in optimiser:
             self._place(band, self._tiles(family), "")
         for tiles in filter(None, new):
@@ -205,12 +208,6 @@ class MapBuilder:
         return Tiles(block.ids.reshape(-1)[places], parameter=tiles.parameter)
 
     # Placing
-    def _band(self, phase: str) -> Band:
-        band = Band(phase, self.row)
-        self.sheet.bands.append(band)
-        self.row += 1
-        return band
-
     def _place(self, band: Band, tiles: list[Tiles], role: str, bars: Sequence[Family] = ()) -> None:
         if not tiles:
             return

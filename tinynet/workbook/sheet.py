@@ -135,6 +135,20 @@ class MapSheet(Sheet):
     bars: tuple[int, int] | None = None  # where the probabilities of the classes are drawn: row, column
 
 
+class Builder:
+    """Fills a sheet from top to bottom; ``row`` is the first that is free."""
+
+    sheet: Sheet
+    row: int
+
+    def band(self, phase: str) -> Band:
+        """Begin a pass: its head takes a row."""
+        band = Band(phase, self.row)
+        self.sheet.bands.append(band)
+        self.row += 1
+        return band
+
+
 def time_heads(sheet: ColumnSheet) -> list[tuple[int, int, str]]:
     """The heads above the value columns: (first column, last column, text) for each step or sample."""
     heads: list[tuple[int, int, str]] = []
