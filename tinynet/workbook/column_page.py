@@ -76,6 +76,7 @@ class ColumnPage(Page):
             },
         )
         ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
+        ws.repeat_rows(row)
 
     # Parts
     def part(self, band: Band, part: Part) -> None:
@@ -129,21 +130,16 @@ class ColumnPage(Page):
         return starts if self.book.layout.timed else set()
 
     # Paper
-    def print_setup(self) -> None:
-        ws = self.ws
-        ws.set_paper(9)
+    def paper(self) -> tuple[bool, float]:
+        """As wide as the page, or as high as the longest pass."""
         width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
         starts = [0, *(band.row for band in self.sheet.bands[1:]), self.sheet.bottom]
         height = 20 * max(np.diff(starts)) + 40  # of the longest pass
         portrait = min(7.4 * 96 / width, 10.3 * 96 / height)
         landscape = min(10.8 * 96 / width, 6.9 * 96 / height)
-        if landscape > portrait:
-            ws.set_landscape()
         widest = (10.8 if landscape > portrait else 7.4) * 96 / width
-        scale = min(widest, max(landscape, portrait, 0.4))
-        ws.set_print_scale(int(100 * max(0.1, min(0.85, scale))))
-        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
-        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
-        ws.repeat_rows(HEADER_ROW)
-        ws.set_h_pagebreaks([band.row for band in self.sheet.bands if band.phase != "forward"])
-        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
+        return landscape > portrait, min(widest, max(landscape, portrait, 0.4))
+
+    def breaks(self, landscape: bool, scale: float) -> list[int]:
+        """Every pass begins a page."""
+        return [band.row for band in self.sheet.bands if band.phase != "forward"]

@@ -143,23 +143,15 @@ class MapPage(Page):
             self.ws.conditional_format(row, left, row, left + 2, rule)
 
     # Paper
-    def print_setup(self) -> None:
-        """As wide as the page; a page ends where a strip does."""
-        ws = self.ws
+    def paper(self) -> tuple[bool, float]:
+        """As wide as the page."""
         inches = ((self.right - FIRST_SLOT) * PIXELS[self.width] + 130) / 96
         upright = 7.3 / inches > 0.4
-        scale = max(0.1, min(0.85, (7.3 if upright else 10.7) / inches))
-        ws.set_paper(9)
-        if not upright:
-            ws.set_landscape()
-        ws.set_print_scale(int(100 * scale))
-        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
-        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
-        ws.set_h_pagebreaks(self.breaks((10.2 if upright else 6.8) * 72 / scale))
-        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
+        return not upright, (7.3 if upright else 10.7) / inches
 
-    def breaks(self, room: float) -> list[int]:
-        """The rows before which a page ends: strips stay whole. ``room`` is the height of a page in points."""
+    def breaks(self, landscape: bool, scale: float) -> list[int]:
+        """Strips stay whole."""
+        room = (6.8 if landscape else 10.2) * 72 / scale  # the height of a page in points
         found: list[int] = []
         used = 130.0  # the head of the sheet
         for part in self.sheet.parts:

@@ -66,7 +66,12 @@ class Page:
     def part(self, band: Band, part: Part) -> None:
         raise NotImplementedError
 
-    def print_setup(self) -> None:
+    def paper(self) -> tuple[bool, float]:
+        """Whether a printed page lies on its side, and its scale, if that is neither too small nor too large."""
+        raise NotImplementedError
+
+    def breaks(self, landscape: bool, scale: float) -> list[int]:
+        """The rows before which a printed page ends."""
         raise NotImplementedError
 
     # Frame
@@ -273,3 +278,17 @@ class Page:
         if block.kind == "parameter":
             return "parameter"
         return "class" if block.value.array.dtype.kind in "iub" else "input"
+
+    # Paper
+    def print_setup(self) -> None:
+        ws = self.ws
+        landscape, fitting = self.paper()
+        scale = max(0.1, min(0.85, fitting))
+        ws.set_paper(9)
+        if landscape:
+            ws.set_landscape()
+        ws.set_print_scale(int(100 * scale))
+        ws.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        ws.print_area(0, 0, self.sheet.bottom, self.right - 1)
+        ws.set_h_pagebreaks(self.breaks(landscape, scale))
+        ws.set_footer(f"&L&8{self.book.title.replace('&', '&&')} · {self.sheet.name}&R&8Page &P of &N")
