@@ -18,7 +18,6 @@ from tinynet.from_torch import run_saved
 from tinynet.models.convolutional import FILTERS
 from tinynet.nn.state import read_state
 from tinynet.run import Run
-from tinynet.workbook import Written, read_book, verify, write
 from tinynet.workbook.budget import BUDGET
 
 MODELS: dict[str, Callable[..., Run]] = {
@@ -58,7 +57,7 @@ def export(arguments: argparse.Namespace) -> int:
     run, title, stem = _record(arguments)
     path = Path(arguments.output) if arguments.output else Path(f"{stem}.xlsx")
     options = arguments.max_cells, arguments.values_beyond
-    _report(write(run, path, arguments.detail, title, *options, tell=lambda text: print(f"writing {text}")))
+    _report(workbook.write(run, path, arguments.detail, title, *options, tell=lambda text: print(f"writing {text}")))
     return 0
 
 
@@ -174,7 +173,7 @@ def _array(file: str) -> np.ndarray:
         raise UsageError(f"{file} is not an .npy file of numbers: expected what numpy.save writes") from error
 
 
-def _report(written: Written) -> None:
+def _report(written: workbook.Written) -> None:
     loss = "" if written.loss is None else f" · loss {written.loss:.6g}"
     print(f"{written.path}: {written.formula_cells:,} formula cells · {written.size / 1024:.0f} kB{loss}")
     print(f"sheets: {', '.join(written.sheets)}")
@@ -214,7 +213,7 @@ def _pair(text: str) -> str:
 
 def verify_file(arguments: argparse.Namespace) -> int:
     """``tinynet verify``: recompute a workbook and compare every cell."""
-    result = verify(arguments.file)
+    result = workbook.verify(arguments.file)
     wrong_cells = len({(d.sheet, d.address) for d in result.differences})
     if result.note:
         print(result.note)
@@ -234,7 +233,7 @@ def verify_file(arguments: argparse.Namespace) -> int:
 
 def info(arguments: argparse.Namespace) -> int:
     """``tinynet info``: every named block, its shape, sheet and range."""
-    book = read_book(arguments.file).book
+    book = workbook.read_book(arguments.file).book
     rows = [("name", "shape", "kind", "sheet", "range")]
     for entry in book.entries():
         shape = "×".join(map(str, entry.shape)) or "1"
