@@ -59,9 +59,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """The net of digits as it begins: training takes seconds, and is tested elsewhere."""
 
-    def begin(channels: list[int], kernel: int, seed: int) -> tuple[convolutional.ConvNet, np.ndarray, np.ndarray]:
+    def begin(
+        _: np.ndarray, labels: np.ndarray, channels: list[int], kernel: int, seed: int
+    ) -> tuple[convolutional.ConvNet, np.ndarray, np.ndarray]:
         tn.manual_seed(seed)
-        _, labels = load_digits()
         return convolutional.ConvNet(list(channels), kernel), np.arange(497), np.eye(10)[labels[:497]]
 
     monkeypatch.setattr(convolutional, "trained_digits", begin)

@@ -511,7 +511,7 @@ class Digits(NamedTuple):
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     with pytest.MonkeyPatch.context() as patch:
-        trained_once = convolutional.trained_digits((4, 8), 3, 0)
+        trained_once = convolutional.trained_digits(*load_digits(), (4, 8), 3, 0)
         patch.setattr(convolutional, "trained_digits", lambda *_: trained_once)
         one = sample(models.cnn(), tmp_path_factory.mktemp("digits") / "cnn.xlsx", title="Convolutional net")
     trained_once[0].load_state_dict(one.run.parameters)  # which the recorded update has changed

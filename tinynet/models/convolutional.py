@@ -69,8 +69,8 @@ def cnn(
     check(len(channels), 1, 3, "the number of layers in --channels")
     for number in channels:
         check(number, 1, 64, "a number of maps in --channels")
-    net, unseen, scores = trained_digits(channels, kernel, seed)
     images, labels = load_digits()
+    net, unseen, scores = trained_digits(images, labels, channels, kernel, seed)
     right = scores.argmax(axis=1) == labels[unseen]
     ten, hardest = _doubtful(unseen, scores, labels)
     canvas = np.zeros((1, 8, 8)) if image is None else images[image : image + 1]
@@ -101,9 +101,10 @@ def _doubtful(unseen: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tup
     return [int(unseen[i]) for i in places], int(np.argmin(rank[places]))
 
 
-def trained_digits(channels: tuple[int, ...], kernel: int, seed: int) -> tuple[ConvNet, np.ndarray, np.ndarray]:
+def trained_digits(
+    images: np.ndarray, labels: np.ndarray, channels: tuple[int, ...], kernel: int, seed: int
+) -> tuple[ConvNet, np.ndarray, np.ndarray]:
     """Train a ``ConvNet``, to two decimals; return it, which digits it has not seen, and their scores (497, 10)."""
-    images, labels = load_digits()
     manual_seed(seed)
     net = ConvNet(list(channels), kernel)
     shuffled = np.random.default_rng(0).permutation(len(images))
