@@ -35,16 +35,25 @@ def parts(path: Path) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
+CACHED = {"xl/worksheets/": r"<v>([^<]*)</v>", "xl/charts/": r"<c:v>([-+.e\d]+)</c:v>"}
+
+
+def cached(name: str) -> str | None:
+    """What finds the cached values in a part of the file, if it has any."""
+    return next((pattern for folder, pattern in CACHED.items() if name.startswith(folder)), None)
+
+
 def skeleton(name: str, text: str) -> str:
     """What must be equal to the letter: everything but cached values and, in texts, the digits of numbers."""
-    if name.startswith("xl/worksheets/"):
-        return re.sub(r"<v>[^<]*</v>", "<v/>", text)
+    if pattern := cached(name):
+        return re.sub(pattern, "<v/>", text)
     return NUMBER.sub("#", text) if name == "xl/sharedStrings.xml" else text
 
 
 def values(name: str, text: str) -> list[float]:
     """The numbers that were set aside, in order."""
-    texts = re.findall(r"<v>([^<]*)</v>", text) if name.startswith("xl/worksheets/") else [text]
+    pattern = cached(name)
+    texts = re.findall(pattern, text) if pattern else [text]
     return [float(number) for content in texts for number in NUMBER.findall(content)]
 
 
