@@ -156,6 +156,34 @@ def test_a_recorded_pooling_is_named_after_what_it_pools():
     assert run["conv.chosen"].dtype.kind == "i"
 
 
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        ([nn.MaxPool2d(2), nn.MaxPool2d(2)], ["chosen", "pooled", "chosen_2", "pooled_2"]),
+        ([nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1)], ["averaged", "averaged_2"]),
+        (
+            [nn.ReLU(), nn.MaxPool2d(2), nn.ReLU(), nn.MaxPool2d(2)],
+            ["relu", "chosen", "pooled", "relu_2", "chosen_2", "pooled_2"],
+        ),
+    ],
+)
+def test_poolings_in_a_row_are_no_series_in_time(layers: list[nn.Module], names: list[str]):
+    net = nn.Sequential({"conv": nn.Conv2d(1, 2, 3), **{f"l{i}": layer for i, layer in enumerate(layers)}})
+    with tn.record() as run:
+        net(tn.tensor(spread(1, 1, 10, 10), name="x")).sum().backward()
+    assert [name for name in run.names if name.startswith("conv.")][3:] == [f"conv.{name}" for name in names]
+    assert f"d_conv.{names[-1]}" in run and all(value.time is None for value in run.values)
+
+
+def test_a_loop_is_a_series_in_time_with_each_pooling_in_it():
+    conv, x = nn.Conv2d(1, 1, 3, padding=1), tn.tensor(spread(1, 1, 4, 4), name="x")
+    with tn.record() as run:
+        for _ in range(2):
+            F.avg_pool2d(F.avg_pool2d(conv(x), 2), 2)
+    names = [name for name in run.names if "averaged" in name]
+    assert names == [f"conv2d.averaged{again}[{t}]" for t in range(2) for again in ("", "_2")]
+
+
 def test_a_recorded_average_is_a_sum_over_the_image_where_one_number_is_left():
     run = assert_recorded_alike(lambda x: F.adaptive_avg_pool2d(x, 1), image(2))
     assert [step.primitive for step in run if step.phase == "forward"] == ["sum", "divide"]

@@ -78,7 +78,7 @@ class Recorder:
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
         self.hyperparameters: dict[tuple[str, float], Tensor] = {}
-        self.suggested: set[int] = set()  # values named after others, until they get a name of their own
+        self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
         self.states: set[str] = set()
         self.seen = 0  # steps that ``recurrent`` has looked at
         self.keep: list[Any] = []  # modules whose id is a key above must outlive the recording
@@ -143,7 +143,7 @@ class Recorder:
         if value.quantity is None or value.index in self.suggested:
             value.quantity = ".".join([*filter(None, self.scopes[-1:]), quantity])
             value.time, value.title = (self.time if t is None else t), self._titled(title)
-            self.suggested.discard(value.index)
+            self.suggested.pop(value.index, None)
 
     def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
         value, like = self.value_of(x), self.value_of(other)
@@ -152,7 +152,7 @@ class Recorder:
             value.quantity = f"{prefix}.{quantity}" if prefix else quantity
             value.time = self.time if like.time is None else like.time
             value.title = self._titled(title)
-            self.suggested.add(value.index)
+            self.suggested[value.index] = self.suggested.get(like.index, like.index)
 
     def _titled(self, title: str) -> str:
         """``input gate: …`` in the part "layer 1" is ``input gate, layer 1: …``."""
@@ -275,6 +275,7 @@ class Recorder:
         for value in values:
             if value.kind != "computed" and value.quantity is None and value.of is None:
                 value.quantity = value.kind
+        self._number_suggested()
         self._tell_apart([value for value in values if value.quantity is not None])
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
@@ -283,6 +284,16 @@ class Recorder:
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart(gradients)
+
+    def _number_suggested(self) -> None:
+        """The second of several that are named alike after one and the same value is ``relu_2``."""
+        seen = Counter[tuple[int, str | None]]()
+        for index, origin in self.suggested.items():
+            value = self.run.values[index]
+            seen[origin, value.quantity] += 1
+            number = seen[origin, value.quantity]
+            if number > 1:
+                value.quantity = f"{value.quantity}_{number}"
 
     @staticmethod
     def _tell_apart(values: list[Value]) -> None:
