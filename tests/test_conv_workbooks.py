@@ -427,10 +427,15 @@ def test_a_bias_gradient_is_one_range_for_each_sample(tmp_path: Path):
         assert formula(one, cell) == f"=SUM({','.join(rectangle(one, z[n, c], cell) for n in range(2))})"
 
 
-def test_a_window_too_large_for_a_formula_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="a window of 64 cells is too large for a formula: at most"):
-        layers(1, 1, 8, 8, p=nn.MaxPool2d(8), c=conv(1, 2, 1)).to_excel(tmp_path / "x.xlsx")
+def test_a_window_too_large_for_a_formula_is_refused_and_two_poolings_do_it(tmp_path: Path):
+    message = r"^c\.chosen is a place in a window of 64 cells, a formula can look through 60: pool by smaller windows"
+    run = layers(1, 1, 8, 8, c=conv(1, 2, 1), p=nn.MaxPool2d(8))
+    with pytest.raises(ValueError, match=message):
+        run.to_excel(tmp_path / "x.xlsx")
     assert list(tmp_path.iterdir()) == []
+    again = layers(1, 1, 8, 8, c=conv(1, 2, 1), p=nn.MaxPool2d(4), q=nn.MaxPool2d(2))
+    again.to_excel(tmp_path / "x.xlsx")
+    assert verify(tmp_path / "x.xlsx").ok and again["c.pooled_2"].shape == run["c.pooled"].shape == (1, 2, 1, 1)
 
 
 @pytest.mark.parametrize("rows", [29, 30, 100])

@@ -96,9 +96,9 @@ def number(x: float) -> str:
 def formulas(expression: Expression, n: int, addresses: Addresses, home: int, name: str = "") -> list[str]:
     """Return the formula of each of the n cells of a block, with its equals sign.
 
-    Raises ValueError, naming the quantity, where a formula would be longer than spreadsheets allow.
+    Raises ValueError, naming the quantity, for a formula that cannot be written or is longer than spreadsheets allow.
     """
-    texts, binding = _Renderer(addresses, home).render(expression, n)
+    texts, binding = _Renderer(addresses, home, name).render(expression, n)
     if binding == COMPARE:
         texts = [f"IF({text},1,0)" for text in texts]
     out = ["=" + (text or "0") for text in texts]
@@ -112,8 +112,8 @@ def formulas(expression: Expression, n: int, addresses: Addresses, home: int, na
 
 
 class _Renderer:
-    def __init__(self, addresses: Addresses, home: int):
-        self.addresses, self.home = addresses, home
+    def __init__(self, addresses: Addresses, home: int, name: str):
+        self.addresses, self.home, self.name = addresses, home, name
 
     def render(self, expression: Expression, n: int) -> Text:
         match expression:
@@ -157,7 +157,7 @@ class _Renderer:
             triples = zip(*(text for text, _ in operands), strict=True)
             return [f"IF({c or 0},{a or 0},{b or 0})" if a or b else None for c, a, b in triples], ATOM
         if primitive not in FUNCTIONS:
-            raise ValueError(f"the primitive {primitive!r} has no formula yet: export without it")
+            raise ValueError(f"{self.name} needs {primitive!r}, which has no formula yet: export without it")
         rows = zip(*(_numeric(text) for text in operands), strict=True)
         return [FUNCTIONS[primitive].format(*(x or "0" for x in row)) for row in rows], ATOM
 
@@ -228,7 +228,10 @@ class _Renderer:
         if ids.all() and set(np.diff(self.addresses.key[ids]).tolist()) in ({1}, {DOWN}):
             return f"MATCH({largest},{self.addresses.range(int(ids[0]), int(ids[-1]), self.home)},0)-1"
         if len(ids) > NESTED:
-            raise ValueError(f"a window of {len(ids)} cells is too large for a formula: at most {NESTED} are possible")
+            raise ValueError(
+                f"{self.name} is a place in a window of {len(ids)} cells, a formula can look through {NESTED}: "
+                "pool by smaller windows, twice in a row if need be"
+            )
         tests = [f"IF({self.cell(int(cell))}={largest},{k}," for k, cell in enumerate(ids[:-1])]
         return "".join(tests) + str(len(ids) - 1) + ")" * len(tests)
 
