@@ -24,7 +24,8 @@ YOURS = "Yours"
 LIMIT = 20_000  # formula cells of this sheet: it doubles those of the network
 TOLERANCE = 1e-6  # of a block's largest number, at least of 1
 FIRST_ROW = 7  # of the blocks, 0-based
-USUAL, PORTRAIT = 10, 16  # columns: so wide, blocks start yours in one column, and the sheet is printed upright
+USUAL = 10  # columns: blocks up to so wide start yours in one column
+PORTRAIT, PAGE = 16, 40  # columns: up to so many, the sheet is printed upright, and on one page beside another
 NOTHING, PASTE = "nothing pasted yet", "paste yours here"
 VERDICT_ROW, TOLERANCE_ROW, COUNT_ROW, HOW_ROW = 2, 3, 4, 5
 # Hidden columns: of every block its name, size, width, columns and figures; then the search and the letters of columns.
@@ -108,9 +109,10 @@ class YoursSheet:
         self.told = {place.name: self.tell(place) for place in found}
         self.first = next((place for place in found if self.told[place.name].differ.any()), None)
         self.end = max(place.yours + place.width for place in found)  # the first column behind the numbers
-        self.hidden = self.end + 1
         self.last = found[-1].head + found[-1].rows  # the last row of the blocks
         self.right = max(13, found[0].yours + 4)  # the last column of the verdict
+        self.edge = max(self.end, self.right + 1)  # the first column that nothing shows in
+        self.hidden = self.edge + 1
         self.longest = max(place.entry.ids.size for place in found)
 
     def tell(self, place: Place) -> Told:
@@ -126,36 +128,38 @@ class YoursSheet:
         if self.first is not None:
             row, column = self.first.cell(int(np.argmax(self.told[self.first.name].differ)))
             self.ws.set_selection(row, column, row, column)
-            self.ws.set_top_left_cell(max(FIRST_ROW - 1, self.first.head - 1), 0)
+            self.ws.set_top_left_cell(max(FIRST_ROW, self.first.head - 1), 0)
 
     def write(self) -> None:
         ws, s = self.ws, self.s
         ws.hide_gridlines(2)
         ws.set_column(0, 0, 25)
-        ws.set_column(1, self.end, style.WIDTHS["number"])
+        ws.set_column(1, self.edge, style.WIDTHS["number"])
         ws.set_column(self.hidden, self.hidden + LETTERS, 8, None, {"hidden": 1})
         ws.set_row(0, 24)
         title = s(bold=True, font_size=15, font_color=style.INK)
         ws.write_string(0, 0, "Yours: your own numbers beside ours", title)
         ws.write_url(1, 0, f"internal:'{READ_ME}'!A1", s(font_color="#2451B3", underline=1), "Read me")
         self.top()
+        self.columns()
         self.first_difference()
         for place in self.places:
             self.block(place)
         self.search()
-        ws.freeze_panes(FIRST_ROW - 1, 1)
+        ws.freeze_panes(FIRST_ROW, 1)
         ws.set_paper(9)
         if self.end > PORTRAIT:
             ws.set_landscape()
-        ws.print_area(0, 0, self.last, max(self.end - 1, self.right))
-        ws.fit_to_pages(1, 0)
-        ws.repeat_rows(0, FIRST_ROW - 2)
+        ws.print_area(0, 0, self.last, self.edge - 1)
+        ws.fit_to_pages(-(-self.edge // PAGE), 0)
+        ws.repeat_rows(FIRST_ROW - 1)
 
     # Above: the verdict
     def top(self) -> None:
         ws, s = self.ws, self.s
-        label = s(bold=True, font_size=12, font_color=style.INK)
-        box = s(bold=True, font_size=12, font_color="#4A5368", bg_color=style.PALE, border=1, border_color=style.LINE)
+        label = s(bold=True, font_size=12, font_color=style.INK, valign="vcenter")
+        frame = {"valign": "vcenter", "border": 1, "border_color": style.LINE}
+        box = s(bold=True, font_size=12, font_color="#4A5368", bg_color=style.PALE, indent=1, **frame)
         verdict = cell_name(VERDICT_ROW, 1, absolute=True)
         ws.set_row(VERDICT_ROW, 22)
         ws.write_string(VERDICT_ROW, 0, "verdict", label)
@@ -172,17 +176,26 @@ class YoursSheet:
         for start, look in (("all", green), ("FIRST", red)):
             rule = {"type": "formula", "criteria": f'=LEFT({verdict},{len(start)})="{start}"', "format": look}
             ws.conditional_format(VERDICT_ROW, 1, VERDICT_ROW, self.right, rule)
-        grey = s(italic=True, font_size=9, font_color="#7A8190")
+        grey = s(italic=True, font_size=9, font_color="#7A8190", indent=1)
         ws.write_string(TOLERANCE_ROW, 0, "tolerance", s(bold=True, font_color=style.INK))
-        frame = {"align": "center", "border": 1, "border_color": style.LINE}
+        frame |= {"align": "center"}
         ws.write_number(TOLERANCE_ROW, 1, self.beside.tolerance, s(**frame, num_format="0E+0", bg_color=style.INPUT))
         ws.data_validation(TOLERANCE_ROW, 1, TOLERANCE_ROW, 1, {"validate": "decimal", "criteria": ">=", "value": 0})
         ws.write_string(TOLERANCE_ROW, 2, "of a block's largest number, at least of 1: edit me", grey)
         ws.write_string(COUNT_ROW, 0, "numbers that differ", s(bold=True, font_color=style.INK))
         ws.write_formula(COUNT_ROW, 1, f"=SUM({self.column(DIFFER)})", s(**frame, num_format="0"), self.differing)
-        wrapped = s(italic=True, font_size=9, font_color="#7A8190", text_wrap=True, valign="top")
-        ws.set_row(HOW_ROW, 26)
+        wrapped = s(italic=True, font_size=9, font_color="#7A8190", text_wrap=True, valign="vcenter")
+        ws.set_row(HOW_ROW, 32)
         ws.merge_range(HOW_ROW, 0, HOW_ROW, self.right, HOW, wrapped)
+
+    def columns(self) -> None:
+        """Above the blocks: what stands in which columns."""
+        dark = self.s(bold=True, font_color="#FFFFFF", bg_color=style.INK, font_size=9)
+        for column in range(self.edge):
+            self.ws.write_blank(FIRST_ROW - 1, column, None, dark)
+        heads = {0: "block", 1: "ours, live", min(place.yours for place in self.places): "yours"}
+        for column, text in heads.items():
+            self.ws.write_string(FIRST_ROW - 1, column, text, dark)
 
     @property
     def differing(self) -> int:
