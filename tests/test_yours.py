@@ -284,6 +284,16 @@ def test_red_is_what_differs(one: Sample):
         assert sheet[allowed[0].replace("$", "")].value.startswith("=$B$4*MAX(1,")
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_all_of_the_verdict_and_of_the_blocks_shows(name: str, books: dict[str, Sample]):
+    one, sheet = books[name], openpyxl.load_workbook(books[name].path)[YOURS]
+    (verdict_box,) = (area for area in sheet.merged_cells.ranges if area.min_row == 3)
+    shown = max(verdict_box.max_col, *(place.yours + place.width for place in places(one.book)))
+    hidden = [d for d in sheet.column_dimensions.values() if d.hidden]
+    assert hidden and all(d.min > shown for d in hidden)
+    assert [sheet["A7"].value, sheet["B7"].value] == ["block", "ours, live"] and sheet.freeze_panes == "B8"
+
+
 # Reading it back
 
 
