@@ -264,7 +264,7 @@ def _number(loaded: Loaded, sheet: str, address: str, block: Block) -> float:
     """What a typed-in cell holds. Raises ValueError for anything but a number that fits."""
     number, content = loaded.shown[sheet].get(address), loaded.contents[sheet].get(address)
     where, kind = f"{sheet}!{address} ({block.name})", block.value.array.dtype
-    if number is None and _formula(content) is not None:
+    if number is None and _is_formula(content):
         raise ValueError(f"{where} holds {content} without its value: open and save the file in a spreadsheet program")
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
         raise ValueError(f"{where} holds {number!r}, expected a number")
@@ -283,12 +283,12 @@ def _changed_formulas(loaded: Loaded) -> Iterator[Difference]:
         for cell, wanted in zip(block.ids.reshape(-1).tolist(), book.formulas(block), strict=True):
             sheet, address = _where(book, cell)
             holds = loaded.contents[sheet].get(address)
-            if _formula(holds) != _formula(wanted):
+            if holds != wanted and _formula(holds) != _formula(wanted):
                 yield _not_its_formula(sheet, address, block.name, holds, wanted)
 
 
 def _not_its_formula(sheet: str, address: str, name: str, holds: Any, wanted: str) -> Difference:
-    label = f"{holds!r} and no formula" if _formula(holds) is None else f"the formula {holds}"
+    label = f"the formula {holds}" if _is_formula(holds) else f"{holds!r} and no formula"
     return Difference(sheet, address, name, f"holds {label}, expected {wanted}")
 
 
@@ -306,17 +306,13 @@ def _formula_differences(loaded: Loaded) -> Iterator[Difference]:
             yield Difference(sheet, "A1", "", "the sheet is missing")
             continue
         for address, content in cells.items():
-            wanted, there = _formula(content), _formula(found.get(address))
-            if wanted is not None and wanted != there:
-                yield _not_its_formula(sheet, address, names.get((sheet, address), ""), found.get(address), content)
-    for sheet, cells in loaded.contents.items():
-        for address, content in cells.items():
-            if _formula(content) is None or sheet not in expected:
-                continue
-            if _formula(expected[sheet].get(address)) is None and (sheet, address) in names:
-                yield Difference(
-                    sheet, address, names[sheet, address], f"holds the formula {content}, expected a number"
-                )
+            holds = found.get(address)
+            if holds != content and _is_formula(content) and _formula(content) != _formula(holds):
+                yield _not_its_formula(sheet, address, names.get((sheet, address), ""), holds, content)
+    for (sheet, address), name in names.items():
+        holds = loaded.contents[sheet].get(address)
+        if _is_formula(holds) and not _is_formula(expected[sheet].get(address)):
+            yield Difference(sheet, address, name, f"holds the formula {holds}, expected a number")
 
 
 def _names_by_address(book: Book) -> dict[tuple[str, str], str]:
@@ -327,9 +323,13 @@ def _names_by_address(book: Book) -> dict[tuple[str, str], str]:
     return names
 
 
+def _is_formula(content: Any) -> bool:
+    return isinstance(content, str) and content.startswith("=")
+
+
 def _formula(content: Any) -> str | None:
     """A formula as programs agree on it: without spaces outside texts, with numbers of 14 digits."""
-    if not (isinstance(content, str) and content.startswith("=")):
+    if not _is_formula(content):
         return None
     parts = re.split(r'("(?:[^"]|"")*")', content)
     return "".join(part if i % 2 else _canonical(part) for i, part in enumerate(parts))
