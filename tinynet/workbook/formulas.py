@@ -114,6 +114,7 @@ def formulas(expression: Expression, n: int, addresses: Addresses, home: int, na
 class _Renderer:
     def __init__(self, addresses: Addresses, home: int, name: str):
         self.addresses, self.home, self.name = addresses, home, name
+        self.extremes: dict[tuple[str, bytes], str] = {}  # the gradients of all cells look for the same one
 
     def render(self, expression: Expression, n: int) -> Text:
         match expression:
@@ -213,6 +214,12 @@ class _Renderer:
 
     def extreme(self, function: str, ids: np.ndarray) -> str:
         """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
+        key = function, ids.tobytes()
+        if key not in self.extremes:
+            self.extremes[key] = self.largest(function, ids)
+        return self.extremes[key]
+
+    def largest(self, function: str, ids: np.ndarray) -> str:
         cells = [i for i in dict.fromkeys(ids.tolist()) if i]
         _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
         ordered = [cells[i] for i in order[0]]
