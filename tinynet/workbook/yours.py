@@ -290,7 +290,7 @@ class YoursSheet:
             edge = i > 0 and place.entry.shape[-2] > 1 and len(index) > 1 and not index[-1]
             plain, green = (self.look(digits, mine, edge) for mine in (False, True))
             for j, cell in enumerate(ids[i * place.width : (i + 1) * place.width].tolist()):
-                where = book.range(book.area(np.array([cell])))
+                where = book.addresses.reference(cell, home=-1)  # with the name of its sheet
                 ws.write_formula(row, place.ours + j, f"={where}", plain, float(book.values[cell]))
                 if cell in self.beside.numbers:
                     ws.write_number(row, place.yours + j, self.beside.numbers[cell], green)
