@@ -3,13 +3,14 @@
     poison(path, out)           destroy every cached formula value, so that nothing can be merely read back
     libreoffice(path, edits)    LibreOffice's values of all cells, after typing ``edits``
     ironcalc(path)              IronCalc's: a second, independent opinion
+    resave(path, out)           what LibreOffice saves
     render(path, out_dir)       pictures of the printed pages
     require("torch")            skip the test, with a reason, where an optional tool is absent
 
 Values come as ``{sheet: {address: value}}``. Numbers and truth values are floats with all their digits; an
 error is the text the cell shows, such as ``"#NUM!"`` or ``"Err:502"``; a cell that is blank or shows no text
-is left out. The first call of :func:`libreoffice` or :func:`render` starts a headless office (seconds);
-later ones reuse it.
+is left out. The first call of :func:`libreoffice` or :func:`render` starts a headless office (seconds), that of
+:func:`resave` another; later ones reuse it.
 
 LibreOffice is driven through UNO, which only the system's Python can import. So this file is also a program:
 run by that Python, it starts an office and answers each line of stdin, a request in JSON, by one line on
@@ -108,6 +109,13 @@ def libreoffice(path: str | Path, edits: Mapping[tuple[str, str], Value] | None 
     return _ask({"path": str(Path(path).resolve()), "edits": typed})
 
 
+def resave(path: str | Path, out: str | Path) -> Path:
+    """Open a workbook and save it as .xlsx, with 15 digits; nothing is recalculated that has a cached value."""
+    require("libreoffice")
+    _ask({"path": str(Path(path).resolve()), "saved": str(Path(out).resolve())}, recalculates=False)
+    return Path(out)
+
+
 def ironcalc(path: str | Path) -> Values:
     """Recalculate everything with IronCalc and read all sheets, hidden ones too."""
     engine = require("ironcalc")
@@ -158,9 +166,9 @@ def _uno_python() -> str | None:
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
+def _server(recalculates: bool) -> subprocess.Popen[str]:
     """This process's own office: it ends with our end of its stdin, however we end."""
-    command = [str(_uno_python()), "-I", __file__, str(_soffice())]
+    command = [str(_uno_python()), "-I", __file__, str(_soffice()), "always" if recalculates else "as it likes"]
     pipe = subprocess.PIPE
     server = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
     atexit.register(_stop, server)
@@ -176,8 +184,8 @@ def _stop(server: subprocess.Popen[str]) -> None:
         server.kill()
 
 
-def _ask(request: dict[str, Any]) -> Values:
-    server = _server()
+def _ask(request: dict[str, Any], recalculates: bool = True) -> Values:
+    server = _server(recalculates)
     assert server.stdin and server.stdout
     answer: dict[str, Any] = {"error": f"no answer in {_TIMEOUT:g} seconds"}
     try:
@@ -205,11 +213,12 @@ _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
 </oor:items>"""
 
 
-def _serve(soffice: str) -> None:
+def _serve(soffice: str, recalculates: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="tinynet-office-", ignore_cleanup_errors=True) as folder:
         profile = Path(folder, "profile")
         Path(profile, "user").mkdir(parents=True)
-        Path(profile, "user", "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE)
+        if recalculates:
+            Path(profile, "user", "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE)
         pipe = Path(folder).name
         options = ["--headless", "--norestore", "--nologo", "--nodefault", f"--accept=pipe,name={pipe};urp;"]
         command = [soffice, f"-env:UserInstallation={profile.as_uri()}", *options]
@@ -248,9 +257,13 @@ def _connect(pipe: str) -> Any:
 
 
 def _recalculate(
-    desktop: Any, path: str, edits: list[tuple[str, str, Value]] | None = None, pdf: str | None = None
+    desktop: Any,
+    path: str,
+    edits: list[tuple[str, str, Value]] | None = None,
+    pdf: str | None = None,
+    saved: str | None = None,
 ) -> Values:
-    """Load, type the edits, recalculate; then print to ``pdf`` if that is asked, else read every cell."""
+    """Load and save; or type the edits, recalculate, and print to ``pdf`` if that is asked, else read every cell."""
     from com.sun.star.beans import PropertyValue
 
     def options(**named: Any) -> tuple[Any, ...]:
@@ -260,6 +273,9 @@ def _recalculate(
     if book is None:
         raise FileNotFoundError(f"{path} cannot be opened")
     try:
+        if saved:
+            book.storeToURL(Path(saved).as_uri(), options(FilterName="Calc MS Excel 2007 XML"))
+            return {}
         for sheet, address, value in edits or ():
             if not book.Sheets.hasByName(sheet):
                 raise KeyError(f"no sheet {sheet!r}; there are {', '.join(book.Sheets.ElementNames)}")
@@ -300,4 +316,4 @@ def _column(index: int) -> str:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], sys.argv[2] == "always")

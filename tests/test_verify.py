@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinynet as tn
-from tests.spreadsheets import require
+from tests.spreadsheets import resave
 from tests.workbooks import Sample, sample
 from tinynet import models
 from tinynet.workbook import Verification, read_book, verify
@@ -83,12 +82,8 @@ def edited(one: Sample, out: Path, leaf: str, index: tuple[int, ...], number: ob
 
 
 def resaved(folder: Path, *paths: Path) -> list[Path]:
-    """What LibreOffice saves, with 15 digits; it recalculates nothing that it has no reason to."""
-    require("libreoffice")
-    command = ["soffice", f"-env:UserInstallation={(folder.parent / 'profile').as_uri()}", "--headless"]
-    command += ["--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", str(folder), *map(str, paths)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return [folder / path.name for path in paths]
+    """What LibreOffice saves, in ``folder``."""
+    return [resave(path, folder / path.name) for path in paths]
 
 
 def first(result: Verification) -> tuple[str, str, str]:

@@ -46,7 +46,7 @@ class Sample:
     @cached_property
     def formulas(self) -> dict[Place, str]:
         """Every formula of the file, by its place."""
-        book = openpyxl.load_workbook(self.path)
+        book = openpyxl.load_workbook(self.path, read_only=True)
         cells = ((ws.title, cell) for ws in book for row in ws.iter_rows() for cell in row)
         return {(sheet, cell.coordinate): str(cell.value) for sheet, cell in cells if cell.data_type == "f"}
 
