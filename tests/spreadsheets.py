@@ -227,10 +227,11 @@ def _serve(soffice: str, recalculates: bool) -> None:
         desktop = None
         try:
             desktop = _connect(pipe)
+            shelf = _Shelf(desktop)
             for line in sys.stdin:
                 answer: dict[str, Any]
                 try:
-                    answer = {"values": _recalculate(desktop, **json.loads(line))}
+                    answer = {"values": _answer(shelf, **json.loads(line))}
                 except Exception as error:
                     answer = {"error": f"{type(error).__name__}: {error}"}
                 print(json.dumps(answer), flush=True)
@@ -256,38 +257,69 @@ def _connect(pipe: str) -> Any:
     raise TimeoutError("LibreOffice did not start within a minute")
 
 
-def _recalculate(
-    desktop: Any,
+class _Shelf:
+    """Keeps the last workbook open: opening takes most of the time, and many tests type into one and the same."""
+
+    def __init__(self, desktop: Any):
+        self.desktop, self.book, self.key = desktop, None, ()
+
+    def open(self, path: str) -> Any:
+        """The workbook of a file, with the numbers of the file."""
+        status = os.stat(path)
+        key = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+        if self.book is None or key != self.key:
+            self.close()
+            self.book = self.desktop.loadComponentFromURL(Path(path).as_uri(), "_blank", 0, _options(Hidden=True))
+            self.key = key
+        if self.book is None:
+            raise FileNotFoundError(f"{path} cannot be opened")
+        return self.book
+
+    def close(self) -> None:
+        if self.book is not None:
+            book, self.book = self.book, None
+            book.close(True)
+
+
+def _options(**named: Any) -> tuple[Any, ...]:
+    from com.sun.star.beans import PropertyValue
+
+    return tuple(PropertyValue(Name=name, Value=value) for name, value in named.items())
+
+
+def _answer(
+    shelf: _Shelf,
     path: str,
     edits: list[tuple[str, str, Value]] | None = None,
     pdf: str | None = None,
     saved: str | None = None,
 ) -> Values:
     """Load and save; or type the edits, recalculate, and print to ``pdf`` if that is asked, else read every cell."""
-    from com.sun.star.beans import PropertyValue
+    from com.sun.star.table.CellContentType import VALUE
 
-    def options(**named: Any) -> tuple[Any, ...]:
-        return tuple(PropertyValue(Name=name, Value=value) for name, value in named.items())
-
-    book = desktop.loadComponentFromURL(Path(path).as_uri(), "_blank", 0, options(Hidden=True))
-    if book is None:
-        raise FileNotFoundError(f"{path} cannot be opened")
+    book = shelf.open(path)
+    typed = []  # numbers over numbers, which are put back; what else is typed ends with the workbook
     try:
         if saved:
-            book.storeToURL(Path(saved).as_uri(), options(FilterName="Calc MS Excel 2007 XML"))
+            book.storeToURL(Path(saved).as_uri(), _options(FilterName="Calc MS Excel 2007 XML"))
             return {}
         for sheet, address, value in edits or ():
             if not book.Sheets.hasByName(sheet):
                 raise KeyError(f"no sheet {sheet!r}; there are {', '.join(book.Sheets.ElementNames)}")
             cell = book.Sheets.getByName(sheet).getCellRangeByName(address)
+            if cell.Type == VALUE and not isinstance(value, str):
+                typed.append((cell, cell.getValue()))
             cell.setFormula(value) if isinstance(value, str) else cell.setValue(value)
         book.calculateAll()
         if pdf:
-            book.storeToURL(Path(pdf).as_uri(), options(FilterName="calc_pdf_Export"))
+            book.storeToURL(Path(pdf).as_uri(), _options(FilterName="calc_pdf_Export"))
             return {}
         return {sheet.Name: _read(sheet) for sheet in book.Sheets}
     finally:
-        book.close(True)
+        if saved or pdf or len(typed) < len(edits or ()):
+            shelf.close()
+        for cell, value in reversed(typed) if shelf.book else ():
+            cell.setValue(value)
 
 
 def _read(sheet: Any) -> dict[str, Value]:
