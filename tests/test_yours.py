@@ -15,7 +15,7 @@ from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
 import tinynet as tn
 from tests.spreadsheets import Values, ironcalc, libreoffice, poison, require
 from tests.test_verify import resaved
-from tests.workbooks import Sample, errors, sample
+from tests.workbooks import Sample, errors, sample, typed
 from tinynet import models
 from tinynet.workbook import read_book, read_yours, read_yours_whole, verify, write, yours
 from tinynet.workbook.book import cell_name
@@ -83,14 +83,6 @@ def paste(one: Sample, name: str, numbers: Any) -> Edits:
     array = np.asarray(numbers, dtype=object)
     found = {index: array[index] for index in np.ndindex(array.shape) if array[index] is not None}
     return {(YOURS, address(one, name, *index)): x if isinstance(x, str) else float(x) for index, x in found.items()}
-
-
-def typed(path: Path, out: Path, edits: Edits) -> Path:
-    book = openpyxl.load_workbook(path)
-    for (sheet, where), content in edits.items():
-        book[sheet][where] = content
-    book.save(out)
-    return out
 
 
 def verdict(values: Values) -> str:

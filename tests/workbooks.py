@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,25 @@ def errors(values: Values) -> list[tuple[str, str, Value]]:
     """Every cell that shows an error."""
     cells = ((sheet, address, value) for sheet, found in values.items() for address, value in found.items())
     return [cell for cell in cells if isinstance(cell[2], str) and ERROR.match(cell[2])]
+
+
+@cache
+def opened(path: Path) -> openpyxl.Workbook:
+    """A workbook to type into and save, again and again: see ``typed``."""
+    return openpyxl.load_workbook(path)
+
+
+def typed(path: Path, out: Path, edits: Mapping[Place, Any]) -> Path:
+    """What openpyxl saves: the workbook with edits, and no cached value at all."""
+    book = opened(path)
+    cells = {place: book[place[0]][place[1]] for place in edits}
+    before = {place: cell.value for place, cell in cells.items()}
+    for place, content in edits.items():
+        cells[place].value = content
+    book.save(out)
+    for place, content in before.items():
+        cells[place].value = content
+    return out
 
 
 def row_of(values: Values, sheet: str, label: str) -> int:
