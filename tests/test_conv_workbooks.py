@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,6 +204,12 @@ def net(title: str) -> tn.Run:
     return NETS[title]()
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sample]:
+    """The workbook of a net, written once for all tests."""
+    return cache(lambda title: sample(net(title), tmp_path_factory.mktemp("net") / "net.xlsx"))
+
+
 def poisoned(one: Sample) -> Path:
     out = one.path.with_name("poisoned.xlsx")
     assert poison(one.path, out) > one.written.formula_cells
@@ -238,9 +245,9 @@ def assert_recalculates(one: Sample, values: Values) -> None:
 
 
 @pytest.mark.parametrize("title", NETS)
-def test_a_net_recalculates(title: str, tmp_path: Path):
+def test_a_net_recalculates(title: str, made: Callable[[str], Sample]):
     """In two engines, from caches that are all wrong."""
-    one = sample(net(title), tmp_path / "net.xlsx")
+    one = made(title)
     assert one.written.formula_cells == sum(block.ids.size for block in one.computed) > 20
     path = poisoned(one)
     for name, engine in ENGINES.items():
@@ -272,9 +279,9 @@ EDITED = [
 
 
 @pytest.mark.parametrize("title", EDITED)
-def test_after_edits_of_everything_a_net_is_the_replayed_run(title: str, tmp_path: Path):
+def test_after_edits_of_everything_a_net_is_the_replayed_run(title: str, made: Callable[[str], Sample]):
     """Three numbers of each leaf are moved; the gradients say, to first order, where the loss goes."""
-    one = sample(net(title), tmp_path / "net.xlsx")
+    one = made(title)
     moved, edits, slope = {}, {}, 0.0
     for leaf in (leaf for leaf in one.run.leaves if leaf.array.dtype.kind == "f" and leaf.kind != "constant"):
         array, places = leaf.array.copy(), list(np.ndindex(leaf.shape))
@@ -383,8 +390,8 @@ def test_padded_gradients_are_the_gradients_with_zeros(laid: tuple[Sample, dict[
         assert formula(one, cell) == "=0"
 
 
-def test_a_pool_is_the_largest_of_a_rectangle_and_its_gradient_goes_there(tmp_path: Path):
-    one = sample(net("conv, relu, max-pool"), tmp_path / "net.xlsx")
+def test_a_pool_is_the_largest_of_a_rectangle_and_its_gradient_goes_there(made: Callable[[str], Sample]):
+    one = made("conv, relu, max-pool")
     relu, pooled, chosen = (ids_of(one, f"c.{name}") for name in ("relu", "pooled", "chosen"))
     gradient, arriving = ids_of(one, "d_c.relu"), ids_of(one, "d_c.pooled")
     for (n, c, i, j), cell in np.ndenumerate(pooled):
@@ -396,8 +403,8 @@ def test_a_pool_is_the_largest_of_a_rectangle_and_its_gradient_goes_there(tmp_pa
             assert formula(one, passed) == f"=IF({'!'.join(place)}={k},{sent},0)"
 
 
-def test_overlapping_windows_add_up_their_gradients(tmp_path: Path):
-    one = sample(net("overlapping windows"), tmp_path / "net.xlsx")
+def test_overlapping_windows_add_up_their_gradients(made: Callable[[str], Sample]):
+    one = made("overlapping windows")
     windows, chosen = one.run["c.pooled"].shape, one.run["c.chosen"].reshape(one.run["c.pooled"].shape)
     expected = np.zeros((1, 2, 7, 7))
     for n, c, i, j in np.ndindex(windows):
@@ -414,14 +421,14 @@ def test_overlapping_windows_add_up_their_gradients(tmp_path: Path):
     assert len(several) > 10
 
 
-def test_a_window_over_the_edge_is_read_once(tmp_path: Path):
-    one = sample(net("overlapping windows"), tmp_path / "net.xlsx")
+def test_a_window_over_the_edge_is_read_once(made: Callable[[str], Sample]):
+    one = made("overlapping windows")
     z, corner = ids_of(one, "c.z"), int(ids_of(one, "c.pooled")[0, 0, 0, 0])
     assert formula(one, corner) == f"=MAX({rectangle(one, z[0, 0, :2, :2], corner)})"
 
 
-def test_a_bias_gradient_is_one_range_for_each_sample(tmp_path: Path):
-    one = sample(net("conv, relu, max-pool"), tmp_path / "net.xlsx")
+def test_a_bias_gradient_is_one_range_for_each_sample(made: Callable[[str], Sample]):
+    one = made("conv, relu, max-pool")
     z = ids_of(one, "d_c.z")
     for c, cell in enumerate(ids_of(one, "d_c.bias").tolist()):
         assert formula(one, cell) == f"=SUM({','.join(rectangle(one, z[n, c], cell) for n in range(2))})"
@@ -622,9 +629,9 @@ def test_one_step_is_chosen_on_the_first_sheet_and_shown_on_all(digits: Digits):
         assert values[sheet]["C5"] == steps[f"E{row}"]
 
 
-def test_the_sheet_time_steps_leads_to_the_columns_of_each_step(tmp_path: Path):
+def test_the_sheet_time_steps_leads_to_the_columns_of_each_step(made: Callable[[str], Sample]):
     """On the sheet that has them: pictures have none."""
-    one = sample(net("film"), tmp_path / "film.xlsx")
+    one = made("film")
     book = openpyxl.load_workbook(one.path)
     links = [cell for row in book["Time steps"].iter_rows(min_row=5, max_col=1) for cell in row if cell.hyperlink]
     assert len(links) == 3
@@ -755,8 +762,8 @@ def test_ten_bars_are_as_long_as_the_probabilities(digits: Digits):
     assert sum(p > 1 / 56) == sum(address in shown for _, address in bars) > 1
 
 
-def test_a_batch_has_bars_for_each_sample(tmp_path: Path):
-    one = sample(net("conv, relu, max-pool"), tmp_path / "net.xlsx")
+def test_a_batch_has_bars_for_each_sample(made: Callable[[str], Sample]):
+    one = made("conv, relu, max-pool")
     shown = libreoffice(poisoned(one))[one.networks[0]]
     assert [value for value in shown.values() if str(value).startswith("reads ")] == [
         f"reads {scores.argmax()}" for scores in one.run["loss.p"]
@@ -847,8 +854,10 @@ def split(one: Sample, path: Path) -> tuple[list[Block], list[Block]]:
 
 
 @pytest.mark.parametrize("budget", [0, 300, 600])
-def test_with_values_beyond_the_budget_is_kept_and_nothing_is_lost(budget: int, tmp_path: Path):
-    one = sample(net("conv, relu, max-pool"), tmp_path / "all.xlsx")
+def test_with_values_beyond_the_budget_is_kept_and_nothing_is_lost(
+    budget: int, made: Callable[[str], Sample], tmp_path: Path
+):
+    one = made("conv, relu, max-pool")
     path = tmp_path / "some.xlsx"
     written = write(one.run, path, max_cells=budget, values_beyond=True)
     live, frozen = split(one, path)
@@ -877,8 +886,8 @@ def test_with_values_beyond_the_budget_is_kept_and_nothing_is_lost(budget: int, 
     assert values["Checks"]["B3"] == AS_RECORDED
 
 
-def test_numbers_beyond_the_budget_stay_after_an_edit_and_verify_knows(tmp_path: Path):
-    one = sample(net("conv, relu, max-pool"), tmp_path / "all.xlsx")
+def test_numbers_beyond_the_budget_stay_after_an_edit_and_verify_knows(made: Callable[[str], Sample], tmp_path: Path):
+    one = made("conv, relu, max-pool")
     (tmp_path / "saved").mkdir()
     written = write(one.run, tmp_path / "some.xlsx", max_cells=600, values_beyond=True)
     live, frozen = split(one, written.path)
@@ -925,8 +934,8 @@ def test_what_a_large_workbook_will_be_like_is_told_before_it_is_written(
 # More than one round of training
 
 
-def test_the_second_round_begins_with_what_the_first_has_learned(tmp_path: Path):
-    one = sample(net("two updates"), tmp_path / "net.xlsx")
+def test_the_second_round_begins_with_what_the_first_has_learned(made: Callable[[str], Sample]):
+    one = made("two updates")
     assert one.networks == ["c 1", "Head 1", "c 1 back", "c 2", "Head 2", "c 2 back"]
     first = next(b for b in one.computed if b.quantity == "new_c.weight" and b.update == 0)
     copy = next(b for b in one.computed if b.quantity == "c.weight")
