@@ -21,7 +21,7 @@ from tests.test_verify import resaved
 from tests.test_workbook_file import EXPONENT, without_texts
 from tests.test_workbook_file import FUNCTIONS as PLAIN
 from tests.test_workbook_recalculated import AS_RECORDED, check
-from tests.workbooks import Sample, assert_agrees, changed, sample
+from tests.workbooks import Sample, assert_agrees, changed, opened, sample
 from tinynet import functional as F
 from tinynet import models, nn
 from tinynet.datasets import load_coffee, load_digits
@@ -367,7 +367,7 @@ def test_its_input_gradient_is_windows_times_rotated_kernels(laid: tuple[Sample,
 
 def test_rotated_kernels_are_the_kernels_turned_by_half(laid: tuple[Sample, dict[str, Any]]):
     one, options = laid
-    weight, book = one.run["conv.weight"], openpyxl.load_workbook(one.path, data_only=True)
+    weight, book = one.run["conv.weight"], opened(one.path, values=True)
     groups = options.get("groups", 1)
     for (c, o, i, j), cell in np.ndenumerate(ids_of(one, "conv.weight_rotated")):
         sheet, address = one.place(cell)
@@ -489,7 +489,7 @@ ODD += ["=1+1", "naïve ✓", "c", "C", "c back", "w" * 40, "v" + "w" * 40]
 
 def test_any_name_of_a_layer_makes_a_sheet(tmp_path: Path):
     one = sample(layers(1, 1, 1, 2, **{name: conv(1, 1, 1) for name in ODD}), tmp_path / "odd.xlsx")
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     assert len({name.lower() for name in book.sheetnames}) == len(book.sheetnames)
     for name in book.sheetnames:
         assert len(name) <= 31 and not re.search(r"[\[\]:*?/\\]|^'|'$", name) and name.lower() != "history"
@@ -548,7 +548,7 @@ def test_the_net_of_digits_recalculates(digits: Digits):
 
 
 def test_its_cached_values_are_what_a_spreadsheet_computes(digits: Digits):
-    cached = openpyxl.load_workbook(digits.one.path, data_only=True)
+    cached = opened(digits.one.path, values=True)
     for sheet, address in digits.one.formulas:
         stored, shown = cached[sheet][address].value, digits.values[sheet].get(address)
         if isinstance(stored, str) or stored is None:
@@ -558,7 +558,7 @@ def test_its_cached_values_are_what_a_spreadsheet_computes(digits: Digits):
 
 
 def test_its_formulas_use_portable_functions_only(digits: Digits):
-    book = openpyxl.load_workbook(digits.one.path)
+    book = opened(digits.one.path)
     rules = [rule for ws in book for area in ws.conditional_formatting for rule in area.rules]
     for text in [*digits.one.formulas.values(), *(f for rule in rules for f in rule.formula)]:
         bare = without_texts(text)
@@ -632,7 +632,7 @@ def test_one_step_is_chosen_on_the_first_sheet_and_shown_on_all(digits: Digits):
 def test_the_sheet_time_steps_leads_to_the_columns_of_each_step(made: Callable[[str], Sample]):
     """On the sheet that has them: pictures have none."""
     one = made("film")
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     links = [cell for row in book["Time steps"].iter_rows(min_row=5, max_col=1) for cell in row if cell.hyperlink]
     assert len(links) == 3
     for t, link in enumerate(links):
@@ -664,7 +664,7 @@ def pixels(ws: Any, row: int, column: int) -> tuple[int, int]:
 
 
 def test_pictures_and_kernels_are_made_of_squares(digits: Digits):
-    one, book = digits.one, openpyxl.load_workbook(digits.one.path)
+    one, book = digits.one, opened(digits.one.path)
     layout = one.book.layout
     for number, sheet in enumerate(one.book.sheets):
         cells = np.flatnonzero(layout.placed & (layout.sheet == number)) if isinstance(sheet, MapSheet) else []
@@ -721,13 +721,13 @@ def assert_framed(one: Sample, layer: str, height: int, width: int) -> None:
     sheet, _ = one.place(int(relu.flat[0]))
     rules = [
         (area.sqref, rule)
-        for area in openpyxl.load_workbook(one.path)[sheet].conditional_formatting
+        for area in opened(one.path)[sheet].conditional_formatting
         for rule in area.rules
         if "INDEX" in rule.formula[0]
     ]
     assert len(rules) == len(relu)
     assert all(rule.dxf.fill.bgColor.rgb.endswith("FFE08A") and rule.priority <= len(rules) for _, rule in rules)
-    numbers = openpyxl.load_workbook(one.path, data_only=True)[sheet]
+    numbers = opened(one.path, values=True)[sheet]
     chosen = one.run[f"{layer}.chosen"].reshape(*one.run[f"{layer}.pooled"].shape)
     moment = next(m.number for m in one.book.moments.all if any(b.name == f"{layer}.chosen" for b in m.blocks))
     for (c, i, j), cell in np.ndenumerate(relu):

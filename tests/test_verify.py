@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tests.spreadsheets import resave
-from tests.workbooks import Sample, sample
+from tests.workbooks import Sample, opened, sample, typed
 from tinynet import models
 from tinynet.workbook import Verification, read_book, verify
 
@@ -123,19 +123,15 @@ def test_a_book_that_libreoffice_saved_is_right(books: dict[str, Sample], tmp_pa
 def test_an_edited_book_that_libreoffice_recalculated_is_right(one: Sample, tmp_path: Path):
     """The edit is typed into a file without cached values, so that LibreOffice computes all of them."""
     place = one.place_of("rnn.weight_ih_l0", 1, 0)
-    book = openpyxl.load_workbook(one.path)
-    book[place[0]][place[1]] = 0.75
     (tmp_path / "saved").mkdir()
-    book.save(tmp_path / "edited.xlsx")
-    (saved,) = resaved(tmp_path / "saved", tmp_path / "edited.xlsx")
+    (saved,) = resaved(tmp_path / "saved", typed(one.path, tmp_path / "edited.xlsx", {place: 0.75}))
     result = verify(saved)
     assert result.ok, [str(d) for d in result.differences[:3]]
     assert result.edited == ["!".join(place)] and 0 < result.worst < 1e-12
 
 
 def test_a_book_saved_without_values_says_so(one: Sample, tmp_path: Path):
-    openpyxl.load_workbook(one.path).save(tmp_path / "x.xlsx")
-    result = verify(tmp_path / "x.xlsx")
+    result = verify(typed(one.path, tmp_path / "x.xlsx", {}))
     assert len(result.differences) == result.cells == one.written.formula_cells
     assert "holds no value" in first(result)[2] and "open and save the file in a spreadsheet" in first(result)[2]
 
@@ -150,7 +146,7 @@ def block_place(one: Sample, name: str, element: int = 0) -> tuple[str, str]:
 @pytest.mark.parametrize("name", ["rnn.h[1]", "loss", "d_rnn.z[2]", "d_output.weight", "new_rnn.weight_hh_l0"])
 def test_one_wrong_value_is_found_and_named(name: str, one: Sample, tmp_path: Path):
     sheet, address = block_place(one, name)
-    shown = openpyxl.load_workbook(one.path, data_only=True)[sheet][address].value
+    shown = opened(one.path, values=True)[sheet][address].value
     wrong = shown + 2e-12
     path = with_cell(one.path, tmp_path / "x.xlsx", sheet, address, r"<v>[^<]*</v>", f"<v>{wrong!r}</v>")
     result = verify(path)
@@ -228,9 +224,7 @@ def refuses(path: Path, *words: str) -> None:
 @pytest.mark.parametrize("content", ["abc", "#N/A", "TRUE", ""])
 def test_a_parameter_that_is_no_number_is_named(content: str, one: Sample, tmp_path: Path):
     sheet, address = one.place_of("rnn.weight_ih_l0", 1, 0)
-    book = openpyxl.load_workbook(one.path)
-    book[sheet][address] = True if content == "TRUE" else content or None
-    book.save(tmp_path / "x.xlsx")
+    typed(one.path, tmp_path / "x.xlsx", {(sheet, address): True if content == "TRUE" else content or None})
     with pytest.raises(ValueError, match=rf"{sheet}!{address} \(.*\) holds .*, expected a number"):
         verify(tmp_path / "x.xlsx")
 
@@ -280,12 +274,9 @@ def test_a_missing_file_is_named(tmp_path: Path):
     ],
 )
 def test_a_hidden_graph_that_was_changed_is_refused_or_found(old: str, new: str, one: Sample, tmp_path: Path):
-    book = openpyxl.load_workbook(one.path)
-    cell = book["Graph"]["A3"]
-    changed, count = re.subn(old, new, str(cell.value), count=1)
+    changed, count = re.subn(old, new, str(opened(one.path)["Graph"]["A3"].value), count=1)
     assert count == 1
-    cell.value = changed
-    book.save(tmp_path / "x.xlsx")
+    typed(one.path, tmp_path / "x.xlsx", {("Graph", "A3"): changed})
     try:
         assert not verify(tmp_path / "x.xlsx").ok
     except ValueError as error:
@@ -294,10 +285,7 @@ def test_a_hidden_graph_that_was_changed_is_refused_or_found(old: str, new: str,
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"detail": "all", "title": "x"}', '{"detail": 1}'])
 def test_settings_that_make_no_sense_are_refused(content: str, one: Sample, tmp_path: Path):
-    book = openpyxl.load_workbook(one.path)
-    book["Graph"]["A2"] = content
-    book.save(tmp_path / "x.xlsx")
-    refuses(tmp_path / "x.xlsx", "Graph", "damaged")
+    refuses(typed(one.path, tmp_path / "x.xlsx", {("Graph", "A2"): content}), "Graph", "damaged")
 
 
 def test_a_network_sheet_that_is_gone_is_named(one: Sample, tmp_path: Path):

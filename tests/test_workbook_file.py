@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tests.spreadsheets import libreoffice
-from tests.workbooks import Sample, assert_agrees, sample
+from tests.workbooks import Sample, assert_agrees, opened, sample
 from tinynet import models
 from tinynet.workbook import layout, read_book, verify, write
 from tinynet.workbook.steps import StepsSheet
@@ -73,7 +73,7 @@ def test_every_formula_has_a_cached_value(one: Sample):
 
 
 def test_the_cached_values_are_what_a_spreadsheet_computes(one: Sample):
-    cached = openpyxl.load_workbook(one.path, data_only=True)
+    cached = opened(one.path, values=True)
     values = libreoffice(one.path)
     for sheet, address in one.formulas:
         stored, shown = cached[sheet][address].value, values[sheet].get(address)
@@ -86,7 +86,7 @@ def test_the_cached_values_are_what_a_spreadsheet_computes(one: Sample):
 def test_the_numbers_typed_in_are_the_leaves_and_nothing_else(one: Sample):
     leaves = [block for block in one.book.plan.blocks if block.expression is None]
     typed_in = {place: number for b in leaves for place, number in zip(one.places(b), one.numbers(b), strict=True)}
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     found = {}
     for name in one.networks:
         for row in book[name].iter_rows():
@@ -102,7 +102,7 @@ def hidden(ws: Any, cell: Any) -> bool:
 
 
 def test_formulas_use_portable_functions_only(one: Sample):
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     rules = [rule for ws in book for area in ws.conditional_formatting for rule in area.rules]
     for formula in [*one.formulas.values(), *(f for rule in rules for f in rule.formula)]:
         bare = without_texts(formula)
@@ -124,7 +124,7 @@ def test_numbers_in_formulas_have_no_exponent_and_are_exact(x: float):
 
 
 def test_defined_names_are_legal_and_point_at_their_numbers(one: Sample):
-    book = openpyxl.load_workbook(one.path, data_only=True)
+    book = opened(one.path, values=True)
     names = {name: defined.attr_text for name, defined in book.defined_names.items()}
     assert len({name.lower() for name in names}) == len(names)
     wanted = defaultdict(list)
@@ -238,7 +238,7 @@ def test_what_is_written_is_told(one: Sample):
 
 
 def test_helper_sheets_are_hidden_and_heads_are_frozen(one: Sample):
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     assert [ws.title for ws in book if ws.sheet_state == "visible"] == one.written.sheets
     assert book.active.title == "Read me"
     recorded = [one.book.recorded_sheet(sheet) for sheet in one.book.sheets]
@@ -251,7 +251,7 @@ def test_helper_sheets_are_hidden_and_heads_are_frozen(one: Sample):
 
 
 def test_the_recorded_numbers_stand_at_the_same_addresses(one: Sample):
-    book = openpyxl.load_workbook(one.path, data_only=True)
+    book = opened(one.path, values=True)
     for sheet in one.book.sheets:
         recorded = book[one.book.recorded_sheet(sheet)]
         for block in one.book.plan.blocks:
@@ -261,7 +261,7 @@ def test_the_recorded_numbers_stand_at_the_same_addresses(one: Sample):
 
 
 def test_every_link_leads_to_a_place_in_the_book(one: Sample):
-    book = openpyxl.load_workbook(one.path)
+    book = opened(one.path)
     cells = [cell for ws in book for row in ws.iter_rows() for cell in row]
     links = [cell.hyperlink.location for cell in cells if cell.hyperlink]
     assert len(links) > len(one.book.moments.all)

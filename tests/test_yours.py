@@ -15,7 +15,7 @@ from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
 import tinynet as tn
 from tests.spreadsheets import Values, ironcalc, libreoffice, poison, require
 from tests.test_verify import resaved
-from tests.workbooks import Sample, errors, sample, typed
+from tests.workbooks import Sample, errors, opened, sample, typed
 from tinynet import models
 from tinynet.workbook import read_book, read_yours, read_yours_whole, verify, write, yours
 from tinynet.workbook.book import cell_name
@@ -106,7 +106,7 @@ def test_every_named_block_stands_there_once_in_the_order_of_execution(name: str
     assert len({place.name for place in found}) == len(found)
     covered = np.concatenate([place.entry.ids.reshape(-1) for place in found])
     assert sorted(covered.tolist()) == list(range(1, one.book.plan.cells + 1))
-    cells = openpyxl.load_workbook(one.path)[YOURS]
+    cells = opened(one.path)[YOURS]
     for place in found:
         head = cells.cell(place.head + 1, 1)
         assert head.value == place.name and head.hyperlink.location == one.book.range(place.entry.area)
@@ -118,7 +118,7 @@ def test_every_named_block_stands_there_once_in_the_order_of_execution(name: str
 def test_ours_is_live_and_in_rows_as_numpy_prints(name: str, books: dict[str, Sample]):
     """A (T, N, H) quantity: a row for each step and sample; maps and kernels: their tiles below one another."""
     one, run = books[name], books[name].run
-    shown = openpyxl.load_workbook(one.path, data_only=True)[YOURS]
+    shown = opened(one.path, values=True)[YOURS]
     known = {place.name: place for place in places(one.book)}
     compared = 0
     for value in run.values:
@@ -150,7 +150,7 @@ def test_a_weight_that_stands_transposed_on_its_sheet_stands_here_as_it_is(tmp_p
 
 def test_parts_of_gradients_stand_in_the_shape_of_the_part(one: Sample):
     whole = one.run.grad["lstm.weight_ih_l0"]
-    shown = openpyxl.load_workbook(one.path, data_only=True)[YOURS]
+    shown = opened(one.path, values=True)[YOURS]
     place = place_of(one, "d_lstm.W_if")
     assert place.entry.shape == (3, 2)
     top, left = place.head + 2, place.ours + 1
@@ -265,7 +265,7 @@ def test_an_edit_of_the_network_moves_ours(one: Sample):
 
 def test_red_is_what_differs(one: Sample):
     """The rules that colour a cell say what the verdict says: the same formula, one rule for each block."""
-    sheet = openpyxl.load_workbook(one.path)[YOURS]
+    sheet = opened(one.path)[YOURS]
     rules = {str(area.sqref): [r.formula[0] for r in area.rules] for area in sheet.conditional_formatting}
     for place in places(one.book):
         (formula,) = rules[place.range(place.yours)]
@@ -278,7 +278,7 @@ def test_red_is_what_differs(one: Sample):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_all_of_the_verdict_and_of_the_blocks_shows(name: str, books: dict[str, Sample]):
-    one, sheet = books[name], openpyxl.load_workbook(books[name].path)[YOURS]
+    one, sheet = books[name], opened(books[name].path)[YOURS]
     (verdict_box,) = (area for area in sheet.merged_cells.ranges if area.min_row == 3)
     shown = max(verdict_box.max_col, *(place.yours + place.width for place in places(one.book)))
     hidden = [d for d in sheet.column_dimensions.values() if d.hidden]

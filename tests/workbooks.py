@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,10 @@ def errors(values: Values) -> list[tuple[str, str, Value]]:
     return [cell for cell in cells if isinstance(cell[2], str) and ERROR.match(cell[2])]
 
 
-@cache
-def opened(path: Path) -> openpyxl.Workbook:
-    """A workbook to type into and save, again and again: see ``typed``."""
-    return openpyxl.load_workbook(path)
+@lru_cache(maxsize=8)
+def opened(path: Path, values: bool = False) -> openpyxl.Workbook:
+    """A workbook, or the cached values of its cells, read once: change it by ``typed`` only."""
+    return openpyxl.load_workbook(path, data_only=values)
 
 
 def typed(path: Path, out: Path, edits: Mapping[Place, Any]) -> Path:
