@@ -216,10 +216,10 @@ class _Renderer:
         """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
         key = function, ids.tobytes()
         if key not in self.extremes:
-            self.extremes[key] = self.largest(function, ids)
+            self.extremes[key] = self.extreme_of(function, ids)
         return self.extremes[key]
 
-    def largest(self, function: str, ids: np.ndarray) -> str:
+    def extreme_of(self, function: str, ids: np.ndarray) -> str:
         cells = [i for i in dict.fromkeys(ids.tolist()) if i]
         _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
         ordered = [cells[i] for i in order[0]]
