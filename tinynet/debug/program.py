@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tinynet.tensor import Tensor
 Array = Any  # an array, or a Tensor where the forward pass is differentiated again
 Look = Callable[[int], Array]  # what a value (by index) holds by now
 Change = Callable[..., Array]  # of the array that is there, and a Look
+Compute = Callable[..., Array]  # of a Look and the operands of a step
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Edit:
     """Changes of a computation: of what some steps read (by step and operand), and of what some steps give."""
 
     reads: dict[tuple[int, int], Change] = field(default_factory=dict)
-    steps: dict[int, Callable[..., Array]] = field(default_factory=dict)  # called with a Look and the operands
+    steps: dict[int, Compute] = field(default_factory=dict)
     outputs: dict[int, Change] = field(default_factory=dict)
 
     def __or__(self, other: Edit) -> Edit:
@@ -33,7 +35,7 @@ class Edit:
         outputs = self.outputs | {k: _after(self.outputs.get(k), f) for k, f in other.outputs.items()}
         return Edit(reads, self.steps | other.steps, outputs)
 
-    @property
+    @cached_property
     def touched(self) -> set[int]:
         """The steps that it changes."""
         return {step for step, _ in self.reads} | set(self.steps) | set(self.outputs)

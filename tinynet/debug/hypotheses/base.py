@@ -12,7 +12,6 @@ from tinynet.debug.program import Array, Change, Edit, Program
 from tinynet.run import INITIAL, Run, Value
 
 Plain = Callable[..., Array]  # of the number that is there, and of nothing else
-Compute = Callable[..., Array]  # of a Look and the operands of a step
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
 Members = dict[int | None, int]  # the values of a quantity, by time
 Place = tuple[int, int]  # a step, and which of its operands
@@ -98,6 +97,21 @@ class Facts:
         made = self.program.made_by.get(value.index)
         source = self.run.steps[made].operands[0] if made is not None else None
         return isinstance(source, Value) and source.index in self.pieces
+
+    # Parameters
+    def alike(self, value: Value) -> tuple[str, list[Value]]:
+        """What a value is one of, in words, and all of them: gradients of parameters, or updated ones."""
+        if value.copy_of is not None:
+            return "the updated parameters", [
+                v for v in self.run.values if v.copy_of is not None and v.update == value.update
+            ]
+        if value.share is not None or value.of is None or value.of.kind != "parameter":
+            return "", []
+        return "the gradients of the parameters", [
+            v
+            for v in self.run.values
+            if v.of is not None and v.of.kind == "parameter" and v.share is None and v.update == value.update
+        ]
 
     # What computes what
     def local(self, value: int) -> list[int]:

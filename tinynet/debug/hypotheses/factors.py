@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Compute, Facts, Hypothesis, Members, symbol
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, symbol
 from tinynet.debug.hypotheses.replacements import functions
-from tinynet.debug.program import Edit, Look
+from tinynet.debug.program import Compute, Edit, Look
 from tinynet.run import Step, Value
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinynet.debug.hypotheses.base import Compute, Facts, Family, Hypothesis, Key, Place, alone, symbol
+from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Key, Place, alone, symbol
 from tinynet.debug.hypotheses.operations import instead
 from tinynet.debug.hypotheses.replacements import scaled
 from tinynet.debug.hypotheses.sums import shares_of
-from tinynet.debug.program import Edit
+from tinynet.debug.program import Compute, Edit
 from tinynet.run import Value
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tinynet.debug.hypotheses.base import Compute, Facts, Hypothesis, Members, symbol
-from tinynet.debug.program import Edit, Look
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, symbol
+from tinynet.debug.program import Compute, Edit, Look
 from tinynet.run import Value
 
 
