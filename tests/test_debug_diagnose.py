@@ -34,7 +34,7 @@ SAMPLE = {
     "rnn-slope-of-h-function": "dz is dh times h",
     "rnn-db_out-mean": "dbias is divided by 2",
     "rnn-dx-reshaped": "dx is reshaped where its transpose is meant",
-    "rnn-last-one-off": "shifted by -1",
+    "rnn-last-one-off": "step is one too large",
     "lstm-carry-h-dropped": "dh from step t+1 is left out",
     "lstm-carry-c-through-previous-f": "dc from step t+1: f is used where f[t+1] belongs",
     "lstm-c0-ignored": "the initial c is left out",

@@ -34,6 +34,7 @@ def functions() -> dict[str, Plain]:
         "1 / {}": lambda x: 1 / x,
         "exp({})": P.exp,
         "ln({})": P.log,
+        "the largest of {} everywhere (as if it masked nothing)": lambda x: 0 * x + float(np.max(_numbers(x))),
         "{} the other way round (1 for 0)": lambda x: float(np.max(_numbers(x))) - x,
     }
 
@@ -55,10 +56,23 @@ def taken(x: Any, axis: int, places: np.ndarray) -> Any:
 
 def likely(facts: Facts, value: Value, said: str) -> Found:
     """What a value is easily replaced by: nothing, a multiple, a function of itself."""
-    if value.array.dtype.kind == "f":
+    kind = value.array.dtype.kind
+    if kind == "f":
         yield from scaled(facts, said)
         for how, function in functions().items():
             yield f"{how.format(said)} is used where {said} belongs", function
+    elif kind == "b":
+        yield f"{said} is left out, as if it held everywhere", lambda x: P.equal(x, x)
+    else:
+        yield from _counted(said)
+
+
+def _counted(said: str) -> Found:
+    """Places and lengths: counted from the wrong end, or all taken to be alike."""
+    yield f"{said} is one too large", lambda x: x + 1
+    yield f"{said} is one too small", lambda x: x - 1
+    for word, one in (("largest", np.max), ("mean", np.mean)):
+        yield f"the {word} of {said} is used for each", lambda x, f=one: np.full(x.shape, f(_numbers(x)))
 
 
 def rarely(facts: Facts, value: Value, said: str) -> Found:
@@ -93,6 +107,10 @@ def _axes(shape: Shape, said: str) -> Found:
                     lambda x, a=axis, b=by, n=shape[axis]: taken(x, a, (np.arange(n) - b) % n),
                 )
             yield from _along(axis, shape, said)
+    if len(shape) == 1 < shape[0]:
+        yield f"{said} is spread along the other axis, as a column", lambda x: P.reshape(x, shape=(-1, 1))
+    if len(shape) > 1 and min(shape[-2:]) == 1 < max(shape[-2:]):
+        yield f"{said} is spread along the other axis", P.swap_last_axes
     for a in range(len(shape)):
         for b in range(a + 1, len(shape)):
             axes = list(range(len(shape)))
