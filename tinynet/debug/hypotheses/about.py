@@ -8,13 +8,15 @@ from tinynet.debug import windows
 from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Members, alone, family_of, symbol
 from tinynet.debug.hypotheses.everywhere import everywhere
 from tinynet.debug.hypotheses.factors import moved_factors, slopes
+from tinynet.debug.hypotheses.losses import other_losses
 from tinynet.debug.hypotheses.operations import other_operations
 from tinynet.debug.hypotheses.parameters import of_all
-from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by
+from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by, together
 from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
 from tinynet.debug.hypotheses.sums import other_shares
 from tinynet.debug.program import Edit
+from tinynet.run import time_label
 
 
 class Hypotheses(Facts):
@@ -32,26 +34,37 @@ class Hypotheses(Facts):
     def further(self, family: Family) -> Iterator[Hypothesis]:
         """What is less likely: axes, blocks of gates, and mistakes wherever something is read."""
         values, target = self.computed(family), symbol(family[0])
-        found = read_by(self, values).places
-        for key, places in found.items():
+        read = read_by(self, values)
+        for key, places in read.places.items():
             sample = next(iter(places.values()))
             said = self.said(sample, key)
             for label, change in rarely(self, sample, said):
                 yield Hypothesis(f"{target}: {label}", Edit(reads=dict.fromkeys(places, alone(change))))
             yield from everywhere(self, places, key, said)
-            yield from blocks(self, places, said, target)
-        yield from exchanged(self, found, target)
+        yield from exchanged(self, read.places, target)
         yield from rearranged(self, values, target)
+        yield from self._of_groups(values, target)
 
     def at_some_steps(self, family: Family) -> Iterator[Hypothesis]:
-        """Mistakes at the first step, the last, or every second one."""
+        """Mistakes at the first step, the last, or every second one; or at all but the first or the last."""
         values = self.computed(family)
         order = sorted(t for t in values if t is not None)
         if len(order) > 2:
-            chosen = [(f" at t = {order[0]}", order[:1]), (f" at t = {order[-1]}", order[-1:])]
+            first, last = (time_label(order[k]) for k in (0, -1))
+            chosen = [(f" at t = {first}", order[:1]), (f" at t = {last}", order[-1:])]
             chosen += [(" at every second step", order[start::2]) for start in (0, 1)]
+            chosen += [(f" at every step but t = {first}", order[1:]), (f" at every step but t = {last}", order[:-1])]
             for where, times in chosen:
-                yield from self._here(family, {t: values[t] for t in times}, where)
+                some: Members = {t: values[t] for t in times}
+                yield from self._here(family, some, where)
+                yield from self._of_groups(some, symbol(family[0]) + where)
+
+    def _of_groups(self, values: Members, title: str) -> Iterator[Hypothesis]:
+        """One gate's part of what is read, or all weights that are called alike."""
+        read = read_by(self, values)
+        for key, places in read.places.items():
+            yield from blocks(self, places, self.said(next(iter(places.values())), key), title)
+        yield from together(self, read.places, title)
 
     def about_all(self, families: list[Family], role: str) -> Iterator[Hypothesis]:
         """What is done alike to every parameter: in its gradient, or in its update."""
@@ -67,6 +80,7 @@ class Hypotheses(Facts):
         yield from slopes(self, values, title)
         if not where:
             yield from moved_factors(self, values, target)
+        yield from other_losses(self, values, title)
         yield from other_results(self, values, target, where)
         found = windows.mistakes(self.program, map(self.local, values.values()), title, symbol)
         yield from (Hypothesis(*mistake) for mistake in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Place, Places, alone, family_of, symbol
-from tinynet.debug.hypotheses.reads import instead_of
+from tinynet.debug.hypotheses.reads import instead_of, other_quantities
 from tinynet.debug.hypotheses.replacements import likely, orders, rarely, scaled, softmax
 from tinynet.debug.program import Change, Edit
 from tinynet.run import INITIAL, Value
@@ -16,10 +16,10 @@ PASSES = ((("forward",), "in the forward pass"), (("forward", "backward"), "ever
 def everywhere(facts: Facts, places: Places, key: Key, said: str) -> Iterator[Hypothesis]:
     """What is read at ``places``, and all that is alike, is something else wherever it is read."""
     sample = next(iter(places.values()))
-    if sample.array.dtype.kind != "f":
-        return
     yield from _of_leaves(facts, sample)
     yield from _of_all_weights(facts, sample)
+    yield from _of_all_gates(facts, sample)
+    yield from _at_other_times(facts, sample, key, said)
     if sample.quantity is None:
         chosen = sorted({operand.index for operand in places.values()})
     else:
@@ -30,7 +30,7 @@ def everywhere(facts: Facts, places: Places, key: Key, said: str) -> Iterator[Hy
         for label, change in (*likely(facts, sample, said), *rarely(facts, sample, said)):
             yield Hypothesis(f"{text}, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
         axis = len(sample.shape) - 1
-        if axis >= 0:
+        if axis >= 0 and sample.array.dtype.kind == "f":
             turned = alone(lambda x, a=axis: softmax(x, a))
             sentence = f"{text}, a softmax of {said} is used for {said}"
             yield Hypothesis(sentence, Edit(reads=dict.fromkeys(slots, turned)))
@@ -45,6 +45,32 @@ def _readings(facts: Facts, values: Iterable[int], passes: tuple[str, ...]) -> l
         for k, operand in enumerate(facts.run.steps[i].operands)
         if isinstance(operand, Value) and operand.index == index and facts.run.steps[i].phase in passes
     ]
+
+
+def _at_other_times(facts: Facts, sample: Value, key: Key, said: str) -> Iterator[Hypothesis]:
+    """Another quantity, or the same at another step, is read wherever one is read from so many steps away."""
+    if sample.quantity is None or sample.time is None or key[2] == "initial":
+        return
+    for passes, text in PASSES:
+        places: Places = {}
+        times: dict[Place, int | None] = {}
+        for i, k in _readings(facts, facts.series[family_of(sample)].values(), passes):
+            operand, t = facts.run.steps[i].operands[k], facts.run.steps[i].time
+            if t is not None and operand.time - t == key[2]:
+                places[i, k], times[i, k] = operand, t
+        if places:
+            yield from other_quantities(facts, places, times, said, text, ", ")
+
+
+def _of_all_gates(facts: Facts, sample: Value) -> Iterator[Hypothesis]:
+    """The gates are taken in another order from all that holds them, what comes from x and what comes from h."""
+    size = sample.shape[-1] if sample.shape else 0
+    if sample.quantity is not None or facts.gates < 2 or size % facts.gates or size == facts.gates:
+        return
+    alike = [i for i in facts.shared if facts.run.values[i].shape == sample.shape]
+    slots = [(i, k) for i, k in _readings(facts, alike, ("forward",)) if facts.run.steps[i].primitive == "getitem"]
+    for label, change in orders(facts, sample, "all that holds them", (len(sample.shape) - 1,)):
+        yield Hypothesis(f"in the forward pass, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
 
 
 def _of_leaves(facts: Facts, sample: Value) -> Iterator[Hypothesis]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tinynet import primitives as P
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members, Place, Places, alone, symbol
-from tinynet.debug.hypotheses.replacements import likely
+from tinynet.debug.hypotheses.replacements import likely, scaled
 from tinynet.debug.program import Change, Edit, Look
 from tinynet.run import INITIAL, Value
 
@@ -51,9 +51,9 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
 
 
 def other_quantities(
-    facts: Facts, places: Places, times: dict[Place, int | None], said: str, title: str
+    facts: Facts, places: Places, times: dict[Place, int | None], said: str, title: str, after: str = ": "
 ) -> Iterator[Hypothesis]:
-    """Another quantity, or the same at another step, is read."""
+    """Another quantity, or the same at another step, is read; ``title`` says where, ``after`` ends it."""
     sample = next(iter(places.values()))
     for (quantity, _), members in facts.series.items():
         first = facts.run.values[next(iter(members.values()))]
@@ -68,9 +68,9 @@ def other_quantities(
                     reads[place] = instead_of(other, turned)
             word = symbol(quantity) + how
             if reads and word != said:
-                yield Hypothesis(f"{title}: {word} is used where {said} belongs", Edit(reads=reads))
+                yield Hypothesis(f"{title}{after}{word} is used where {said} belongs", Edit(reads=reads))
                 less = {place: (lambda x, look, f=f: 1 - f(x, look)) for place, f in reads.items()}
-                yield Hypothesis(f"{title}: 1 − {word} is used where {said} belongs", Edit(reads=less))
+                yield Hypothesis(f"{title}{after}1 − {word} is used where {said} belongs", Edit(reads=less))
 
 
 def instead_of(other: int, turned: bool = False) -> Change:
@@ -106,6 +106,21 @@ def exchanged(facts: Facts, found: dict[Key, Places], target: str) -> Iterator[H
                 reads[there] = instead_of(found[one][here].index)
             text = f"{target}: {facts.said(a, one)} and {facts.said(b, two)} are taken for each other"
             yield Hypothesis(text, Edit(reads=reads))
+
+
+def together(facts: Facts, found: dict[Key, Places], title: str) -> Iterator[Hypothesis]:
+    """The same mistake with all weights and biases of one shape that are read."""
+    groups: dict[tuple[int, ...], dict[Key, Places]] = {}
+    for key, places in found.items():
+        sample = next(iter(places.values()))
+        if sample.kind == "parameter" or facts.is_piece(sample):
+            groups.setdefault(sample.shape, {})[key] = places
+    for group in groups.values():
+        if len(group) > 1:
+            said = " and ".join(facts.said(next(iter(places.values())), key) for key, places in group.items())
+            slots = [place for places in group.values() for place in places]
+            for label, change in scaled(facts, said):
+                yield Hypothesis(f"{title}: {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
 
 
 def blocks(facts: Facts, places: Places, said: str, target: str) -> Iterator[Hypothesis]:
