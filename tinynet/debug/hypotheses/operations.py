@@ -72,8 +72,12 @@ def _of_function(name: str) -> Found:
 
 
 def _of_sum(name: str) -> Found:
-    for text, a, b in (("+", 1.0, 1.0), ("−", 1.0, -1.0), ("− reversed:", -1.0, 1.0)):
-        yield f"{text} instead of {name}", lambda x, y, a=a, b=b: a * x + b * y
+    if name == "add":
+        yield "the second term is subtracted", lambda x, y: x - y
+        yield "the first term is subtracted", lambda x, y: y - x
+    else:
+        yield "the second term is added", lambda x, y: x + y
+        yield "the terms are subtracted the other way round", lambda x, y: y - x
     yield f"only the first term of {name} is kept", lambda x, y: x + 0 * y
     yield f"only the second term of {name} is kept", lambda x, y: y + 0 * x
     yield f"the first term of {name} is counted twice", lambda x, y: P.add(x, TABLE[name](x, y))
