@@ -153,8 +153,7 @@ def is_true(bug: Bug, seed: int, search: Remembering, explanation: Explanation) 
     run, mine = (f(bug.network, bug.data, seed + ELSEWHERE) for f in (recorded, lambda *a: numbers(*a, bug=bug)))
     exact = run.astype(np.float64)
     program = Program(exact)
-    arrays = comparing._that_matter(exact, program, match(run, mine).arrays)
-    there = Search(program, arrays, search.tolerance)
+    there = Search(program, match(run, mine).arrays, search.tolerance)
     for state in search.states(explanation):
         repeated = search.repeated(state, there)
         if repeated is not None and not there.wrong(repeated):

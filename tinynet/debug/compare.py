@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import to_host
 from tinynet.debug.arrays import read
 from tinynet.debug.diagnose import SECONDS, Diagnosis, Search, State
 from tinynet.debug.names import Matched, match
@@ -120,38 +119,14 @@ def compare(
     program = Program(exact)
     dtype = str(matched.dtype)
     allowed = TOLERANCES.get(dtype, TOLERANCES["float16"]) if tolerance is None else tolerance
-    arrays = _that_matter(exact, program, matched.arrays)
-    search = Search(program, arrays, allowed, seconds)
+    search = Search(program, matched.arrays, allowed, seconds)
     wrong = search.wrong(State({}))
     if not wrong:
-        return Report(len(arrays), allowed, dtype, None, {}, matched, exact)
+        return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact)
     differing = Counter(str(exact.values[i].quantity) for i in wrong)
     first = _first(exact, program, search, matched, wrong[0], allowed)
     diagnosis = search.run() if explain else None
-    return Report(len(arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis)
-
-
-def _that_matter(run: Run, program: Program, mine: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Their arrays in float64. Behind the end of a short sequence anything may stand: ours is put there."""
-    arrays = {i: a.astype(float) if a.dtype.kind == "f" else np.asarray(a) for i, a in mine.items()}
-    lengths = next((v for v in run.leaves if str(v.quantity).endswith("lengths")), None)
-    if lengths is None:
-        return arrays
-    ends = to_host(lengths.array).reshape(-1)
-    for i, array in arrays.items():
-        value = run.values[i]
-        steps = {v.time for v in run.values if v.time is not None and v.time >= 0}
-        if value.of is not None:
-            continue  # a gradient is 0 there
-        if value.time is not None and value.shape[:1] == ends.shape:
-            beyond = value.time >= ends
-        elif value.shape[:2] == (len(steps), len(ends)):
-            beyond = np.arange(len(steps))[:, None] >= ends
-        else:
-            continue
-        arrays[i] = array.copy()
-        arrays[i][beyond] = program.arrays[i][beyond]
-    return arrays
+    return Report(len(matched.arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis)
 
 
 def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:

@@ -6,24 +6,26 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from tinynet import primitives as P
-from tinynet.debug.hypotheses import Hypotheses, Hypothesis, family_of
+from tinynet.debug.endings import irrelevant
+from tinynet.debug.formulations import formulations
+from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.program import Edit, Program
-from tinynet.debug.relations import relations
-from tinynet.run import Value
+from tinynet.debug.relations import Brought, relations
 
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
+MOST_FIRST = 3  # values that are tried as the first one
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Sentences (one for each bug) that together reproduce every array, and how many values they explain.
 
-    ``alike`` holds other sentences that fit these data as well, but would not on others.
+    ``alike`` holds other sentences for the same computation: they fit these data as well, and all others.
     """
 
     sentences: tuple[str, ...]
@@ -51,6 +53,17 @@ class State:
     differentiated: bool = False
 
 
+class Nearby(NamedTuple):
+    """The steps that compute a value from what was brought, and what was changed ``outside`` of them."""
+
+    steps: list[int]
+    inside: set[int]
+    outside: dict[int, np.ndarray]
+
+
+Partial = tuple[State, list[int]]  # a state, and what is wrong in it
+
+
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
     "holds",
@@ -73,11 +86,20 @@ class Search:
     """Looks for the edits that turn a run's numbers into those of ``mine`` ({value index: array})."""
 
     def __init__(self, program: Program, mine: Mapping[int, np.ndarray], tolerance: float, seconds: float = SECONDS):
-        self.program, self.mine, self.tolerance = program, mine, tolerance
+        self.program, self.tolerance = program, tolerance
+        self.irrelevant = irrelevant(program, mine, tolerance)
+        self.mine = {i: self._relevant(i, array) for i, array in mine.items()}
         self.hypotheses = Hypotheses(program)
         self.tried, self.end = 0, time.monotonic() + seconds
         self.order = sorted(mine, key=lambda index: (program.made_by.get(index, -1), index))
+        self.rank = {index: n for n, index in enumerate(self.order)}
         self.scales = self._scales()
+        self.allowed = {i: tolerance * scale for i, scale in self.scales.items()}
+
+    def _relevant(self, index: int, array: np.ndarray) -> np.ndarray:
+        """Their array, in float64; where anything may stand, ours is put."""
+        array = array.astype(float) if array.dtype.kind == "f" else np.asarray(array)
+        return np.where(self.irrelevant.get(index, False), self.program.arrays[index], array)
 
     def _scales(self) -> dict[int, float]:
         """What differences are measured by: the largest number of a quantity, over all its steps."""
@@ -92,8 +114,9 @@ class Search:
     def agrees(self, index: int, array: np.ndarray) -> bool:
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
-            same = (distance <= self.tolerance * self.scales[index]) | (np.isnan(array) & np.isnan(self.mine[index]))
-            return bool(np.all(same | (np.asarray(array) == self.mine[index])))
+            same = (distance <= self.allowed[index]) | (np.isnan(array) & np.isnan(self.mine[index]))
+            same |= np.asarray(array) == self.mine[index]
+            return bool(np.all(same | self.irrelevant.get(index, False)))
 
     def wrong(self, state: State) -> list[int]:
         """The values that differ, in the order of execution."""
@@ -124,7 +147,8 @@ class Search:
             for i in self.mine:
                 one, two = a.get(i, arrays[i]), b.get(i, arrays[i])
                 size = float(np.abs(arrays[i]).max(initial=0))
-                if not np.allclose(one, two, rtol=1e-7, atol=1e-9 * (1 + size), equal_nan=True):
+                same = np.isclose(one, two, rtol=1e-7, atol=1e-9 * (1 + size), equal_nan=True)
+                if not np.all(same | self.irrelevant.get(i, False)):
                     return False
         return True
 
@@ -147,119 +171,98 @@ class Search:
 
     # Searching
     def run(self) -> Diagnosis:
+        """Look for the fewest edits, of whatever could be the first wrong value, in whatever way it is computed."""
         start = time.monotonic()
-        first = State({})
-        wrong = self.wrong(first)
-        found = self._explain(first, wrong, MOST_BUGS)
-        if not found:
-            for other in self._formulations():
-                found = found or self._explain(other, self.wrong(other) or wrong, MOST_BUGS)
+        wrong = self.wrong(State({}))
+        found: list[State] = []
+        partial: list[tuple[list[Partial], list[int]]] = []
+        for state in self._starts():
+            left = self.wrong(state) or wrong
+            for target in self._first(left):
+                if not found:
+                    found, some = self._edited(state, target)
+                    partial.append((some, left))
+        for some, left in partial:
+            found = found or self._continued(some, left, MOST_BUGS - 1)
         explanations = tuple(self._distinct(found, len(wrong)))
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end)
 
-    def _formulations(self) -> Iterator[State]:
-        """The same numbers computed in another way, in which other mistakes are possible: the loss from p."""
-        values, made = self.program.run.values, self.program.made_by
-        edits = Edit()
-        for p in (v for v in values if v.quantity is not None and v.quantity.endswith("loss.p") and v.index in made):
-            nll = next((v for v in values if v.quantity == str(p.quantity).replace("loss.p", "loss.nll")), None)
-            scores = next(
-                iter(self.program.steps[made[i]].operands[0] for i in made if values[i].quantity == "loss.max"), None
-            )
-            if nll is None or not isinstance(scores, Value):
-                continue
-            taken = next(
-                (s for s in self.program.steps if s.primitive == "take_along_axis" and s.operands[0] is scores), None
-            )
-            if taken is None:
-                continue
-            target, axis = taken.operands[1].index, taken.arguments["axis"]
-            steps = {
-                made[nll.index]: lambda look, *x, p=p.index, a=axis, y=target: (
-                    -P.log(P.take_along_axis(look(p), look(y), axis=a))
-                )
-            }
-            gradient = next((v for v in values if v.of is scores and v.share is None and v.index in made), None)
-            arrived = next((v for v in values if v.of is nll and v.share is None), None)
-            if gradient is not None and arrived is not None:
-                size = scores.shape[axis]
-                steps[made[gradient.index]] = lambda look, *x, p=p.index, a=axis, y=target, n=size, g=arrived.index: (
-                    (
-                        look(p)
-                        - P.put_along_axis(0 * P.take_along_axis(look(p), look(y), axis=a) + 1, look(y), axis=a, size=n)
-                    )
-                    * look(g)
-                )
-            edits = edits | Edit(steps=steps)
-        changed = self.program.evaluate(edits)
-        if changed:
-            yield State(changed, (), edits)
+    def _starts(self) -> Iterator[State]:
+        """Our computation, and the same numbers computed in another way."""
+        yield State({})
+        for edit in formulations(self.program):
+            changed = self.program.evaluate(edit)
+            if changed:
+                yield State(changed, (), edit)
 
-    def _explain(self, state: State, wrong: list[int], bugs: int) -> list[State]:
-        """States in which nothing is wrong any more, each with as few edits as possible."""
+    def _first(self, wrong: list[int]) -> list[int]:
+        """The values of which none is computed from another one: some, of different quantities."""
+        found: dict[Family, int] = {}
+        computed: set[int] = set()
+        for i in wrong:
+            family = family_of(self.program.run.values[i])
+            if i not in computed and family not in found and len(found) < MOST_FIRST:
+                found[family] = i
+                computed |= self.program.after([i])
+        return list(found.values())
+
+    def _edited(self, state: State, target: int) -> tuple[list[State], list[Partial]]:
+        """States in which ``target`` is right: those in which nothing is wrong any more, and the others."""
         whole: list[State] = []
-        partial: list[tuple[int, State, list[int]]] = []
-        nearby = self._nearby(state, wrong[0])
-        for hypothesis in self._hypotheses(state, wrong[0]):
+        partial: list[Partial] = []
+        nearby = self._nearby(state, target)
+        for hypothesis in self._hypotheses(state, target, nearby.steps):
             if time.monotonic() > self.end:
                 break
             self.tried += 1
-            if not self._fits(hypothesis, state, wrong[0], nearby):
+            if not self._fits(hypothesis, state, target, nearby):
                 continue
             for next_state in self._consequences(hypothesis, state):
                 left = self.wrong(next_state)
                 if not left:
                     whole.append(next_state)
-                elif left[0] != wrong[0] and self.order.index(left[0]) > self.order.index(wrong[0]):
-                    partial.append((len(left), next_state, left))
-        if whole or bugs == 1:
-            return whole
-        partial.sort(key=lambda item: item[0])
-        for count, next_state, left in partial[:3]:
-            if count < len(wrong) or len(wrong) < 3:
-                whole += self._explain(next_state, left, bugs - 1)
-            if whole:
-                break
-        return whole
+                elif self.rank[left[0]] > self.rank[target]:
+                    partial.append((next_state, left))
+        return whole, partial
 
-    def _hypotheses(self, state: State, wrong: int) -> Iterator[Hypothesis]:
-        """All that may have led to a wrong value: relations first, then edits of what computes it."""
-        values = self.program.run.values
-        yield from relations(self.program, self.mine, state.changed, values[wrong], self.tolerance, self.scales)
+    def _continued(self, partial: list[Partial], wrong: list[int], bugs: int) -> list[State]:
+        """States in which nothing is wrong any more, from the best of those in which less is ``wrong``."""
+        for state, left in sorted(partial, key=lambda some: len(some[1]))[:3]:
+            if len(left) < len(wrong) or len(wrong) < 3:
+                whole, further = self._edited(state, left[0])
+                if not whole and bugs > 1:
+                    whole = self._continued(further, left, bugs - 1)
+                if whole:
+                    return whole
+        return []
+
+    def _hypotheses(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """All that may have led to a wrong value: relations first, then edits of ``steps``, which compute it."""
+        value = self.program.run.values[wrong]
+        yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
         if wrong not in self.program.made_by:
             return
-        known = {i for i in self.order if i != wrong}
-        steps = self.program.between(wrong, known)
-        yield from self._of_all_parameters(values[wrong])
+        role, alike = self.hypotheses.alike(value)
+        yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
         families = self.hypotheses.quantities(steps, wrong)
         for search in (self.hypotheses.about, self.hypotheses.further, self.hypotheses.at_some_steps):
             for family in families:
                 yield from search(family)
 
-    def _of_all_parameters(self, value: Value) -> Iterator[Hypothesis]:
-        values = self.program.run.values
-        if value.copy_of is not None:
-            alike = [v for v in values if v.copy_of is not None and v.update == value.update]
-            yield from self.hypotheses.about_all([family_of(v) for v in alike], "the updated parameters")
-        elif value.of is not None and value.of.kind == "parameter" and value.share is None:
-            alike = [v for v in values if v.of is not None and v.of.kind == "parameter" and v.update == value.update]
-            yield from self.hypotheses.about_all([family_of(v) for v in alike], "the gradients of the parameters")
-
-    def _nearby(self, state: State, wrong: int) -> tuple[list[int], set[int], dict[int, np.ndarray]]:
+    def _nearby(self, state: State, wrong: int) -> Nearby:
         """The steps that compute a value from what was brought, and what the state holds elsewhere."""
         steps = self.program.between(wrong, {i for i in self.order if i != wrong})
         inside = {self.program.steps[i].output.index for i in steps}
-        return steps, set(steps), {i: array for i, array in state.changed.items() if i not in inside}
+        return Nearby(steps, set(steps), {i: array for i, array in state.changed.items() if i not in inside})
 
-    def _fits(self, hypothesis: Hypothesis, state: State, wrong: int, nearby: tuple) -> bool:
+    def _fits(self, hypothesis: Hypothesis, state: State, wrong: int, nearby: Nearby) -> bool:
         """Does the edit reproduce the first wrong value? Only what computes it is looked at."""
         if hypothesis.known is not None:
             return True
-        steps, inside, outside = nearby
-        if inside.isdisjoint(hypothesis.edit.touched):
+        if nearby.inside.isdisjoint(hypothesis.edit.touched):
             return False
         edit = hypothesis.edit if state.edit == Edit() else state.edit | hypothesis.edit
-        changed = self.program.evaluate(edit, outside, steps)
+        changed = self.program.evaluate(edit, nearby.outside, nearby.steps)
         return changed is not None and wrong in changed and self.agrees(wrong, changed[wrong])
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
@@ -271,7 +274,9 @@ class Search:
                 yield State(changed, said, state.edit)
             return
         if hypothesis.shown_only:
-            changed = self.program.evaluate(hypothesis.edit, {}, sorted(hypothesis.edit.touched))
+            shown = {self.program.steps[i].output.index for i in hypothesis.edit.touched}
+            used = {i: array for i, array in state.changed.items() if i not in shown}
+            changed = self.program.evaluate(hypothesis.edit, used, sorted(hypothesis.edit.touched))
             if changed is not None:
                 yield State({**state.changed, **changed}, said, state.edit)
             return
@@ -281,12 +286,7 @@ class Search:
             if changed is not None:
                 yield State(changed, said, edit)
         if any(self.program.steps[i].phase == "forward" for i in edit.touched):
-            forward = Edit(
-                {k: f for k, f in edit.reads.items() if self.program.steps[k[0]].phase == "forward"},
-                {k: f for k, f in edit.steps.items() if self.program.steps[k].phase == "forward"},
-                {k: f for k, f in edit.outputs.items() if self.program.steps[k].phase == "forward"},
-            )
-            changed = self.program.differentiated(forward)
+            changed = self.program.differentiated(edit)
             if changed is not None:
                 sentence = f"{hypothesis.sentence} (the backward pass agrees with that)"
                 yield State(changed, (*state.sentences, sentence), edit, differentiated=True)

@@ -1,0 +1,52 @@
+"""What is true of the gradients of all parameters alike, or of all updated parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tinynet.debug.hypotheses import Hypothesis
+from tinynet.debug.program import Edit
+from tinynet.debug.relations.base import Brought, clip, said_of
+from tinynet.run import Value
+
+
+def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, float]) -> Iterator[Hypothesis]:
+    """A multiple of each parameter is added, or each is a multiple, or clipped."""
+    role, alike = brought.facts.alike(value)
+    alike = [v for v in alike if v.index in brought.mine]
+    own = {v.index: (v.copy_of or v.of).index for v in alike}  # type: ignore[union-attr]
+    if not own:
+        return
+    yours = {i: brought.yours(i).reshape(-1) for i in own}
+    here = {i: brought.expected(i).reshape(-1) for i in own}
+    parameters = {i: brought.facts.program.arrays[j].reshape(-1) for i, j in own.items()}
+    made, first = {i: brought.facts.program.made_by[i] for i in own}, value.index
+
+    def all_fit(numbers: dict[int, np.ndarray]) -> bool:
+        return all(np.all(np.abs(numbers[i] - yours[i]) <= allowed[i]) for i in yours)
+
+    k = _share(yours[first] - here[first], parameters[first])
+    if k and all_fit({i: here[i] + k * parameters[i] for i in yours}):
+        outputs = {made[i]: (lambda x, look, j=own[i]: x + k * look(j)) for i in yours}
+        yield Hypothesis(f"{role}: {k:.4g} times the parameter is added (weight decay?)", Edit(outputs=outputs))
+    c = _share(yours[first], here[first])
+    if c and all_fit({i: c * here[i] for i in yours}):
+        text = f"{role}: each {said_of(c)}"
+        yield Hypothesis(text, Edit(outputs={m: (lambda x, look: c * x) for m in made.values()}))
+    bounds = {i: float(np.abs(yours[i]).max(initial=0)) for i in yours}
+    for limit, said in ((dict.fromkeys(yours, max(bounds.values())), "all"), (bounds, "each")):
+        if all_fit({i: np.clip(here[i], -limit[i], limit[i]) for i in yours}):
+            clips = {made[i]: (lambda x, look, b=limit[i]: clip(x, b)) for i in yours}
+            yield Hypothesis(f"{role}: {said} clipped to ±{limit[first]:.4g}", Edit(outputs=clips))
+    factors = {i: _share(yours[i], here[i]) for i in yours if here[i].any()}
+    if len(factors) == len(yours) and all_fit({i: factors[i] * here[i] for i in yours}):
+        scaled = {made[i]: (lambda x, look, c=factors[i]: c * x) for i in yours}
+        yield Hypothesis(f"{role}: each is scaled by a factor of its own (clipped by its norm?)", Edit(outputs=scaled))
+
+
+def _share(whole: np.ndarray, part: np.ndarray) -> float:
+    """How often ``part`` is contained in ``whole``."""
+    size = float(part @ part)
+    return float(whole @ part) / size if size else 0.0
