@@ -17,6 +17,7 @@ from tinynet.tensor import Tensor
 
 Array = Any  # an array, or a Tensor where the forward pass is differentiated again
 Look = Callable[[int], Array]  # what a value (by index) holds by now
+Plain = Callable[..., Array]  # of numbers alone
 Change = Callable[..., Array]  # of the array that is there, and a Look
 Compute = Callable[..., Array]  # of a Look and the operands of a step
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinynet.debug.program import Array, Change, Edit, Program
+from tinynet.debug.program import Change, Edit, Plain, Program
 from tinynet.run import INITIAL, Run, Value
 
-Plain = Callable[..., Array]  # of the number that is there, and of nothing else
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
 Members = dict[int | None, int]  # the values of a quantity, by time
 Place = tuple[int, int]  # a step, and which of its operands

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members, Plain
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members
 from tinynet.debug.hypotheses.replacements import taken
-from tinynet.debug.program import Edit
+from tinynet.debug.program import Edit, Plain
 from tinynet.primitives import TABLE
 from tinynet.run import Step, Value
 

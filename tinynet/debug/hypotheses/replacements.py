@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts, Plain
+from tinynet.debug.hypotheses.base import Facts
+from tinynet.debug.program import Plain
 from tinynet.run import Value
 
 Found = Iterator[tuple[str, Plain]]
