@@ -179,6 +179,45 @@ def test_tensors_of_torch(torch: Any, graph: bool) -> None:
     assert first is not None and first.name == "d_layer.h[2]"
 
 
+class OnADevice:
+    """An array as CuPy has them: its numbers come by ``get``, and by nothing else."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.dtype, self.shape = array, array.dtype, array.shape
+
+    def get(self) -> np.ndarray:
+        return self.array
+
+    def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+
+class Column:
+    """Numbers as pandas has them: ``get`` looks an entry up."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+
+    def get(self, key: Any) -> Any:
+        return self.array[key]
+
+    def to_numpy(self) -> np.ndarray:
+        return self.array
+
+    def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+        return self.array
+
+
+@pytest.mark.parametrize("kind", [OnADevice, Column])
+def test_arrays_that_live_elsewhere(kind: Callable[[np.ndarray], Any]) -> None:
+    def moved(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {n: [kind(row) for row in a] if n == "h" else kind(a) for n, a in arrays.items()}
+
+    assert compare(recorded("lstm"), moved(numbers("lstm"))).ok
+    first = compare(recorded("lstm"), moved(wrong()), explain=False).first
+    assert first is not None and first.name == "d_layer.h[2]"
+
+
 def test_a_file_of_one_array(tmp_path: Path) -> None:
     np.save(tmp_path / "dh.npy", wrong()["dh"])
     first = compare(recorded("lstm"), tmp_path / "dh.npy", explain=False).first

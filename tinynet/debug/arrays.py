@@ -46,7 +46,8 @@ def _array(item: Any, name: str) -> np.ndarray:
         return _stacked([_array(part, f"{name}[{t}]") for t, part in enumerate(item)], name)
     if item is None or isinstance(item, (str, bytes)):
         raise TypeError(f"{name} is {'None' if item is None else 'text'}, expected numbers")
-    array = np.asarray(to_host(item if hasattr(item, "get") else as_array(item)))  # CuPy has get
+    elsewhere = hasattr(item, "get") and not hasattr(item, "to_numpy")  # CuPy's get copies; that of pandas looks up
+    array = np.asarray(to_host(item if elsewhere else as_array(item)))
     if array.dtype.kind not in NUMBERS:
         what = "complex numbers" if array.dtype.kind == "c" else f"{type(item).__name__} of dtype {array.dtype}"
         raise TypeError(f"{name} holds {what}, expected real numbers")
