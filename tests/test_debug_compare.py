@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -395,6 +397,36 @@ def test_the_exit_code_is_1_if_something_differs(here: Path, capsys: pytest.Capt
     out, err = capsys.readouterr()
     expected = str(compare(recorded("lstm"), wrong()))
     assert re.sub(r" in [\d.]+ s", "", out) == re.sub(r" in [\d.]+ s", "", expected) + "\n" and not err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "stream, environment, colour",
+    [
+        (Terminal, {}, True),
+        (Terminal, {"NO_COLOR": "1"}, False),
+        (Terminal, {"NO_COLOR": ""}, True),  # set, but empty: no-color.org
+        (Terminal, {"TERM": "dumb"}, False),
+        (io.StringIO, {}, False),
+    ],
+)
+def test_colour_is_for_terminals(
+    stream: type[io.StringIO], environment: dict[str, str], colour: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr("sys.stdout", stream())
+    assert tinynet("compare wrong.npz lstm.xlsx --no-explain") == 1
+    text = sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert ("\x1b[" in text) == colour
+    plain = str(compare(recorded("lstm"), wrong(), explain=False))
+    assert re.sub("\x1b\\[[\\d;]*m", "", text) == plain + "\n" and "\x1b" not in plain
 
 
 WRONG_USE = {

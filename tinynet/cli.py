@@ -187,6 +187,7 @@ def _report(written: workbook.Written) -> None:
 def compare_files(arguments: argparse.Namespace) -> int:
     """``tinynet compare``: the first of somebody's numbers that is wrong, and why."""
     from tinynet.debug import compare
+    from tinynet.debug.colour import coloured, wanted
 
     mine: Any = arguments.mine
     if Path(mine).suffix.lower() == ".xlsx":
@@ -196,7 +197,10 @@ def compare_files(arguments: argparse.Namespace) -> int:
     run = workbook.load(arguments.book)
     mapping = dict(pair.split("=", 1) for pair in arguments.map)
     report = compare(run, mine, mapping, arguments.explain, arguments.tolerance)
-    print(report.to_json() if arguments.json else report)
+    if arguments.json:
+        print(report.to_json())
+    else:
+        print(coloured(str(report)) if wanted(sys.stdout) else report)
     if arguments.output:
         allowed = max(report.tolerance, 1e-6)
         written = workbook.write_beside(report.run, report.matched.arrays, arguments.output, allowed)
