@@ -25,6 +25,17 @@ from tests.wrong.data import KINDS
 from tinynet.debug import compare
 
 RIGHT = 1_000  # right computations at least, none of which may be called wrong
+FILLERS = (0.0, 1e6, float("nan"))  # that some store behind the end of a sequence
+
+
+class RightCase(NamedTuple):
+    """A right computation, perhaps in one of the ``VARIANTS``, perhaps with a filler behind the ends."""
+
+    network: str
+    variant: int | None
+    kind: str
+    seed: int
+    filler: float | None = None
 
 
 class Row(NamedTuple):
@@ -55,14 +66,20 @@ def bug_found(case: tuple[int, int]) -> Row:
     return Row(number, found.place, found.named, true, len(found.explanations), len(found.untrue), found.seconds, said)
 
 
-def right_cases() -> list[tuple[str, int | None, str, int]]:
-    """(network, number of a variant or None, kind of data, seed): at least ``RIGHT``."""
-    cases: list[tuple[str, int | None, str, int]] = []
+def right_cases() -> list[RightCase]:
+    """At least ``RIGHT``."""
+    cases: list[RightCase] = []
     for seed in range(100):
         for network in (n for n in KINDS if n != "adam"):
-            cases += [(network, None, kind, seed) for kind in KINDS[network] if kind != "long"]
+            cases += [RightCase(network, None, kind, seed) for kind in KINDS[network] if kind != "long"]
             cases += [
-                (network, number, kind, seed)
+                RightCase(network, None, kind, seed, filler)
+                for kind in ("short", "last", "turned_short")
+                if kind in KINDS[network]
+                for filler in FILLERS
+            ]
+            cases += [
+                RightCase(network, number, kind, seed)
                 for number, variant in enumerate(VARIANTS)
                 if network in variant.networks
                 for kind in ([variant.data, "outer", "short"] if len(KINDS[network]) > 3 else [variant.data])
@@ -73,11 +90,11 @@ def right_cases() -> list[tuple[str, int | None, str, int]]:
     return cases
 
 
-def right_called_wrong(case: tuple[str, int | None, str, int]) -> str | None:
-    network, number, kind, seed = case
-    report = falsely_found(network, None if number is None else VARIANTS[number], kind, seed)
+def right_called_wrong(case: RightCase) -> str | None:
+    network, number, kind, seed, filler = case
+    report = falsely_found(network, None if number is None else VARIANTS[number], kind, seed, filler)
     variant = "float64" if number is None else VARIANTS[number].id
-    return None if report is None else f"{network}, {kind}, seed {seed}, {variant}: {report.first}"
+    return None if report is None else f"{network}, {kind}, seed {seed}, {variant}, filler {filler}: {report.first}"
 
 
 def small_lstm() -> list[float]:

@@ -24,6 +24,7 @@ def recurrent_bugs(network: str, z: str, state: str = "h") -> list[Bug]:
         *carry_bugs(network),
         *gradient_bugs(network),
         *length_bugs(network, state),
+        *bugs_beside_lengths(network, z),
     ]
 
 
@@ -651,6 +652,58 @@ def length_bugs(network: str, state: str) -> list[Bug]:
             "shape, axis",
             data="turned_short",
             dnll=lambda net, right, t: net.shares()[:, t][:, None],
+        ),
+    ]
+
+
+def bugs_beside_lengths(network: str, z: str) -> list[Bug]:
+    """Bugs that have nothing to do with the ends, where sequences end early."""
+    bug = bugs_of(network)
+    return [
+        bug(
+            "b_hh-missing-of-short",
+            Row.TWO_BIASES,
+            "The recurrent bias is left out; some sequences end early.",
+            f"{z}[0]",
+            "b_hh",
+            data="short",
+            from_h=lambda net, right, t: right(t) - net.weights["b_hh"],
+        ),
+        bug(
+            "U-transposed-of-short",
+            Row.TRANSPOSED,
+            "The recurrent weight was transposed when it was loaded; some sequences end early.",
+            f"{z}[0]",
+            "W_hh, transposed",
+            data="short",
+            load=only("W_hh", lambda net, right, symbol, weight: blocks_transposed(weight)),
+        ),
+        bug(
+            "h0-ignored-of-short",
+            Row.INITIAL_STATE,
+            "The initial h is ignored; some sequences end early.",
+            f"{z}[0]",
+            "h0",
+            data="short",
+            before=lambda net, right, state, t: right(state, t) * (state != "h" or t > 0),
+        ),
+        bug(
+            "carry-h-dropped-of-short",
+            Row.CARRY,
+            "The gradient that the next step sends to h is never added; some sequences end early.",
+            "dh[-2]",
+            "dh, next",
+            data="short",
+            dh_before=later(times(0)),
+        ),
+        bug(
+            "dW_hh-of-new-h-of-short",
+            Row.OTHER,
+            "The gradient of the recurrent weight takes h[t] where it wants h[t−1]; some sequences end early.",
+            "dW_hh",
+            "h[t−1]",
+            data="short",
+            dW_hh=lambda net, right: net.over_time("W_hh", lambda t: net.d_from_h(t).T @ net["h", t]),
         ),
     ]
 
