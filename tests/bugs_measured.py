@@ -161,8 +161,24 @@ def is_true(bug: Bug, seed: int, search: Remembering, explanation: Explanation) 
     return False
 
 
-def falsely_found(network: str, variant: Variant | None, kind: str, seed: int) -> Report | None:
-    """The report on a right computation, if it finds anything wrong."""
+def falsely_found(
+    network: str, variant: Variant | None, kind: str, seed: int, filler: float | None = None
+) -> Report | None:
+    """The report on a right computation, if it finds anything wrong. Behind an end a ``filler`` may be stored."""
     options = {} if variant is None else {"bug": variant, "dtype": variant.dtype}
-    report = compare(recorded(network, kind, seed), numbers(network, kind, seed, **options), explain=False)
+    mine = numbers(network, kind, seed, **options)
+    if filler is not None:
+        mine = filled(mine, data(network, kind, seed)["lengths"], filler)
+    report = compare(recorded(network, kind, seed), mine, explain=False)
     return None if report.ok else report
+
+
+def filled(mine: dict[str, Any], lengths: np.ndarray, filler: float) -> dict[str, Any]:
+    """Every quantity (T, N, …) of the forward pass holds ``filler`` where its sequence has ended."""
+    steps = len(mine["h"])
+    beyond = np.arange(steps)[:, None] >= lengths
+    forward = (name for name in mine if not name.startswith(("d", "new_")) and mine[name].shape[:2] == beyond.shape)
+    found = dict(mine)
+    for name in forward:
+        found[name] = np.where(beyond.reshape(*beyond.shape, *[1] * (mine[name].ndim - 2)), filler, mine[name])
+    return found

@@ -17,6 +17,7 @@ from tests.bugs_measured import FOUND_BUGS, Found, Remembering, falsely_found, m
 from tests.wrong import Variant, variants
 from tests.wrong.data import KINDS
 from tinynet.debug import Report, compare
+from tinynet.debug.hypotheses import Hypotheses
 from tinynet.debug.program import Program
 
 ID = {bug.id: bug for bug in FOUND_BUGS}
@@ -64,6 +65,33 @@ SAMPLE = {
     "mlp-update-averaged-twice": "lr is divided by … 3",
     "mlp-softmax-twice": "softmax is applied to p",
     "mlp-decay-in-gradient": "gradients of the parameters … 0.1 times the parameter is added",
+    "rnn-unmasked": "h: the mask is left out",
+    "lstm-unmasked": "running: the largest of lengths is used for each",
+    "lstm-h-unmasked": "h: the mask is left out",
+    "gru-mask-in-candidate-only": "n is multiplied by … running … h: the mask is left out",
+    "lstm-length-one-off": "running: lengths is one too small",
+    "rnn-last-of-padding": "the largest of lengths_2 is used for each",
+    "lstm-padding-in-loss": "the largest of lengths_2 is used for each",
+    "gru-mean-over-all-steps": "the mean of lengths_2 is used for each",
+    "rnn-padding-in-gradient": "dnll: the mask is left out",
+    "lstm-counts-expanded-wrongly": "dnll is reshaped where its transpose is meant",
+    "gru-loss-expanded-wrongly": "dnll is axes 0 and 1 swapped",
+    "lstm-b_hh-missing-of-short": "bias_hh_l0 is left out",
+    "gru-carry-h-dropped-of-short": "the share of dh from step t+1 is missing",
+    "gru-reset-before": "r multiplies h before the matrix product",
+    "gru-carry-h-without-factor-z": "at every step but t = initial: z[t+1] is left out as a factor",
+    "gru-carry-n-without-reset": "dz_n is used for gate n",
+    "gru-dr-without-bias": "dr: b_hn times dz_n is missing",
+    "gru-h0-at-every-step": "everywhere, h[initial] is used where h[t-1] belongs",
+    "gru-h-one-step-late": "everywhere, h[t-2] is used where h[t-1] belongs",
+    "gru-gates-interleaved": "interleaved, unit by unit",
+    "lstm-peephole-in-candidate": "z_g: c[t-1] times p_i is added once too often",
+    "lstm-peephole-without-gradient-of-i-and-f": "weight_cf_l0 and weight_ci_l0 is left out",
+    "mlp-b1-along-batch": "bias is spread along the other axis, as a column",
+    "mlp-softmax-without-keepdims": "sum is spread along the other axis",
+    "mlp-softmax-twice-before-the-loss": "the cross-entropy is that of p, as if these were scores",
+    "rnn-log-of-p-plus-epsilon": "0.001 is added to p before the logarithm",
+    "lstm-softmax-unshifted": "e^z is taken without taking off the largest first",
     "conv_net-ties-all": "several equal maxima … full gradient",
     "conv_net-dx-kernel-flipped": "dx: the kernel is turned round",
     "conv_net-dW-of-one-buffer": "the last window is read in place of every one",
@@ -159,6 +187,22 @@ def test_if_the_time_runs_out_it_says_so() -> None:
     report = compare(recorded("lstm"), mine, seconds=0)
     assert report.diagnosis is not None and not report.diagnosis.complete and not report.diagnosis.explanations
     assert "the time ran out before all were tried" in str(report)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_number_that_stands_alone_is_explained_by_no_factor_of_another(network: str) -> None:
+    mine = numbers(network)
+    mine["loss"] = mine["loss"] + 0.123
+    report = compare(recorded(network), mine)
+    assert report.first is not None and report.first.yours_is == "loss" and report.diagnosis is not None
+    assert report.diagnosis.explanations == ()
+
+
+def test_no_sentence_says_that_an_operation_is_used_instead_of_itself() -> None:
+    facts = Hypotheses(Program(recorded("gru")))
+    said = [h.sentence for family in facts.series if facts.computed(family) for h in facts.about(family)]
+    assert len(said) > 1_000
+    assert not [s for s in said if s.endswith(("+ instead of add", "− instead of subtract"))]
 
 
 # Every explanation is computed again, by nothing that the search had computed

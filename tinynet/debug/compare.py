@@ -51,6 +51,7 @@ class Report:
     matched: Matched = field(repr=False)
     run: Run = field(repr=False)
     diagnosis: Diagnosis | None = None
+    behind_ends: bool = False  # whether all that differs lies behind the ends of sequences
 
     @property
     def ok(self) -> bool:
@@ -66,6 +67,7 @@ class Report:
             "dtype": self.dtype,
             "first": None if self.first is None else {k: _finite(x) for k, x in asdict(self.first).items()},
             "differing": self.differing,
+            "behind_ends": self.behind_ends,
             "unmatched": [
                 {"name": u.name, "shape": list(u.shape), "guesses": list(u.guesses)} for u in self.matched.unmatched
             ],
@@ -126,7 +128,8 @@ def compare(
     differing = Counter(str(exact.values[i].quantity) for i in wrong)
     first = _first(exact, program, search, matched, wrong[0], allowed)
     diagnosis = search.run() if explain else None
-    return Report(len(matched.arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis)
+    beyond = search.behind_ends(wrong)
+    return Report(len(matched.arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond)
 
 
 def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
@@ -201,6 +204,8 @@ def _said_first(report: Report) -> list[str]:
         rest = ", ".join(f"{name} ×{count}" for name, count in list(report.differing.items())[:8])
         more = f", … ({len(report.differing)} quantities)" if len(report.differing) > 8 else ""
         out.append(f"   {total - 1} more values differ after it: {rest}{more}")
+    if report.behind_ends:
+        out.append("   all of it lies behind the end of a sequence: it matters to those only who read a state there")
     return out
 
 

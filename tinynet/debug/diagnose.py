@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinynet.debug.endings import irrelevant
+from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
 from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.program import Edit, Program
@@ -111,17 +111,22 @@ class Search:
         return {i: max(largest[family_of(self.program.run.values[i])], 1e-12) for i in self.mine}
 
     # Comparing
-    def agrees(self, index: int, array: np.ndarray) -> bool:
+    def agrees(self, index: int, array: np.ndarray) -> np.ndarray:
+        """Where an array is theirs, or need not be."""
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
             same = (distance <= self.allowed[index]) | (np.isnan(array) & np.isnan(self.mine[index]))
-            same |= np.asarray(array) == self.mine[index]
-            return bool(np.all(same | self.irrelevant.get(index, False)))
+            return same | (np.asarray(array) == self.mine[index]) | self.irrelevant.get(index, False)
 
     def wrong(self, state: State) -> list[int]:
         """The values that differ, in the order of execution."""
         arrays = self.program.arrays
-        return [i for i in self.order if not self.agrees(i, state.changed.get(i, arrays[i]))]
+        return [i for i in self.order if not np.all(self.agrees(i, state.changed.get(i, arrays[i])))]
+
+    def behind_ends(self, wrong: list[int]) -> bool:
+        """Whether all that is ``wrong`` with our numbers lies behind the ends of sequences."""
+        beyond = behind_ends(self.program, wrong)
+        return all(np.all(self.agrees(i, self.program.arrays[i]) | beyond.get(i, False)) for i in wrong)
 
     def _distinct(self, found: list[State], wrong: int) -> Iterator[Explanation]:
         """One explanation for all sentences that stand for the same computation: on other numbers too."""
@@ -211,19 +216,25 @@ class Search:
         whole: list[State] = []
         partial: list[Partial] = []
         nearby = self._nearby(state, target)
-        for hypothesis in self._hypotheses(state, target, nearby.steps):
-            if time.monotonic() > self.end:
+        for search in (self._at_all_steps, self._at_some_steps):
+            if whole:  # what fits at all steps may fit at some too, and says more
                 break
-            self.tried += 1
-            if not self._fits(hypothesis, state, target, nearby):
-                continue
-            for next_state in self._consequences(hypothesis, state):
+            for next_state in self._fitting(search(state, target, nearby.steps), state, target, nearby):
                 left = self.wrong(next_state)
                 if not left:
                     whole.append(next_state)
                 elif self.rank[left[0]] > self.rank[target]:
                     partial.append((next_state, left))
         return whole, partial
+
+    def _fitting(self, hypotheses: Iterator[Hypothesis], state: State, target: int, nearby: Nearby) -> Iterator[State]:
+        """The states that follow from those hypotheses that reproduce ``target``, while there is time."""
+        for hypothesis in hypotheses:
+            if time.monotonic() > self.end:
+                return
+            self.tried += 1
+            if self._fits(hypothesis, state, target, nearby):
+                yield from self._consequences(hypothesis, state)
 
     def _continued(self, partial: list[Partial], wrong: list[int], bugs: int) -> list[State]:
         """States in which nothing is wrong any more, from the best of those in which less is ``wrong``."""
@@ -236,8 +247,8 @@ class Search:
                     return whole
         return []
 
-    def _hypotheses(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        """All that may have led to a wrong value: relations first, then edits of ``steps``, which compute it."""
+    def _at_all_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """What may have led to a wrong value: relations first, then edits of ``steps``, which compute it."""
         value = self.program.run.values[wrong]
         yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
         if wrong not in self.program.made_by:
@@ -245,9 +256,13 @@ class Search:
         role, alike = self.hypotheses.alike(value)
         yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
         families = self.hypotheses.quantities(steps, wrong)
-        for search in (self.hypotheses.about, self.hypotheses.further, self.hypotheses.at_some_steps):
+        for search in (self.hypotheses.about, self.hypotheses.further):
             for family in families:
                 yield from search(family)
+
+    def _at_some_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        for family in self.hypotheses.quantities(steps, wrong):
+            yield from self.hypotheses.at_some_steps(family)
 
     def _nearby(self, state: State, wrong: int) -> Nearby:
         """The steps that compute a value from what was brought, and what the state holds elsewhere."""
@@ -263,7 +278,7 @@ class Search:
             return False
         edit = hypothesis.edit if state.edit == Edit() else state.edit | hypothesis.edit
         changed = self.program.evaluate(edit, nearby.outside, nearby.steps)
-        return changed is not None and wrong in changed and self.agrees(wrong, changed[wrong])
+        return changed is not None and wrong in changed and bool(np.all(self.agrees(wrong, changed[wrong])))
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
         """What follows if the backward pass is as it was written, and if it is that of the changed forward pass."""

@@ -6,7 +6,7 @@ the sequence lasted, was made of the padding: then all numbers of its layer are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -14,25 +14,35 @@ from tinynet.debug.program import Program
 from tinynet.run import Step, Value
 
 
-def irrelevant(program: Program, mine: Mapping[int, np.ndarray], tolerance: float) -> dict[int, np.ndarray]:
-    """Return where, in some of the arrays ``mine`` (by value index), anything may stand."""
+def behind_ends(program: Program, indexes: Iterable[int]) -> dict[int, np.ndarray]:
+    """Where some of these values lie behind the ends of their sequences."""
     values = program.run.values
     lengths = next((v for v in program.run.leaves if str(v.quantity).endswith("lengths")), None)
     if lengths is None:
         return {}
     ends = program.arrays[lengths.index].reshape(-1)
     steps = len({v.time for v in values if v.time is not None and v.time >= 0})
-    behind = {i: _behind(values[i], ends, steps) for i in mine}
-    found = {i: mask for i, mask in behind.items() if mask is not None}
+    behind = {i: _behind(values[i], ends, steps) for i in indexes}
+    return {i: mask for i, mask in behind.items() if mask is not None}
+
+
+def irrelevant(program: Program, mine: Mapping[int, np.ndarray], tolerance: float) -> dict[int, np.ndarray]:
+    """Return where, in some of the arrays ``mine`` (by value index), anything may stand."""
+    found = behind_ends(program, mine)
     going_on = list(_going_on(program, mine, found, tolerance))
-    elsewhere = {s.output.index for s in program.steps if shown_as_nothing(s)}
+    counting = set(found) - _of_outputs(program) - _of_new_states(program, going_on)
     for step in going_on:
-        start, _, suffix = str(step.operands[0].quantity).rpartition("running")
-        for i in set(found) - elsewhere - _of_new_states(program, going_on):
-            quantity = str(values[i].quantity)
-            if quantity.startswith(start) and quantity.endswith(suffix):
+        layer, _, suffix = str(step.operands[0].quantity).rpartition("running")
+        for i in counting & set(found):
+            quantity = str(program.run.values[i].quantity)
+            if quantity.startswith(layer) and quantity.endswith(suffix):
                 del found[i]
     return found
+
+
+def _of_outputs(program: Program) -> set[int]:
+    """The outputs of sequences, 0 behind the end."""
+    return {step.output.index for step in program.steps if shown_as_nothing(step)}
 
 
 def _of_new_states(program: Program, going_on: list[Step]) -> set[int]:
