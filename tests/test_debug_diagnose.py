@@ -92,6 +92,7 @@ SAMPLE = {
     "mlp-softmax-twice-before-the-loss": "the cross-entropy is that of p, as if these were scores",
     "rnn-log-of-p-plus-epsilon": "0.001 is added to p before the logarithm",
     "lstm-softmax-unshifted": "e^z is taken without taking off the largest first",
+    "mlp-softmax-unshifted": "p: e^z is taken without taking off the largest first",
     "conv_net-ties-all": "several equal maxima … full gradient",
     "conv_net-dx-kernel-flipped": "dx: the kernel is turned round",
     "conv_net-dW-of-one-buffer": "the last window is read in place of every one",

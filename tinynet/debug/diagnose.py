@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from tinynet.debug.formulations import formulations
 from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
+from tinynet.run import Value
 
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
@@ -54,14 +55,26 @@ class State:
 
 
 class Nearby(NamedTuple):
-    """The steps that compute a value from what was brought, and what was changed ``outside`` of them."""
+    """The steps that compute a value from what was brought, what they read, and what was changed ``outside`` of them.
+
+    What they ``read`` includes the value itself.
+    """
 
     steps: list[int]
     inside: set[int]
+    read: set[int]
     outside: dict[int, np.ndarray]
 
 
-Partial = tuple[State, list[int]]  # a state, and what is wrong in it
+Hypothesise = Callable[[State, int, list[int]], Iterator[Hypothesis]]  # about a value and the steps that compute it
+
+
+class Attempt(NamedTuple):
+    """What came of one edit where so much was ``wrong``: states in which nothing is, and those in which less is."""
+
+    wrong: list[int]
+    whole: list[State]
+    partial: list[tuple[State, list[int]]]
 
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
@@ -74,6 +87,7 @@ AWKWARD = (
     "in the forward pass",
     "everywhere",
     "at t =",
+    " 0]",
     "1 in its place",
 )
 
@@ -90,6 +104,7 @@ class Search:
         self.irrelevant = irrelevant(program, mine, tolerance)
         self.mine = {i: self._relevant(i, array) for i, array in mine.items()}
         self.hypotheses = Hypotheses(program)
+        self.fitted: dict[tuple[str, int], list[Hypothesis]] = {}  # by search and value, where nothing was edited
         self.tried, self.end = 0, time.monotonic() + seconds
         self.order = sorted(mine, key=lambda index: (program.made_by.get(index, -1), index))
         self.rank = {index: n for n, index in enumerate(self.order)}
@@ -180,15 +195,18 @@ class Search:
         start = time.monotonic()
         wrong = self.wrong(State({}))
         found: list[State] = []
-        partial: list[tuple[list[Partial], list[int]]] = []
+        attempts: list[Attempt] = []
         for state in self._starts():
             left = self.wrong(state) or wrong
             for target in self._first(left):
-                if not found:
-                    found, some = self._edited(state, target)
-                    partial.append((some, left))
-        for some, left in partial:
-            found = found or self._continued(some, left, MOST_BUGS - 1)
+                attempts.append(self._attempt(state, left, target))
+                found = attempts[-1].whole
+                if found or attempts[-1].partial:
+                    break
+            if found:
+                break
+        for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
+            found = found or self._continued(attempt, MOST_BUGS - 1)
         explanations = tuple(self._distinct(found, len(wrong)))
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end)
 
@@ -211,38 +229,51 @@ class Search:
                 computed |= self.program.after([i])
         return list(found.values())
 
-    def _edited(self, state: State, target: int) -> tuple[list[State], list[Partial]]:
-        """States in which ``target`` is right: those in which nothing is wrong any more, and the others."""
-        whole: list[State] = []
-        partial: list[Partial] = []
-        nearby = self._nearby(state, target)
+    def _attempt(self, state: State, wrong: list[int], target: int) -> Attempt:
+        """What comes of one more edit of what computes ``target``."""
+        attempt = Attempt(wrong, [], [])
         for search in (self._at_all_steps, self._at_some_steps):
-            if whole:  # what fits at all steps may fit at some too, and says more
+            if attempt.whole:  # what fits at all steps may fit at some too, and says more
                 break
-            for next_state in self._fitting(search(state, target, nearby.steps), state, target, nearby):
-                left = self.wrong(next_state)
-                if not left:
-                    whole.append(next_state)
-                elif self.rank[left[0]] > self.rank[target]:
-                    partial.append((next_state, left))
-        return whole, partial
+            for hypothesis in self._fitting(search, state, target):
+                for next_state in self._consequences(hypothesis, state):
+                    left = self.wrong(next_state)
+                    if not left:
+                        attempt.whole.append(next_state)
+                    elif self.rank[left[0]] > self.rank[target]:
+                        attempt.partial.append((next_state, left))
+        return attempt
 
-    def _fitting(self, hypotheses: Iterator[Hypothesis], state: State, target: int, nearby: Nearby) -> Iterator[State]:
-        """The states that follow from those hypotheses that reproduce ``target``, while there is time."""
-        for hypothesis in hypotheses:
+    def _fitting(self, search: Hypothesise, state: State, target: int) -> Iterator[Hypothesis]:
+        """The hypotheses that reproduce ``target``, while there is time.
+
+        Where nothing was edited yet, and ``target`` is computed as in another start, they are the same as there.
+        """
+        nearby = self._nearby(state, target)
+        key = (search.__name__, target)
+        plain = not state.sentences and nearby.read.isdisjoint(state.changed)
+        if plain and key in self.fitted:
+            yield from self.fitted[key]
+            return
+        fitted: list[Hypothesis] = []
+        for hypothesis in search(state, target, nearby.steps):
             if time.monotonic() > self.end:
                 return
             self.tried += 1
             if self._fits(hypothesis, state, target, nearby):
-                yield from self._consequences(hypothesis, state)
+                fitted.append(hypothesis)
+                yield hypothesis
+        if plain:
+            self.fitted[key] = fitted
 
-    def _continued(self, partial: list[Partial], wrong: list[int], bugs: int) -> list[State]:
-        """States in which nothing is wrong any more, from the best of those in which less is ``wrong``."""
-        for state, left in sorted(partial, key=lambda some: len(some[1]))[:3]:
-            if len(left) < len(wrong) or len(wrong) < 3:
-                whole, further = self._edited(state, left[0])
+    def _continued(self, attempt: Attempt, bugs: int) -> list[State]:
+        """States in which nothing is wrong any more, from the best of those in which less is."""
+        for state, left in sorted(attempt.partial, key=lambda some: len(some[1]))[:3]:
+            if len(left) < len(attempt.wrong) or len(attempt.wrong) < 3:
+                further = self._attempt(state, left, left[0])
+                whole = further.whole
                 if not whole and bugs > 1:
-                    whole = self._continued(further, left, bugs - 1)
+                    whole = self._continued(further, bugs - 1)
                 if whole:
                     return whole
         return []
@@ -268,7 +299,9 @@ class Search:
         """The steps that compute a value from what was brought, and what the state holds elsewhere."""
         steps = self.program.between(wrong, {i for i in self.order if i != wrong})
         inside = {self.program.steps[i].output.index for i in steps}
-        return Nearby(steps, set(steps), {i: array for i, array in state.changed.items() if i not in inside})
+        read = {o.index for i in steps for o in self.program.steps[i].operands if isinstance(o, Value)}
+        outside = {i: array for i, array in state.changed.items() if i not in inside}
+        return Nearby(steps, set(steps), (read - inside) | {wrong}, outside)
 
     def _fits(self, hypothesis: Hypothesis, state: State, wrong: int, nearby: Nearby) -> bool:
         """Does the edit reproduce the first wrong value? Only what computes it is looked at."""

@@ -21,7 +21,7 @@ def other_numbers(brought: Brought, value: Value) -> Iterator[Hypothesis]:
 
 def multiples(seen: Beside) -> Iterator[Hypothesis]:
     """Nothing, a multiple, or something added to all numbers."""
-    if not np.any(seen.yours):
+    if np.all(np.abs(seen.yours) <= seen.allowed):
         yield from shown_or_used(
             f"{seen.name} is zero: it is never computed, or never added to", seen.made, lambda x: 0 * x
         )
@@ -39,7 +39,7 @@ def multiples(seen: Beside) -> Iterator[Hypothesis]:
 def clipped(seen: Beside) -> Iterator[Hypothesis]:
     """Cut off at the largest number there is, or at that of each step."""
     bound = float(np.abs(seen.yours).max(initial=0))
-    if not bound or not seen.several:
+    if bound <= seen.allowed or not seen.several:
         return
     at_bound = int(np.sum(np.abs(seen.yours) >= bound * (1 - 1e-12)))
     beyond = at_bound > 1 and float(np.abs(seen.here).max()) > bound
@@ -50,6 +50,6 @@ def clipped(seen: Beside) -> Iterator[Hypothesis]:
     bounds = [float(np.abs(part).max(initial=0)) for part in yours]
     cut = sum(bool(np.any(np.abs(part) > b * (1 + 1e-9))) for part, b in zip(here, bounds, strict=True))
     limits = np.concatenate([np.full(part.size, b) for part, b in zip(here, bounds, strict=True)])
-    if cut > 1 and all(bounds) and seen.fits(np.clip(seen.here, -limits, limits)):
+    if cut > 1 and min(bounds) > seen.allowed and seen.fits(np.clip(seen.here, -limits, limits)):
         clips = {m: (lambda x, look, b=b: clip(x, b)) for m, b in zip(seen.made, bounds, strict=True)}
         yield Hypothesis(f"{seen.name} is clipped at every step", Edit(outputs=clips))

@@ -37,7 +37,9 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
         yield Hypothesis(text, Edit(outputs={m: (lambda x, look: c * x) for m in made.values()}))
     bounds = {i: float(np.abs(yours[i]).max(initial=0)) for i in yours}
     for limit, said in ((dict.fromkeys(yours, max(bounds.values())), "all"), (bounds, "each")):
-        if all_fit({i: np.clip(here[i], -limit[i], limit[i]) for i in yours}):
+        if all(limit[i] > allowed[i] for i in yours) and all_fit(
+            {i: np.clip(here[i], -limit[i], limit[i]) for i in yours}
+        ):
             clips = {made[i]: (lambda x, look, b=limit[i]: clip(x, b)) for i in yours}
             yield Hypothesis(f"{role}: {said} clipped to ±{limit[first]:.4g}", Edit(outputs=clips))
     factors = {i: _share(yours[i], here[i]) for i in yours if here[i].any()}
