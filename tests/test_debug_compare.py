@@ -286,6 +286,29 @@ def test_what_stands_behind_the_end_does_not_matter(network: str, behind: float)
     assert first is not None and first.yours_is == "h[0]"
 
 
+def test_a_state_that_goes_on_behind_the_end_is_a_difference() -> None:
+    note = "all of it lies behind the end of a sequence"
+    report = report_on("rnn-unmasked", explain=False)
+    assert report.first is not None and (report.first.yours_is, report.first.element[0]) == ("h[2]", 1)
+    assert report.behind_ends and note in str(report) and json.loads(report.to_json())["behind_ends"]
+    for bug in ("rnn-last-of-padding", "rnn-b_hh-missing-of-short", CARRY.id):
+        report = report_on(bug, explain=False)
+        assert report.first is not None and not report.behind_ends and note not in str(report)
+
+
+def test_a_wrong_state_that_is_kept_behind_the_end_is_wrong_before_it_only() -> None:
+    """What follows from a bug before the end is not looked at behind it, kept or filled."""
+    mine = wrong("lstm-b_hh-missing-of-short")
+    filled = {name: np.array(array) for name, array in mine.items()}
+    beyond = np.arange(len(mine["x"]))[:, None] >= data("lstm", "short")["lengths"]
+    for name in ("h", "c", "z_i", "f", "tanh_c"):
+        filled[name][beyond] = 0
+    run = recorded("lstm", "short")
+    one, other = (compare(run, arrays) for arrays in (mine, filled))
+    assert one.diagnosis is not None and other.diagnosis is not None
+    assert one.diagnosis.explanations == other.diagnosis.explanations != ()
+
+
 # Not a number
 
 

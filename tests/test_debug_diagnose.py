@@ -75,11 +75,11 @@ SAMPLE = {
     "gru-mean-over-all-steps": "the mean of lengths_2 is used for each",
     "rnn-padding-in-gradient": "dnll: the mask is left out",
     "lstm-counts-expanded-wrongly": "dnll is reshaped where its transpose is meant",
-    "gru-loss-expanded-wrongly": "dnll is axes 0 and 1 swapped",
+    "gru-loss-expanded-wrongly": "axes 0 and 1 of dnll are swapped",
     "lstm-b_hh-missing-of-short": "bias_hh_l0 is left out",
     "gru-carry-h-dropped-of-short": "the share of dh from step t+1 is missing",
     "gru-reset-before": "r multiplies h before the matrix product",
-    "gru-carry-h-without-factor-z": "at every step but t = initial: z[t+1] is left out as a factor",
+    "gru-carry-h-without-factor-z": "at all steps but the initial state: z[t+1] is left out as a factor",
     "gru-carry-n-without-reset": "dz_n is used for gate n",
     "gru-dr-without-bias": "dr: b_hn times dz_n is missing",
     "gru-h0-at-every-step": "everywhere, h[initial] is used where h[t-1] belongs",
@@ -143,6 +143,13 @@ def test_rounding_is_no_bug(network: str, variant: Variant, seed: int) -> None:
 @pytest.mark.parametrize("bug", [bug for bug in FOUND_BUGS if bug.equivalent], ids=lambda bug: bug.id)
 def test_a_bug_that_changes_nothing_is_not_found(bug: Any) -> None:
     assert measured(bug).report.ok
+
+
+@pytest.mark.parametrize("filler", [0.0, 1e6, np.nan], ids=str)
+@pytest.mark.parametrize("network, kind", [(n, kind) for n in ("rnn", "lstm", "gru") for kind in ("short", "last")])
+def test_a_filler_behind_the_end_is_no_bug(network: str, kind: str, filler: float) -> None:
+    for seed in (0, 1, 2):
+        assert falsely_found(network, None, kind, seed, filler) is None
 
 
 # Two bugs at once

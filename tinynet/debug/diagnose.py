@@ -87,6 +87,7 @@ AWKWARD = (
     "in the forward pass",
     "everywhere",
     "at t =",
+    "at all steps but",
     " 0]",
     "1 in its place",
 )

@@ -16,7 +16,7 @@ from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
 from tinynet.debug.hypotheses.sums import other_shares
 from tinynet.debug.program import Edit
-from tinynet.run import time_label
+from tinynet.run import INITIAL
 
 
 class Hypotheses(Facts):
@@ -50,10 +50,10 @@ class Hypotheses(Facts):
         values = self.computed(family)
         order = sorted(t for t in values if t is not None)
         if len(order) > 2:
-            first, last = (time_label(order[k]) for k in (0, -1))
-            chosen = [(f" at t = {first}", order[:1]), (f" at t = {last}", order[-1:])]
+            first, last = ("the initial state" if t == INITIAL else f"t = {t}" for t in (order[0], order[-1]))
+            chosen = [(f" at {first}", order[:1]), (f" at {last}", order[-1:])]
             chosen += [(" at every second step", order[start::2]) for start in (0, 1)]
-            chosen += [(f" at every step but t = {first}", order[1:]), (f" at every step but t = {last}", order[:-1])]
+            chosen += [(f" at all steps but {first}", order[1:]), (f" at all steps but {last}", order[:-1])]
             for where, times in chosen:
                 some: Members = {t: values[t] for t in times}
                 yield from self._here(family, some, where)

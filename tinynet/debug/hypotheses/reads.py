@@ -117,7 +117,8 @@ def together(facts: Facts, found: dict[Key, Places], title: str) -> Iterator[Hyp
             groups.setdefault(sample.shape, {})[key] = places
     for group in groups.values():
         if len(group) > 1:
-            said = " and ".join(facts.said(next(iter(places.values())), key) for key, places in group.items())
+            names = (facts.said(next(iter(places.values())), key) for key, places in group.items())
+            said = f"each of {' and '.join(names)}"
             slots = [place for places in group.values() for place in places]
             for label, change in scaled(facts, said):
                 yield Hypothesis(f"{title}: {label}", Edit(reads=dict.fromkeys(slots, alone(change))))

@@ -117,8 +117,8 @@ def _axes(shape: Shape, said: str) -> Found:
             axes = list(range(len(shape)))
             axes[a], axes[b] = axes[b], axes[a]
             if shape[a] == shape[b] > 1:
-                said_as = "transposed" if len(shape) == 2 else f"axes {a} and {b} swapped"
-                yield f"{said} is {said_as}", lambda x, order=tuple(axes): P.transpose(x, axes=order)
+                text = f"{said} is transposed" if len(shape) == 2 else f"axes {a} and {b} of {said} are swapped"
+                yield text, lambda x, order=tuple(axes): P.transpose(x, axes=order)
             if shape[a] > 1 and shape[b] > 1:
                 yield (
                     f"{said} is reshaped where its transpose is meant",
