@@ -296,6 +296,14 @@ def test_a_state_that_goes_on_behind_the_end_is_a_difference() -> None:
         assert report.first is not None and not report.behind_ends and note not in str(report)
 
 
+def test_one_state_may_be_kept_and_another_one_filled() -> None:
+    arguments, mine = data("gru", "short", 1), numbers("gru", "short", 1)
+    rows = np.flatnonzero(arguments["lengths"] < len(mine["h"]))
+    assert len(rows) == 2
+    mine["h"][arguments["lengths"][rows[0]] :, rows[0]] = 0
+    assert compare(recorded("gru", "short", 1), mine).ok
+
+
 def test_a_wrong_state_that_is_kept_behind_the_end_is_wrong_before_it_only() -> None:
     """What follows from a bug before the end is not looked at behind it, kept or filled."""
     mine = wrong("lstm-b_hh-missing-of-short")

@@ -69,20 +69,26 @@ def _going_on(
     program: Program, mine: Mapping[int, np.ndarray], behind: Mapping[int, np.ndarray], tolerance: float
 ) -> Iterator[Step]:
     """The steps that keep a state behind the end, where ``mine`` has neither a state that is kept nor a filler."""
-    found: dict[str | None, list[tuple[Step, np.ndarray, np.ndarray]]] = {}
+    odd: dict[str | None, dict[Step, np.ndarray]] = {}
     for step in program.steps:
-        state = step.output
-        if keeps(step) and state.index in behind:
-            before, mask = step.operands[2].index, behind[state.index]
-            kept = np.asarray(mine.get(before, program.arrays[before]), float)[mask]
-            found.setdefault(state.quantity, []).append((step, np.asarray(mine[state.index], float)[mask], kept))
-    for states in found.values():
-        stored = np.concatenate([theirs for _, theirs, _ in states])
+        if keeps(step) and step.output.index in behind:
+            numbers = _not_kept(program, mine, step, behind[step.output.index], tolerance)
+            odd.setdefault(step.output.quantity, {})[step] = numbers
+    for states in odd.values():
+        stored = np.concatenate(list(states.values()))
         if stored.size and not np.all((stored == stored[0]) | (np.isnan(stored) & np.isnan(stored[0]))):
-            for step, theirs, kept in states:
-                allowed = tolerance * np.abs(program.arrays[step.output.index]).max(initial=1e-12)
-                if not np.all(np.abs(theirs - kept) <= allowed):
-                    yield step
+            yield from (step for step, numbers in states.items() if numbers.size)
+
+
+def _not_kept(
+    program: Program, mine: Mapping[int, np.ndarray], step: Step, behind: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Of a state as somebody has it, the numbers behind the end that are not those of the step before."""
+    state, before = step.output.index, step.operands[2].index
+    theirs = np.asarray(mine[state], float)
+    kept = np.asarray(mine.get(before, program.arrays[before]), float)
+    allowed = tolerance * np.abs(program.arrays[state]).max(initial=1e-12)
+    return theirs[behind & ~(np.abs(theirs - kept) <= allowed)]
 
 
 def keeps(step: Step) -> bool:
