@@ -177,7 +177,8 @@ def filled(mine: dict[str, Any], lengths: np.ndarray, filler: float) -> dict[str
     """Every quantity (T, N, …) of the forward pass holds ``filler`` where its sequence has ended."""
     steps = len(mine["h"])
     beyond = np.arange(steps)[:, None] >= lengths
-    forward = (name for name in mine if not name.startswith(("d", "new_")) and mine[name].shape[:2] == beyond.shape)
+    whole = (name for name in mine if mine[name].ndim > 2 and mine[name].shape[:2] == beyond.shape)
+    forward = (name for name in whole if not name.startswith(("d", "new_")))
     found = dict(mine)
     for name in forward:
         found[name] = np.where(beyond.reshape(*beyond.shape, *[1] * (mine[name].ndim - 2)), filler, mine[name])
