@@ -1,24 +1,20 @@
-"""For tests of one's own network (``tn.testing``)."""
+"""For tests of one's own network, and of one's own gradients (``tn.testing``)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tinynet.debug import compare
-from tinynet.run import Run
+from tinynet.testing.gradients import check_backward, check_gradients
+from tinynet.testing.matching import assert_matches
+from tinynet.testing.verdict import Element, GradientError, Report
 
-__all__ = ["assert_matches"]
+__all__ = ["Element", "GradientError", "Report", "assert_matches", "check_backward", "check_gradients", "strategies"]
 
 
-def assert_matches(
-    run: Run, mine: Any, mapping: Mapping[str, str] | None = None, tolerance: float | None = None
-) -> None:
-    """Assert that arrays are those of a run; the failure message is the report, with its explanation.
+def __getattr__(name: str) -> Any:
+    """``strategies`` needs Hypothesis: it is imported when it is first asked for."""
+    if name == "strategies":
+        from importlib import import_module
 
-    Arguments as of ``tinynet.debug.compare``. Raises AssertionError where a number differs or an array could not be
-    matched, and ValueError where none could.
-    """
-    report = compare(run, mine, mapping, tolerance=tolerance)
-    if not report.ok or report.matched.unmatched:
-        raise AssertionError(str(report))
+        return import_module("tinynet.testing.strategies")
+    raise AttributeError(f"module 'tinynet.testing' has no attribute {name!r}")

@@ -1,0 +1,76 @@
+"""What a check of gradients found, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+RIGHT, WRONG, CANNOT_TELL = "right", "wrong", "cannot tell"
+SHOWN = 8  # elements in a message
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of the gradient of an input: both values, and the numerical error.
+
+    ``input`` is the parameter's name in the function, and ``index`` None stands for a sum over all elements.
+    """
+
+    input: str
+    index: tuple[int, ...] | None
+    yours: float
+    numerical: float
+    error: float
+    doubt: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.input}[{', '.join(map(str, self.index))}]" if self.index else self.input
+        if self.doubt:
+            return f"{where}: yours {self.yours:.8g}, cannot tell ({self.doubt})"
+        digits = 8 if abs(self.yours - self.numerical) > 1e-6 * abs(self.numerical) else 15
+        return f"{where}: yours {self.yours:.{digits}g}, numerical {self.numerical:.{digits}g} ± {self.error:.1g}"
+
+
+@dataclass(repr=False)
+class Report:
+    """The verdict ("right", "wrong" or "cannot tell"), its reason, and the elements that are not right.
+
+    ``names`` are those of the inputs and ``gradients`` the ones that were checked, by input (None for integers).
+    ``numerical`` and ``error`` are those measured, with nan for what was not measured by itself; ``order`` is that of
+    the derivative. It is true where the verdict is "right".
+    """
+
+    verdict: str
+    reason: str = ""
+    wrong: list[Element] = field(default_factory=list)
+    doubtful: list[Element] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    inputs: list[np.ndarray] = field(default_factory=list)
+    cotangents: list[np.ndarray] = field(default_factory=list)
+    gradients: list[np.ndarray | None] = field(default_factory=list)
+    numerical: list[np.ndarray | None] = field(default_factory=list)
+    error: list[np.ndarray | None] = field(default_factory=list)
+    order: int = 1
+    subject: Any = None  # what was checked
+
+    def __bool__(self) -> bool:
+        return self.verdict == RIGHT
+
+    def __repr__(self) -> str:
+        what = "gradient" if self.order == 1 else "gradient of the gradient"
+        lines = [f"{what}: {self.verdict}" + (f", {self.reason}" if self.reason else "")]
+        for elements in (self.wrong, self.doubtful):
+            lines += [f"  {element}" for element in elements[:SHOWN]]
+            if len(elements) > SHOWN:
+                lines.append(f"  … and {len(elements) - SHOWN} more")
+        return "\n".join(lines)
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; ``report`` says where."""
+
+    def __init__(self, report: Report):
+        super().__init__(str(report))
+        self.report = report
