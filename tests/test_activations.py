@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynet as tn
-from tests.gradients import check_gradients, spread
+from tests.gradients import spread
 from tests.pytorch import assert_agrees
 from tinynet import functional as F
 from tinynet import nn
@@ -59,7 +59,7 @@ def test_at_a_kink_the_derivative_is_pytorchs(torch, what):
 
 @EACH
 def test_derivatives_match_finite_differences(what):
-    check_gradients(made(nn, what), 3 * spread(3, 4))
+    assert tn.testing.check_gradients(made(nn, what), 3 * spread(3, 4), order=2)
 
 
 @EACH
