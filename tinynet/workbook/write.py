@@ -93,14 +93,20 @@ def _in_float64(run: Run) -> Run:
     return run.astype(np.float64) if any(dtype != np.float64 for dtype in floating) else run
 
 
-def write_beside(run: Run, numbers: Mapping[int, np.ndarray], path: Any, tolerance: float = 1e-6) -> Path:
+def write_beside(
+    run: Run,
+    numbers: Mapping[int, np.ndarray],
+    path: Any,
+    tolerance: float = 1e-6,
+    title: str = "Compared",
+) -> Path:
     """Write ``run`` with somebody's numbers (by the index of the value) beside ours, on the sheet Yours.
 
     What differs by more than ``tolerance`` of a block's largest number is red; the workbook opens at the first of them.
     Raises ValueError where the run is too large for the sheet, and as ``write`` does.
     """
     target = _target(path)
-    book = Book(_in_float64(run), "names", "Compared", BUDGET)
+    book = Book(_in_float64(run), "names", title, BUDGET)
     if not places(book):
         raise ValueError(f"the run needs more than {LIMIT:,} cells on the sheet {YOURS!r}: compare a smaller one")
     cells: dict[int, float] = {}
