@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.spreadsheets import require
-from tinynet.workbook import verify
+from tinynet.workbook import load, verify
 
 FOLDER = Path(__file__).parent.parent / "examples"
 WRONG = FOLDER / "wrong_lstm.py"  # it writes no workbook: its commands do
-EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {WRONG})
+CHECKED = FOLDER / "checked_lstm.py"  # a test, which fails
+EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {WRONG, CHECKED})
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -42,3 +44,19 @@ def test_the_wrong_lstm_is_corrected_by_the_commands_that_it_says(tmp_path: Path
     assert "(your dc[4], step " in done[2].stdout and "c is used where tanh_c belongs" in done[2].stdout
     assert done[4].stdout.endswith("all of them agree\n")
     assert verify(tmp_path / "lstm.xlsx").ok
+
+
+def test_the_checked_lstm_fails_shrinks_and_is_written_and_passes_when_corrected(tmp_path: Path):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(tmp_path / "none.ini"), str(CHECKED)]
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    (tmp_path / "none.ini").touch()
+    wrong = subprocess.run([*command, "--tinynet-export", "."], **options)
+    assert wrong.returncode == 1, wrong.stdout
+    (book,) = tmp_path.glob("*.xlsx")
+    assert f"the counterexample is in {book.name}" in wrong.stdout
+    run = load(book)
+    assert run["x"].shape == (2, 1, 1)  # one unit, and the two steps that the mistake needs
+    assert {"i[0]", "c[1]", "d_c[0]", "d_U"} <= set(run.names)
+    assert verify(book).ok
+    right = subprocess.run(command, env=os.environ | {"FIXED": "1"}, **options)
+    assert right.returncode == 0, right.stdout
