@@ -16,6 +16,7 @@ from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinynet import workbook
+    from tinynet.compiled import Compiled
 
 INITIAL = -1  # the time step of an initial state: shown as "initial"
 
@@ -156,6 +157,15 @@ class Run:
                 raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
             arrays[leaf.index] = array
         return self._recomputed(arrays)
+
+    def compile(self) -> Compiled:
+        """Turn the run into a function that computes it again, over fixed buffers; see ``tinynet.compiled.Compiled``.
+
+        ``step = run.compile()`` of a recorded training step goes on training with each ``step(x=x, y=y)``.
+        """
+        from tinynet.compiled import Compiled
+
+        return Compiled(self)
 
     def astype(self, dtype: Any) -> Run:
         """Return the run computed again in another floating dtype."""
