@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinynet import nonstandard
 from tinynet.primitives.core import Primitive, unbroadcast
-from tinynet.primitives.structural import flip, getitem, reshape, scatter, seen_through, swap_last_axes, transpose
+from tinynet.primitives.structural import flip, getitem, reshape, scatter, swap_last_axes, transpose
 
 
 def _left(g, y, a, b):
@@ -24,7 +25,7 @@ def _right(g, y, a, b):
 def _correlate(xp: Any, x: Any, w: Any, stride: tuple[int, ...], groups: int) -> Any:
     """A matrix product for each example and group: its kernels, each a row, times its windows, each a column."""
     n, size, axes = x.shape[0], w.shape[2:], len(stride)
-    windows = seen_through(xp, x, size, stride, (1,) * axes)  # (N, C, *P, *K)
+    windows = nonstandard.windows(xp, x, size, stride, (1,) * axes)  # (N, C, *P, *K)
     windows = xp.permute_dims(windows, (0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)))
     places, patch = windows.shape[2 + axes :], math.prod(w.shape[1:])
     columns = xp.reshape(windows, (n, groups, patch, math.prod(places)))

@@ -20,18 +20,14 @@ def _sigmoid(xp, x):
 def _erf(xp, x):
     """W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), in three pieces."""
     size = xp.abs(x)
-    small = _where(xp, size > 0.5, 0, x)
+    small = xp.where(size > 0.5, 0, x)
     near = small * _ratio(small * small, _ERF_NEAR)
-    middle = xp.minimum(xp.maximum(size, _like(xp, 0.46875, x)), _like(xp, 4.0, x))
-    far = xp.minimum(xp.maximum(size, _like(xp, 4.0, x)), _like(xp, 6.0, x))  # from 6 on it is 1
+    middle = xp.minimum(xp.maximum(size, 0.46875), 4.0)
+    far = xp.minimum(xp.maximum(size, 4.0), 6.0)  # from 6 on it is 1
     inverse = 1 / (far * far)
     tail = (1 / math.sqrt(math.pi) - inverse * _ratio(inverse, _ERF_FAR)) / far
     rest = xp.where(size > 4, xp.exp(-far * far) * tail, xp.exp(-middle * middle) * _ratio(middle, _ERF_MIDDLE))
     return xp.where(size > 0.46875, xp.sign(x) * (1 - rest), near)
-
-
-def _like(xp, number, x):
-    return xp.asarray(number, dtype=x.dtype)
 
 
 def _ratio(x, coefficients):
@@ -63,27 +59,6 @@ _ERF_FAR = (
      2.33520497626869185e-3),
 )
 # fmt: on
-
-
-def _where(xp, condition, a, b):
-    return xp.where(condition, *_matched(xp, a, b))
-
-
-def _maximum(xp, a, b):
-    return xp.maximum(*_matched(xp, a, b))
-
-
-def _minimum(xp, a, b):
-    return xp.minimum(*_matched(xp, a, b))
-
-
-def _matched(xp, a, b):
-    """Turn a Python number into an array of the other operand's dtype."""
-    if not hasattr(a, "dtype"):
-        a = xp.asarray(a, dtype=b.dtype) if hasattr(b, "dtype") else xp.asarray(a)
-    if not hasattr(b, "dtype"):
-        b = xp.asarray(b, dtype=a.dtype)
-    return a, b
 
 
 def _ties_shared(g, wins, ties):
@@ -119,23 +94,27 @@ sqrt: Primitive = _elementwise("sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, x:
 tanh: Primitive = _elementwise("tanh", lambda xp, x: xp.tanh(x), lambda g, y, x: g * (1 - y * y))
 sigmoid: Primitive = _elementwise("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y))
 erf: Primitive = _elementwise("erf", _erf, lambda g, y, x: g * (2 / math.sqrt(math.pi) * exp(-(x * x))))
-relu: Primitive = _elementwise("relu", lambda xp, x: _maximum(xp, x, 0), lambda g, y, x: where(x > 0, g, 0))
+relu: Primitive = _elementwise("relu", lambda xp, x: xp.maximum(x, 0), lambda g, y, x: where(x > 0, g, 0))
 sign: Primitive = _elementwise("sign", lambda xp, x: xp.sign(x))
 absolute: Primitive = _elementwise("absolute", lambda xp, x: xp.abs(x), lambda g, y, x: g * sign(x))
 maximum: Primitive = _elementwise(
     "maximum",
-    _maximum,
+    lambda xp, a, b: xp.maximum(a, b),
     lambda g, y, a, b: _ties_shared(g, a > b, equal(a, b)),
     lambda g, y, a, b: _ties_shared(g, b > a, equal(a, b)),
 )
 minimum: Primitive = _elementwise(
     "minimum",
-    _minimum,
+    lambda xp, a, b: xp.minimum(a, b),
     lambda g, y, a, b: _ties_shared(g, a < b, equal(a, b)),
     lambda g, y, a, b: _ties_shared(g, b < a, equal(a, b)),
 )
 where: Primitive = _elementwise(
-    "where", _where, None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g)
+    "where",
+    lambda xp, c, a, b: xp.where(c, a, b),
+    None,
+    lambda g, y, c, a, b: where(c, g, 0),
+    lambda g, y, c, a, b: where(c, 0, g),
 )
 
 greater: Primitive = _elementwise("greater", lambda xp, a, b: a > b)

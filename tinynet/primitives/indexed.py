@@ -7,35 +7,17 @@ places: of the first of the largest.
 
 from __future__ import annotations
 
-import numpy as np
-
+from tinynet import nonstandard
 from tinynet.primitives.core import Primitive
-
-
-def _put_along_axis(xp, x, index, axis, size):
-    shape = list(x.shape)
-    shape[axis] = size
-    places = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    places[axis] = index
-    out = xp.zeros(tuple(shape), dtype=x.dtype)
-    xp.add.at(out, tuple(places), x)
-    return out
-
-
-def _put(xp, x, index, size):
-    out = xp.zeros((size, *x.shape[index.ndim :]), dtype=x.dtype)
-    xp.add.at(out, index, x)
-    return out
-
 
 argmax: Primitive = Primitive("argmax", "indexed", lambda xp, x, axis: xp.argmax(x, axis=axis, keepdims=True))
 take: Primitive = Primitive(
     "take",
     "indexed",
-    lambda xp, x, index: x[index],
+    nonstandard.take,
     (lambda g, y, x, index: put(g, index, size=x.shape[0]), None),
 )
-put: Primitive = Primitive("put", "indexed", _put, (lambda g, y, x, index, size: take(g, index), None))
+put: Primitive = Primitive("put", "indexed", nonstandard.put, (lambda g, y, x, index, size: take(g, index), None))
 take_along_axis: Primitive = Primitive(
     "take_along_axis",
     "indexed",
@@ -45,6 +27,6 @@ take_along_axis: Primitive = Primitive(
 put_along_axis: Primitive = Primitive(
     "put_along_axis",
     "indexed",
-    _put_along_axis,
+    nonstandard.put_along_axis,
     (lambda g, y, x, index, axis, size: take_along_axis(g, index, axis=axis), None),
 )
