@@ -13,7 +13,7 @@ from typing import Any
 
 from tinynet import functional, nn, optim
 from tinynet.autograd import backward, grad
-from tinynet.backend import get_default_dtype, set_default_dtype
+from tinynet.backend import get_default_dtype, set_default_dtype, use
 from tinynet.recording import name, record, scope, time_step
 from tinynet.run import Run
 from tinynet.tape import no_grad
@@ -69,4 +69,5 @@ __all__ = [
     "set_default_dtype",
     "tensor",
     "time_step",
+    "use",
 ]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from tinynet.backend import namespace
+from tinynet.backend import copied, namespace
 from tinynet.tape import no_grad, state
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, beside
 
 
 def backward(y: Tensor, gradient: Any = None) -> None:
@@ -77,11 +77,12 @@ def _seed(y, gradient):
                 f"backward of a tensor of shape {y.shape}: only a single number has an implied gradient of 1; "
                 "pass gradient= or reduce it with .sum() or .mean()"
             )
-        gradient = namespace(y.data).ones(y.shape, dtype=y.dtype)
+        gradient = namespace(y.data).ones_like(y.data)
         if state.recorder is not None:
             return state.recorder.constant(Tensor(gradient))
-    same = isinstance(gradient, Tensor) and gradient.dtype == y.dtype
-    seed = gradient if same else Tensor(gradient, dtype=y.dtype)
+    seed = beside(y, gradient)
+    namespace(y.data, seed.data)
+    seed = seed if seed.dtype == y.dtype else Tensor(seed, dtype=y.dtype)
     if seed.shape != y.shape:
         raise ValueError(f"gradient has shape {seed.shape}, expected the shape of the tensor, {y.shape}")
     return seed
@@ -140,7 +141,7 @@ def _total(x: Tensor, contributions: list) -> Any:
 
 def _own(g: Tensor) -> Tensor:
     """Return a copy: an addition sends one array to both operands, a sum sends a view; a leaf has its own."""
-    own = Tensor._wrap(g.data.copy())
+    own = Tensor._wrap(copied(g.data))
     if g.value is not None:
         own.value, g.value.source = g.value, own.data
     return own
@@ -152,7 +153,7 @@ def _untracked_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _zeros_like(x: Tensor) -> Tensor:
-    return Tensor._wrap(namespace(x.data).zeros(x.shape, dtype=x.dtype))
+    return Tensor._wrap(namespace(x.data).zeros_like(x.data))
 
 
 def _in_phase(phase: str, y: Tensor):

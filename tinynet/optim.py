@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Parameter, Tensor
 
@@ -43,7 +41,7 @@ class SGD:
         with no_grad(), recorder.in_phase("update"):
             for p in self.params:
                 if p.grad is not None:
-                    lr = recorder.hyperparameter("lr", np.asarray(self.lr, dtype=p.dtype))
+                    lr = recorder.hyperparameter("lr", float(self.lr), beside=p)
                     new: Tensor = p - lr * p.grad
                     p.data = new.data
                     recorder.updated(p, new)

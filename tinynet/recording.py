@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import is_array
+from tinynet.backend import copied, is_array, placed
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
 from tinynet.tape import state, switched
@@ -90,7 +90,7 @@ class Recorder:
             self.update, self.updating = self.update + 1, False
         inputs = tuple(self._operand(operand) for operand in operands)
         # A copy: what is done to the tensor's array later must not reach the recording.
-        out.value = self._value(out.data.copy(), source=out.data)
+        out.value = self._value(copied(out.data), source=out.data)
         number = len(self.run.steps) + 1
         step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
         self.run.steps.append(step)
@@ -100,7 +100,7 @@ class Recorder:
         if x.value is None or x.value.run is not self.run or x.value.source is not x.data:
             kind = "parameter" if isinstance(x, Parameter) else "input"
             known = x.value.quantity if x.value is not None and x.value.run is self.run else None
-            x.value = self._value(x.data.copy(), kind, quantity=x.name or known, source=x.data)
+            x.value = self._value(copied(x.data), kind, quantity=x.name or known, source=x.data)
             x.value.requires_grad = x.requires_grad
         return x.value
 
@@ -109,11 +109,11 @@ class Recorder:
         self.value_of(x).kind = "constant"
         return x
 
-    def hyperparameter(self, label: str, array: Any) -> Tensor:
+    def hyperparameter(self, label: str, number: float, beside: Tensor) -> Tensor:
         """Return the leaf that stands for a hyper-parameter of this value (the same one each time)."""
-        x = self.hyperparameters.get((label, array.item()))
+        x = self.hyperparameters.get((label, number))
         if x is None:
-            x = self.hyperparameters[label, array.item()] = Tensor(array, name=label)
+            x = self.hyperparameters[label, number] = Tensor(placed(number, beside.data, beside.dtype), name=label)
             self.value_of(x).kind = "hyperparameter"
         return x
 
@@ -129,7 +129,7 @@ class Recorder:
         if isinstance(operand, Tensor):
             return self.value_of(operand)
         if is_array(operand):
-            return self._value(operand.copy(), "constant")
+            return self._value(copied(operand), "constant")
         return operand.item() if isinstance(operand, np.generic) else operand
 
     def _value(self, array: Any, kind: str = "computed", **labels: Any) -> Value:

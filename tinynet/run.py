@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import serialization
-from tinynet.backend import namespace, to_host
+from tinynet.backend import cast, is_array, is_floating, moved, namespace, placed, to_host
 from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
 
@@ -76,7 +76,7 @@ class Step:
         """Fill in the output's array from the operands'."""
         inputs = [o.array if isinstance(o, Value) else o for o in self.operands]
         result = TABLE[self.primitive].forward(namespace(*inputs), *inputs, **self.arguments)
-        self.output.array = result if hasattr(result, "ndim") and result.ndim else np.asarray(result)
+        self.output.array = result if is_array(result) else np.asarray(result)
 
 
 def full_name(quantity: str, update: int, time: int | None) -> str:
@@ -152,7 +152,7 @@ class Run:
                 raise KeyError(unknown_name(name, [n for n in known if n], "leaf"))
             leaf = known[name]
             numbers = new.data if isinstance(new, Tensor) else new
-            array = namespace(leaf.array).asarray(numbers, dtype=leaf.array.dtype, copy=True)
+            array = placed(numbers, leaf.array, leaf.array.dtype)
             if tuple(array.shape) != leaf.shape:
                 raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
             arrays[leaf.index] = array
@@ -169,8 +169,14 @@ class Run:
 
     def astype(self, dtype: Any) -> Run:
         """Return the run computed again in another floating dtype."""
-        floating = {v.index: v.array.astype(dtype) for v in self.leaves if v.array.dtype.kind == "f"}
+        floating = {v.index: cast(v.array, dtype) for v in self.leaves if is_floating(v.array)}
         return self._recomputed(floating)
+
+    def to(self, name: str) -> Run:
+        """Return the run with its arrays in another array library (see ``tinynet.use``); itself where they are."""
+        arrays = {value.index: moved(value.array, name) for value in self.values}
+        there = all(arrays[value.index] is value.array for value in self.values)
+        return self if there else self._recomputed(arrays)
 
     def _recomputed(self, arrays: dict[int, Any]) -> Run:
         """Compute again from leaves, by index; what else is given stands as it is."""
@@ -210,7 +216,7 @@ class Run:
         """Write the run as a workbook of live formulas; see ``tinynet.workbook.write``."""
         from tinynet import workbook
 
-        return workbook.write(self, path, detail, title, max_cells, values_beyond)
+        return workbook.write(self.to("numpy"), path, detail, title, max_cells, values_beyond)
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

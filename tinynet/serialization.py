@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import to_host
+from tinynet.nonstandard import dtype_name
 from tinynet.primitives import TABLE
 
 FORMAT = "tinynet run 1"
@@ -40,7 +41,7 @@ def encode(run: Any) -> dict[str, Any]:
 
     def value(v):
         out = {label: getattr(v, label) for label, usual in _LABELS.items() if getattr(v, label) != usual}
-        out |= {"shape": list(v.shape), "dtype": str(v.array.dtype)}
+        out |= {"shape": list(v.shape), "dtype": dtype_name(v.array.dtype)}
         out |= {link: getattr(v, link).index for link in ("of", "copy_of") if getattr(v, link) is not None}
         if v.kind != "computed":
             out["data"] = to_host(v.array).reshape(-1).tolist()

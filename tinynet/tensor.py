@@ -30,11 +30,11 @@ class Tensor:
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None):
         array = data.data if isinstance(data, Tensor) else data
         if not backend.is_array(array):
-            array = _from_python(array)
+            array = backend.placed(_from_python(array))
         elif isinstance(array, np.ndarray):
             _check_numeric(array, data)
         if dtype is not None:
-            array = array.astype(dtype)
+            array = backend.cast(array, dtype)
         self._set(array)
         self.name = name
         if requires_grad:
@@ -101,11 +101,31 @@ class Tensor:
         return backend.to_host(self.data).reshape(()).item()
 
     def numpy(self) -> np.ndarray:
-        """Return the numbers as a NumPy array (shared, where they already are one)."""
+        """Return the numbers as a NumPy array (shared, where they already are one; copied to the host otherwise)."""
         return backend.to_host(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+        library = backend.namespace(self.data)
+        if library is not np:
+            raise TypeError(f"this tensor is in {library.__name__}, not copied to NumPy unasked: call .numpy()")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def to(self, name: str) -> Tensor:
+        """Return a tensor in another array library (see ``tinynet.use``), a leaf; itself where it is there already.
+
+        Raises ValueError for a tensor with a history, because gradients do not cross from one library to another.
+        """
+        array = backend.moved(self.data, name)
+        if array is self.data:
+            return self
+        if self.node is not None:
+            raise ValueError(
+                f"this tensor was computed, and its gradients cannot come back from {name}: "
+                "move what it was computed from, or detach() it"
+            )
+        out = Tensor._wrap(array)
+        out.name, out.requires_grad = self.name, self.requires_grad
+        return out
 
     def detach(self) -> Tensor:
         """Return the same numbers without their history: gradients stop here."""
@@ -121,34 +141,34 @@ class Tensor:
 
     # Arithmetic
     def __add__(self, other):
-        return P.add(self, _operand(other))
+        return P.add(self, _operand(other, self))
 
     def __radd__(self, other):
-        return P.add(_operand(other), self)
+        return P.add(_operand(other, self), self)
 
     def __sub__(self, other):
-        return P.subtract(self, _operand(other))
+        return P.subtract(self, _operand(other, self))
 
     def __rsub__(self, other):
-        return P.subtract(_operand(other), self)
+        return P.subtract(_operand(other, self), self)
 
     def __mul__(self, other):
-        return P.multiply(self, _operand(other))
+        return P.multiply(self, _operand(other, self))
 
     def __rmul__(self, other):
-        return P.multiply(_operand(other), self)
+        return P.multiply(_operand(other, self), self)
 
     def __truediv__(self, other):
-        return P.divide(self, _operand(other))
+        return P.divide(self, _operand(other, self))
 
     def __rtruediv__(self, other):
-        return P.divide(_operand(other), self)
+        return P.divide(_operand(other, self), self)
 
     def __pow__(self, other):
-        return P.power(self, _operand(other))
+        return P.power(self, _operand(other, self))
 
     def __rpow__(self, other):
-        return P.power(_operand(other), self)
+        return P.power(_operand(other, self), self)
 
     def __neg__(self):
         return P.negative(self)
@@ -164,22 +184,22 @@ class Tensor:
 
     # Comparisons give tensors of booleans, which take no gradient
     def __gt__(self, other):
-        return P.greater(self, _operand(other))
+        return P.greater(self, _operand(other, self))
 
     def __lt__(self, other):
-        return P.less(self, _operand(other))
+        return P.less(self, _operand(other, self))
 
     def __ge__(self, other):
-        return P.greater_equal(self, _operand(other))
+        return P.greater_equal(self, _operand(other, self))
 
     def __le__(self, other):
-        return P.less_equal(self, _operand(other))
+        return P.less_equal(self, _operand(other, self))
 
     def __eq__(self, other):  # type: ignore[override]
-        return P.equal(self, _operand(other))
+        return P.equal(self, _operand(other, self))
 
     def __ne__(self, other):  # type: ignore[override]
-        return P.not_equal(self, _operand(other))
+        return P.not_equal(self, _operand(other, self))
 
     __hash__ = object.__hash__
 
@@ -295,11 +315,20 @@ def _check_numeric(array: np.ndarray, data: Any) -> None:
         raise TypeError(f"cannot make a tensor of {type(data).__name__} {str(data)[:40]!r}: expected real numbers")
 
 
-def _operand(x: Any) -> Any:
+def beside(x: Any, given: Any, name: str | None = None) -> Tensor:
+    """Make a tensor of an array, where it is, or of Python's numbers, where the tensor ``x`` is; a tensor is one."""
+    if isinstance(given, Tensor):
+        return given
+    if isinstance(x, Tensor) and not backend.is_array(given):
+        given = backend.placed(_from_python(given), x.data)
+    return Tensor(given, name=name)
+
+
+def _operand(given: Any, x: Tensor) -> Any:
     """Let arrays and tensors be; make an array of a list, and of NumPy's numbers plain ones (they adapt in dtype)."""
-    if isinstance(x, (list, tuple)):
-        return _from_python(x)
-    return x.item() if isinstance(x, np.generic) else x
+    if isinstance(given, (list, tuple)):
+        return backend.placed(_from_python(given), x.data)
+    return given.item() if isinstance(given, np.generic) else given
 
 
 from tinynet import autograd, functional  # noqa: E402

@@ -8,7 +8,8 @@ from functools import update_wrapper
 from typing import Any
 
 from tinynet import autograd
-from tinynet.backend import is_floating
+from tinynet.backend import is_floating, namespace
+from tinynet.nonstandard import mirrors_numpy
 from tinynet.tape import Node, arrays, state, switched
 from tinynet.tensor import Tensor
 
@@ -16,10 +17,11 @@ from tinynet.tensor import Tensor
 class Composite:
     """A function of Tensors with two bodies that a test holds equal.
 
-    ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is
-    being recorded. The kernel, plain NumPy, runs otherwise: ``forward(*arrays) -> (array, saved)`` and
-    ``backward(g, saved, *arrays) -> cotangents``, one for each of the first operands (None where there is
-    none; those beyond have none). It gets all arguments by position, in the order of the definition.
+    ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
+    recorded, and on arrays that know no more than the array-API standard. The kernel, plain NumPy (or CuPy), runs
+    otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, *arrays) -> cotangents``, one for each
+    of the first operands (None where there is none; those beyond have none). It gets all arguments by position, in
+    the order of the definition.
 
     ``covers(**arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
     A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
@@ -50,7 +52,10 @@ class Composite:
             if self.covers is not None and not self.covers(**bound.arguments):
                 return self.definition(*bound.args)
             operands = bound.args
-        result, saved = self.kernel_forward(*arrays(operands))
+        given = arrays(operands)
+        if not mirrors_numpy(namespace(*given)):
+            return self.definition(*operands)
+        result, saved = self.kernel_forward(*given)
         out = Tensor._wrap(result)
         tracked = any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands)
         if state.grad_enabled and tracked and is_floating(out.data):

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
+from tinynet.backend import extent, kind
 from tinynet.functional.activations import exponentials
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import softmax as kernel
 from tinynet.recording import is_recording, name, scope
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, beside
 
 
 @composite(kernel.cross_entropy_forward, kernel.cross_entropy_backward)
@@ -35,12 +36,12 @@ def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor
     that do not fit and TypeError for targets that are not integers. Unlike PyTorch's, the classes are the
     *last* axis, whatever the number of axes.
     """
-    classes = target if isinstance(target, Tensor) else Tensor(target, name="target")
-    if classes.dtype.kind not in "iu":
+    classes = beside(input, target, name="target")
+    if kind(classes) not in "iu":
         raise TypeError(f"target holds {classes.dtype}: cross_entropy expects integer classes")
     if classes.shape != input.shape[:-1]:
         raise ValueError(f"target has shape {classes.shape}, expected {input.shape[:-1]} for logits {input.shape}")
-    low, high = (int(classes.data.min()), int(classes.data.max())) if classes.size else (0, 0)
+    low, high = extent(classes.data) if classes.size else (0, 0)
     if low < 0 or high >= input.shape[-1]:
         raise ValueError(f"target holds class {low if low < 0 else high}: expected 0 to {input.shape[-1] - 1}")
     if is_recording() and classes.name is None:
@@ -54,7 +55,7 @@ def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
 
     Raises ValueError where the shapes differ: broadcasting here is nearly always a mistake.
     """
-    wanted = target if isinstance(target, Tensor) else Tensor(target, name="target")
+    wanted = beside(input, target, name="target")
     if wanted.shape != input.shape:
         raise ValueError(f"target has shape {wanted.shape}, expected {input.shape}, the shape of the input")
     with scope("loss"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import primitives as P
-from tinynet.backend import namespace
+from tinynet.backend import cast
 from tinynet.functional.shapes import mean
 from tinynet.recording import name
 from tinynet.tensor import Tensor
@@ -95,7 +95,8 @@ def _move(running: Tensor, batch: Tensor, momentum: float, label: str, title: st
     """Move a running statistic towards that of the batch. A recording goes on from what is computed here."""
     before = name(running, label, title=f"running {title}")
     new = name((1 - momentum) * before + momentum * batch, f"new_{label}", title=f"running {title}, moved")
-    running.data, running.value = namespace(new.data).asarray(new.data, dtype=running.dtype), new.value
+    running.data = new.data if new.dtype == running.dtype else cast(new.data, running.dtype)
+    running.value = new.value
 
 
 def _check_channels(input: Tensor, **given: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.backend import namespace
+from tinynet.backend import placed
 from tinynet.functional.spatial import as_batch, as_given, per_axis
 from tinynet.functional.windows import fields_of, windows_of
 from tinynet.recording import name_after
@@ -145,4 +145,4 @@ def _means(fields, counts):
     count = reduce(np.multiply.outer, counts)
     if np.ptp(count) == 0:
         return total / int(count.flat[0])
-    return total / namespace(total.data).asarray(count, dtype=total.dtype)
+    return total / placed(count, total.data, total.dtype)

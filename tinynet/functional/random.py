@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinynet.backend import placed
 from tinynet.recording import name
 from tinynet.tensor import Tensor
 
@@ -23,5 +24,5 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not training or p == 0:
         return input
-    mask = Tensor((_generator.random(input.shape) >= p).astype(str(input.dtype)), name="dropout_mask")
+    mask = Tensor(placed(_generator.random(input.shape) >= p, input.data, input.dtype), name="dropout_mask")
     return name(input * mask / (1 - p), "dropped", title="dropout")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
+from tinynet.backend import kind, placed
 from tinynet.functional.shapes import mean
 from tinynet.recording import name, scope
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, beside
 
 
 def sequence_loss(losses: Tensor, lengths: Any = None, time: str = "mean", batch: str = "mean") -> Tensor:
@@ -29,8 +30,8 @@ def sequence_loss(losses: Tensor, lengths: Any = None, time: str = "mean", batch
             total = losses[-1] if time == "last" else losses.sum(0)
             total = total / steps if time == "mean" else total
         else:
-            ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths, name="lengths")
-            if ends.shape != (count,) or ends.dtype.kind not in "iu":
+            ends = beside(losses, lengths, name="lengths")
+            if ends.shape != (count,) or kind(ends) not in "iu":
                 raise ValueError(f"lengths must be {count} integers, got {ends.dtype} {ends.shape}")
             total = _of_lengths(losses, ends, time)
         sequence = name(total, "sequence", title="loss of each sequence")
@@ -38,7 +39,8 @@ def sequence_loss(losses: Tensor, lengths: Any = None, time: str = "mean", batch
 
 
 def _of_lengths(losses: Tensor, lengths: Tensor, time: str) -> Tensor:
-    steps = Tensor(np.broadcast_to(np.arange(losses.shape[0])[:, None], losses.shape).copy(), name="step")
+    numbers = np.broadcast_to(np.arange(losses.shape[0])[:, None], losses.shape)
+    steps = Tensor(placed(numbers, lengths.data), name="step")
     counts = P.equal(steps, lengths - 1) if time == "last" else P.less(steps, lengths)
     counted = name(P.where(counts, losses, 0), "counted", title="losses that count")
     total = counted.sum(0)

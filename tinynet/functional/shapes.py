@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, beside
 
 
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
@@ -125,7 +125,7 @@ def matmul(input: Any, other: Any) -> Tensor:
 
     Raises ValueError where the inner sizes differ.
     """
-    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (input, other))
+    a, b = beside(other, input), beside(input, other)
     if not a.ndim or not b.ndim or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"cannot multiply {a.shape} by {b.shape}: the inner sizes must be equal")
     left, right = a.ndim == 1, b.ndim == 1

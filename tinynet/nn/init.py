@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tinynet.backend import namespace
+from tinynet.backend import placed
 from tinynet.tensor import Parameter
 
 _default = np.random.default_rng(0)
@@ -73,5 +73,5 @@ def fans(parameter: Parameter) -> tuple[int, int]:
 
 
 def _fill(parameter: Parameter, numbers: np.ndarray) -> Parameter:
-    parameter.data = namespace(parameter.data).asarray(numbers, dtype=parameter.dtype)
+    parameter.data = placed(numbers, parameter.data, parameter.dtype)
     return parameter

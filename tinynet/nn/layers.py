@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import functional as F
-from tinynet.backend import get_default_dtype
+from tinynet.backend import get_default_dtype, placed
 from tinynet.nn import init
 from tinynet.nn.module import Module
 from tinynet.recording import name
@@ -17,8 +17,8 @@ from tinynet.tensor import Parameter, Tensor
 
 
 def empty_parameter(*shape: int) -> Parameter:
-    """A parameter of the default dtype, to be filled by an initialiser."""
-    return Parameter(np.zeros(shape, dtype=get_default_dtype()))
+    """A parameter of the default dtype, where ``use`` says, to be filled by an initialiser."""
+    return Parameter(placed(np.zeros(shape, dtype=get_default_dtype())))
 
 
 def check_probability(p: float) -> float:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tinynet.backend import namespace
+from tinynet.backend import copied, kind, moved, placed
 from tinynet.nn.state import as_array, read_state
 from tinynet.tape import state
 from tinynet.tensor import Buffer, Parameter, Tensor
@@ -52,15 +50,16 @@ class Module:
         """Yield all parameters, once each."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of all parameters and buffers by path."""
-        return {path: tensor.data.copy() for path, tensor in self._named(Parameter, Buffer)}
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of all parameters and buffers by path, each where it is."""
+        return {path: copied(tensor.data) for path, tensor in self._named(Parameter, Buffer)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any] | str | Path) -> None:
-        """Take over parameters and buffers, each in its present dtype, from arrays, tensors (PyTorch's too) or a file.
+        """Take over parameters and buffers from arrays, tensors (PyTorch's too) or a file.
 
-        A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file (see ``nn.state``). Raises ValueError that
-        names every missing, unexpected or misshapen key; nothing is loaded then.
+        Each keeps its dtype and stays where it is. A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file
+        (see ``nn.state``). Raises ValueError that names every missing, unexpected or misshapen key; nothing is loaded
+        then.
         """
         given = read_state(state_dict) if isinstance(state_dict, (str, Path)) else state_dict
         own: dict[str, Tensor] = dict(self._named(Parameter, Buffer))
@@ -71,13 +70,22 @@ class Module:
             found, tensor = arrays[key], own[key]
             if tuple(found.shape) != tensor.shape:
                 faults.append(f"{key} has shape {tuple(found.shape)}, expected {tensor.shape}")
-            elif getattr(found.dtype, "kind", "f") not in "fiub":
+            elif kind(found) not in "fiub":
                 faults.append(f"{key} holds {found.dtype}, expected real numbers")
         if faults:
             raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")
         for key, tensor in own.items():
-            data = tensor.data
-            tensor.data = namespace(data).asarray(arrays[key], dtype=data.dtype, copy=True)
+            tensor.data = placed(arrays[key], tensor.data, tensor.dtype)
+
+    def to(self, name: str) -> Module:
+        """Move all parameters, buffers and gradients to another array library, by name (see ``tinynet.use``).
+
+        They stay the same objects, so that an optimiser made before goes on with them. Returns the module.
+        """
+        for _, tensor in self._named(Parameter, Buffer):
+            tensor.data = moved(tensor.data, name)
+            tensor.grad = None if tensor.grad is None else tensor.grad.to(name)
+        return self
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all below it to training (or, with False, evaluation); returns it."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
-
 from tinynet import functional as F
 from tinynet.nn import init
 from tinynet.nn.layers import empty_parameter
@@ -38,7 +36,7 @@ class BatchNorm1d(Module):
         zeros = empty_parameter(num_features).data
         self.running_mean = Buffer(zeros) if track_running_stats else None
         self.running_var = Buffer(zeros + 1) if track_running_stats else None
-        self.num_batches_tracked = Buffer(np.array(0)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(0) if track_running_stats else None
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.shapes or input.shape[1] != self.num_features:

@@ -10,16 +10,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet import functional as F
+from tinynet.backend import extent, kind, zeros
 from tinynet.functional import recurrent as steps
 from tinynet.nn import init
 from tinynet.nn.layers import check_probability, empty_parameter
 from tinynet.nn.module import Module
 from tinynet.recording import part
 from tinynet.tape import state
-from tinynet.tensor import Parameter, Tensor
+from tinynet.tensor import Parameter, Tensor, beside
 
 
 class _Recurrent(Module):
@@ -151,8 +150,7 @@ class _Recurrent(Module):
         """The initial states by place (layer · directions + direction): given, or zeros."""
         count, sizes = self.num_layers * self.directions, self._state_sizes()
         if given is None:
-            zeros = [[Tensor(np.zeros((x.shape[1], size), dtype=x.dtype)) for _ in range(count)] for size in sizes]
-            return zeros
+            return [[Tensor(zeros((x.shape[1], size), beside=x.data)) for _ in range(count)] for size in sizes]
         states = _states(self, given, len(sizes))
         for state_, size in zip(states, sizes, strict=True):
             expected = (count, x.shape[1], size) if batched else (count, size)
@@ -165,11 +163,12 @@ class _Recurrent(Module):
             return None
         if self.truncate is not None and self.truncate[0] < self.truncate[1]:
             raise ValueError("lengths go with truncate=k, not with k2 larger than k1")
-        sizes = lengths if isinstance(lengths, Tensor) else Tensor(lengths, name="lengths")
-        if sizes.dtype.kind not in "iu" or sizes.shape != (x.shape[1],):
+        sizes = beside(x, lengths, name="lengths")
+        if kind(sizes) not in "iu" or sizes.shape != (x.shape[1],):
             raise ValueError(f"lengths must be {x.shape[1]} integers, one a sequence, got {sizes.dtype} {sizes.shape}")
-        if sizes.size and not 1 <= int(sizes.data.min()) <= int(sizes.data.max()) <= x.shape[0]:
-            raise ValueError(f"lengths must be from 1 to {x.shape[0]}, got {sizes.data.tolist()}")
+        shortest, longest = extent(sizes.data) if sizes.size else (1, 1)
+        if shortest < 1 or longest > x.shape[0]:
+            raise ValueError(f"lengths must be from 1 to {x.shape[0]}, got {sizes.numpy().tolist()}")
         return sizes
 
 
@@ -332,7 +331,7 @@ class _Cell(Module):
             raise ValueError(f"{type(self).__name__} expects (N, {self.input_size}), got {x.shape}")
         expected = (*x.shape[:-1], self.hidden_size)
         if given is None:
-            return [Tensor(np.zeros(expected, dtype=x.dtype)) for _ in range(count)]
+            return [Tensor(zeros(expected, beside=x.data)) for _ in range(count)]
         states = _states(self, given, count)
         for state_ in states:
             if state_.shape != expected:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backend import is_array
 from tinynet.tensor import Tensor
 
 # How a training script calls the state dict when it saves other things beside it.
@@ -23,11 +24,14 @@ SAFETENSORS_DTYPES = {
 
 
 def as_array(item: Any) -> Any:
-    """Return the array of a Tensor, of PyTorch's tensor (bfloat16 as float32) or of anything NumPy understands."""
+    """Return the array of a Tensor, of PyTorch's tensor (bfloat16 as float32) or of anything NumPy understands.
+
+    What is an array stays where it is.
+    """
     if isinstance(item, Tensor):
         return item.data
     if not hasattr(item, "detach"):
-        return np.asarray(item)
+        return item if is_array(item) else np.asarray(item)
     there = item.detach().cpu()
     return (there.float() if "bfloat16" in str(there.dtype) else there).numpy()
 
