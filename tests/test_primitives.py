@@ -11,6 +11,7 @@ import pytest
 import tinynet as tn
 from tests.gradients import spread
 from tinynet import primitives as P
+from tinynet.backend import placed
 from tinynet.primitives import TABLE, Primitive, unbroadcast
 
 
@@ -28,6 +29,11 @@ def case(primitive, note, *arrays, **arguments):
         lambda *tensors: TABLE[primitive](*tensors, **arguments),
         tuple(map(np.asarray, arrays)),
     )
+
+
+def fixed(array, beside):
+    """The array in the library, and on the device, of a tensor or another array."""
+    return placed(array, beside.data if isinstance(beside, tn.Tensor) else beside)
 
 
 A, B = spread(3, 4), spread(3, 4, seed=1, shift=0.03)
@@ -55,9 +61,9 @@ CASES = [
     Case("power", "base 2", lambda x: 2**x, (A,)),
     *(case(primitive, "", A) for primitive in UNARY),
     *(case(primitive, "", POSITIVE) for primitive in ("log", "sqrt")),
-    Case("where", "", lambda a, b: P.where(CHOICE, a, b), (A, B)),
-    Case("where", "broadcast", lambda a, b: P.where(CHOICE[:1], a, b), (COLUMN, ROW)),
-    Case("where", "number", lambda a: P.where(CHOICE, a, 2.0), (A,)),
+    Case("where", "", lambda a, b: P.where(fixed(CHOICE, a), a, b), (A, B)),
+    Case("where", "broadcast", lambda a, b: P.where(fixed(CHOICE[:1], a), a, b), (COLUMN, ROW)),
+    Case("where", "number", lambda a: P.where(fixed(CHOICE, a), a, 2.0), (A,)),
     *(
         case(primitive, f"axis {axis}, keepdims {keepdims}", spread(2, 3, 4), axis=axis, keepdims=keepdims)
         for primitive in ("sum", "max", "min")
@@ -99,12 +105,14 @@ CASES = [
     case("windows", "one axis", spread(1, 2, 5), size=(2,), stride=(2,), dilation=(2,)),
     case("fold", "overlapping", spread(1, 2, 2, 2, 6), shape=(1, 2, 3, 4), size=(2, 3), stride=(1, 1), dilation=(1, 1)),
     case("fold", "one axis, with a rest", spread(1, 2, 2, 2), shape=(1, 2, 6), size=(2,), stride=(3,), dilation=(1,)),
-    Case("take", "repeated rows", lambda x: P.take(x, PLACES % 3), (A,)),
-    Case("take", "a single row", lambda x: P.take(x, np.array(1)), (A,)),
-    Case("put", "repeated rows", lambda x: P.put(x, INDEX, size=4), (A,)),
-    Case("take_along_axis", "", lambda x: P.take_along_axis(x, PLACES, axis=1), (A,)),
-    Case("take_along_axis", "first axis", lambda x: P.take_along_axis(x, PLACES % 3, axis=0), (spread(3, 2),)),
-    Case("put_along_axis", "", lambda x: P.put_along_axis(x, PLACES, axis=1, size=5), (spread(3, 2),)),
+    Case("take", "repeated rows", lambda x: P.take(x, fixed(PLACES % 3, x)), (A,)),
+    Case("take", "a single row", lambda x: P.take(x, fixed(np.array(1), x)), (A,)),
+    Case("put", "repeated rows", lambda x: P.put(x, fixed(INDEX, x), size=4), (A,)),
+    Case("take_along_axis", "", lambda x: P.take_along_axis(x, fixed(PLACES, x), axis=1), (A,)),
+    Case(
+        "take_along_axis", "first axis", lambda x: P.take_along_axis(x, fixed(PLACES % 3, x), axis=0), (spread(3, 2),)
+    ),
+    Case("put_along_axis", "", lambda x: P.put_along_axis(x, fixed(PLACES, x), axis=1, size=5), (spread(3, 2),)),
 ]
 EACH_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.primitive}: {case.note}")
 
