@@ -1,8 +1,8 @@
 """A stand-in for CuPy where there is no GPU: NumPy behind a wall.
 
 Its arrays have NumPy's interface, as CuPy's have, and refuse what CuPy's refuse: to be taken for a NumPy array, and to
-meet one in an operation. Only ``array`` and ``asarray`` (to the device) and ``get`` (to the host) go through the wall;
-``crossings`` counts them.
+meet one in an operation. Only ``array`` and ``asarray`` (to the device), ``get`` (to the host), and a NumPy array that
+is an index, go through the wall; ``crossings`` counts them.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class ndarray(NDArrayOperatorsMixin):
         return _wrapped(getattr(self.inside, name))
 
     def __getitem__(self, index: Any) -> Any:
-        return _wrapped(self.inside[_unwrapped(index)])
+        return _wrapped(self.inside[_index(index)])
 
     def __setitem__(self, index: Any, numbers: Any) -> None:
-        self.inside[_unwrapped(index)] = _unwrapped(numbers)
+        self.inside[_index(index)] = _unwrapped(numbers)
 
     def __len__(self) -> int:
         return len(self.inside)
@@ -86,6 +86,13 @@ def _wrapped(x: Any) -> Any:
     return x if plain else Wrapped(x)
 
 
+def _index(x: Any) -> Any:
+    if isinstance(x, tuple):
+        return tuple(map(_index, x))
+    crossings["to device"] += isinstance(x, np.ndarray)
+    return x.inside if isinstance(x, ndarray) else x
+
+
 def _unwrapped(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -94,7 +101,16 @@ def _unwrapped(x: Any) -> Any:
     return x.inside if isinstance(x, ndarray) else x
 
 
+class Add(Wrapped):
+    """The ufunc ``add``, whose ``at`` takes indices."""
+
+    def at(self, out: ndarray, index: Any, numbers: ndarray) -> None:
+        np.add.at(out.inside, _index(index), numbers.inside)
+
+
 class _Module(ModuleType):
+    add = Add(np.add)
+
     def __getattr__(self, name: str) -> Any:
         return _wrapped(getattr(np, name))
 

@@ -77,12 +77,12 @@ def _seed(y, gradient):
                 f"backward of a tensor of shape {y.shape}: only a single number has an implied gradient of 1; "
                 "pass gradient= or reduce it with .sum() or .mean()"
             )
-        gradient = namespace(y.data).ones_like(y.data)
-        if state.recorder is not None:
-            return state.recorder.constant(Tensor(gradient))
+        seed = Tensor._wrap(namespace(y.data).ones_like(y.data))
+        return seed if state.recorder is None else state.recorder.constant(seed)
     seed = beside(y, gradient)
-    namespace(y.data, seed.data)
-    seed = seed if seed.dtype == y.dtype else Tensor(seed, dtype=y.dtype)
+    namespace(y.data, seed.data)  # refuses two libraries
+    if seed.dtype != y.dtype:
+        seed = Tensor(seed, dtype=y.dtype)
     if seed.shape != y.shape:
         raise ValueError(f"gradient has shape {seed.shape}, expected the shape of the tensor, {y.shape}")
     return seed

@@ -52,17 +52,14 @@ def dtype_name(dtype: Any) -> str:
     return np.dtype(dtype).name if isinstance(dtype, type) else str(dtype).rpartition(".")[2]
 
 
-# Places that the host knows: slices, and arrays of integers
+# Places that the host knows, because they are part of the program: slices, and lists or NumPy arrays of integers
 
 
 def getitem(xp: Any, x: Any, index: Any) -> Any:
     """Pick by all that NumPy takes for an index; elsewhere by the places that this index has in the flat array."""
-    if xp is np:
-        return x[index]
     if mirrors_numpy(xp):
-        return x[_sent(xp, index)]
-    places = _places(x.shape, index)
-    return _gathered(xp, xp.reshape(x, (-1,)), places)
+        return x[index]
+    return _gathered(xp, xp.reshape(x, (-1,)), _places(x.shape, index))
 
 
 def scatter(xp: Any, x: Any, index: Any, shape: Sizes) -> Any:
@@ -71,7 +68,7 @@ def scatter(xp: Any, x: Any, index: Any, shape: Sizes) -> Any:
         return _scattered(xp, x, _places(shape, index), shape)
     out = xp.zeros(shape, dtype=x.dtype)
     if _has_arrays(index):
-        xp.add.at(out, index if xp is np else _sent(xp, index), x)
+        xp.add.at(out, index, x)
     else:
         out[index] = x
     return out
@@ -79,13 +76,6 @@ def scatter(xp: Any, x: Any, index: Any, shape: Sizes) -> Any:
 
 def _has_arrays(index: Any) -> bool:
     return any(isinstance(i, (list, np.ndarray)) for i in (index if isinstance(index, tuple) else (index,)))
-
-
-def _sent(xp: Any, index: Any) -> Any:
-    """The index with its arrays where CuPy can use them."""
-    if isinstance(index, tuple):
-        return tuple(_sent(xp, i) for i in index)
-    return xp.asarray(index) if isinstance(index, (list, np.ndarray)) else index
 
 
 def _places(shape: Sizes, index: Any) -> np.ndarray:
@@ -142,7 +132,7 @@ def corners(spatial: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Iter
 
 
 def take(xp: Any, x: Any, index: Any) -> Any:
-    """Pick rows of ``x``: ``x[index]``."""
+    """Pick rows of ``x``: ``x[index]`` (CuPy does not refuse places beyond the end)."""
     if mirrors_numpy(xp):
         return x[index]
     return xp.reshape(xp.take(x, xp.reshape(index, (-1,)), axis=0), (*index.shape, *x.shape[1:]))

@@ -37,14 +37,15 @@ class Primitive:
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         arrays = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
         result = self.forward(namespace(*arrays), *arrays, **arguments)
-        if not any(isinstance(operand, Tensor) for operand in operands):
+        tensors = [operand for operand in operands if isinstance(operand, Tensor)]
+        if not tensors:
             return result
         out = Tensor._wrap(result)
         if (
             state.grad_enabled
             and self.vjps
             and is_floating(result)
-            and any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands)
+            and any(tensor.requires_grad for tensor in tensors)
         ):
             out.requires_grad = True
             out.node = Node(self, operands, arguments)
