@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
 
 import tinynet as tn
 from tests import fake_cupy
@@ -21,6 +22,7 @@ from tests.test_primitives import CASES, fixed
 from tinynet import backend, nn
 from tinynet import functional as F
 from tinynet import primitives as P
+from tinynet.testing import strategies
 
 LIBRARIES = ["array_api_strict", "stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 CLOSE: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-12}
@@ -64,7 +66,8 @@ def assert_close(found: Any, expected: Any) -> None:
 
 
 def results(function, arrays, library):
-    """The value, the gradients, and the gradients of those, on one library."""
+    """The value, the gradients, and the gradients of those, in one library, which also makes the constants."""
+    tn.use(library)
     leaves = [leaf(array, library) for array in arrays]
     y = function(*leaves)
     tracked = [x for x in leaves if x.requires_grad]
@@ -138,6 +141,13 @@ COMPOSITES = {
 def test_composites_and_their_derivatives_of_two_orders(name, library):
     function, *arrays = COMPOSITES[name]
     assert_same(function, arrays, library)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(program=strategies.programs())
+def test_programs_of_everything_that_there_is(program, library):
+    assume("where(np" not in repr(program))  # a NumPy array among the operands is refused
+    assert_same(program, program.arrays, library)
 
 
 def test_dropout_draws_the_same_mask(library):
@@ -253,16 +263,25 @@ def test_training_copies_next_to_nothing_between_host_and_device(name, stand_in)
 # Where tensors are
 
 
-def test_use_decides_where_new_tensors_are_and_the_data_everything_else(library):
+def test_use_decides_where_new_tensors_are(library):
     tn.use(library)
     net, x = nn.LSTM(2, 3), tn.tensor([[[1.0, 2.0]]])
     h, states = net(x)
     assert is_in(library, x, h, *states, *net.parameters())
-    assert is_in("numpy", tn.tensor(np.ones(2)), tn.tensor(np.ones(2)) * [1.0, 2.0])
+    assert is_in(library, tn.tensor(np.ones(2)), tn.Parameter(np.ones(2)), nn.Buffer(np.ones(2)))
+    assert is_in(library, F.mse_loss(x, np.ones(x.shape)), x @ np.ones((2, 1)))
     assert [str(p.dtype).rpartition(".")[2] for p in net.parameters()] == ["float64"] * 4
-    tn.use("numpy")
+
+
+def test_the_data_decides_everything_else(library):
+    here, there = tn.tensor([1.0, 2.0]), tn.tensor([1.0, 2.0]).to(library)
+    for name in (library, "numpy"):
+        tn.use(name)
+        for x, place in ((here, "numpy"), (there, library)):
+            assert is_in(place, x * [1.0, 2.0], F.mse_loss(x, [1.0, 2.0]), F.dropout(x), nn.RNNCell(2, 3).to(place)(x))
+            assert is_in(place, F.mse_loss(x, x.data), tn.Tensor(x.data), x + 1)
     assert is_in("numpy", tn.tensor([1.0]), *nn.Linear(1, 1).parameters())
-    assert is_in(library, x * [1.0, 2.0], F.mse_loss(x, [[[1.0, 2.0]]]))
+    assert is_in(library, tn.tensor(there.data))
 
 
 def test_initialisers_draw_the_same_numbers_everywhere(library):
@@ -394,8 +413,8 @@ def test_a_run_is_that_of_numpy_value_by_value(name, library):
 def test_a_run_is_replayed_where_it_is(library):
     run, expected = recorded("lstm", library), recorded("lstm", "numpy")
     x = spread(3, 2, 4, seed=9)
-    for given in (x, x.tolist(), tn.tensor(x).to(library)):
-        again = run.replay(x=given)
+    for numbers in (x, x.tolist(), tn.tensor(x).to(library)):
+        again = run.replay(x=numbers)
         assert is_in(library, *(value.array for value in again.values))
         assert_close(again["loss"], expected.replay(x=x)["loss"])
         assert_close(again.grad["layer.c[1]"], expected.replay(x=x).grad["layer.c[1]"])

@@ -1,6 +1,7 @@
 """Which array library computes: the data decides (NumPy, CuPy or any array-API namespace).
 
-Numbers cross between host and device in three functions here, and only there: ``placed``, ``moved`` and ``to_host``.
+Arrays cross between host and device in three functions here, which do so where a user asks: ``placed``, ``moved`` and
+``to_host``.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _libraries: dict[type, Any] = {np.ndarray: np}  # by type, those met so far; Non
 def use(name: str) -> None:
     """Make new tensors with an array library: ``"numpy"`` (the default), ``"cupy"`` or an array-API module's name.
 
-    New are the tensors of Python's numbers, and so the parameters of modules. What is an array already stays where it
-    is: ``tensor(array).to(name)`` moves it. Raises ImportError where the library is not installed, RuntimeError where
-    CuPy finds no GPU, and ValueError for a module that is no array library.
+    New are what ``tensor`` makes of numbers and NumPy arrays, and the parameters of modules. Tensors made before, and
+    arrays of other libraries, stay where they are. Raises ImportError where the library is not installed, RuntimeError
+    where CuPy finds no GPU, and ValueError for a module that is no array library.
     """
     global _default_library
     _default_library = library(name)
@@ -129,6 +130,11 @@ def placed(numbers: Any, beside: Any = None, dtype: Any = None) -> Any:
     xp = _default_library if beside is None else namespace(beside)
     given = to_host(numbers) if _library_of(numbers) not in (None, xp) else numbers
     return nonstandard.array(xp, given, dtype, getattr(beside, "device", None))
+
+
+def adopted(x: Any) -> Any:
+    """Return a NumPy array where ``use`` says (shared, where that is NumPy); anything else as it is."""
+    return placed(x) if isinstance(x, np.ndarray) and _default_library is not np else x
 
 
 def moved(x: Any, name: str) -> Any:

@@ -279,7 +279,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, name: str | None = None):
-        super().__init__(data, requires_grad=True, name=name)
+        super().__init__(backend.adopted(data), requires_grad=True, name=name)
 
 
 class Buffer(Tensor):
@@ -287,14 +287,17 @@ class Buffer(Tensor):
 
     __slots__ = ()
 
+    def __init__(self, data: Any):
+        super().__init__(backend.adopted(data))
+
 
 def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None) -> Tensor:
     """Make a tensor of numbers, nested lists or an array; ``name`` is what a recorded run calls it.
 
     An array keeps its dtype; Python floats get the default one (float64); integers and booleans stay so and
-    take no gradient. Raises TypeError for what is not numeric or ragged.
+    take no gradient. ``use`` says in which array library it is. Raises TypeError for what is not numeric or ragged.
     """
-    return Tensor(data, requires_grad, name, dtype)
+    return Tensor(backend.adopted(data), requires_grad, name, dtype)
 
 
 def _from_python(data: Any) -> np.ndarray:
@@ -316,11 +319,14 @@ def _check_numeric(array: np.ndarray, data: Any) -> None:
 
 
 def beside(x: Any, given: Any, name: str | None = None) -> Tensor:
-    """Make a tensor of an array, where it is, or of Python's numbers, where the tensor ``x`` is; a tensor is one."""
+    """Make a tensor of Python's numbers where the tensor ``x`` is, of an array as ``tensor`` does; a tensor is one."""
     if isinstance(given, Tensor):
         return given
-    if isinstance(x, Tensor) and not backend.is_array(given):
-        given = backend.placed(_from_python(given), x.data)
+    there = x.data if isinstance(x, Tensor) else None
+    if not backend.is_array(given):
+        given = backend.placed(_from_python(given), there)
+    elif there is None or backend.namespace(given) is not backend.namespace(there):
+        given = backend.adopted(given)
     return Tensor(given, name=name)
 
 

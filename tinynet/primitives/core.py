@@ -41,12 +41,7 @@ class Primitive:
         if not tensors:
             return result
         out = Tensor._wrap(result)
-        if (
-            state.grad_enabled
-            and self.vjps
-            and is_floating(result)
-            and any(tensor.requires_grad for tensor in tensors)
-        ):
+        if state.grad_enabled and self.vjps and is_floating(result) and any(tensor.requires_grad for tensor in tensors):
             out.requires_grad = True
             out.node = Node(self, operands, arguments)
         if state.recorder is not None:
