@@ -132,6 +132,7 @@ COMPOSITES = {
     "embedding": (lambda w: F.embedding(tn.Tensor(fixed(CLASSES, w)), w), spread(4, 3)),
     "gather": (lambda x: F.gather(x, 1, tn.Tensor(fixed(CLASSES, x))), spread(2, 4)),
     "shapes": (lambda x: F.stack([x.T.reshape(-1), F.flatten(x)]), spread(3, 4)),
+    "getitem of a tensor": (lambda x: x[tn.Tensor(fixed(CLASSES, x))], spread(4, 3)),
     "a list": (lambda x: x * [1.0, 2.0, 3.0] + x @ [[1.0, 0.5, 2.0]] * 3, spread(2, 1)),
     "sequence_loss": (lambda x: F.sequence_loss(x, [3, 1], time="last"), spread(3, 2)),
 }
@@ -336,7 +337,7 @@ def test_numbers_in_another_dtype_stay_where_they_are(library):
 
 def test_a_tensor_prints_its_numbers(library):
     x = tn.tensor([1.0, 2.0]).to(library)
-    assert repr(x) == repr(tn.tensor([1.0, 2.0])) and x[1].item() == 2.0 and bool(x[1] > 1)
+    assert repr(x) == repr(tn.tensor([1.0, 2.0])) and x[1].item() == 2.0 and x[1:] > 1
 
 
 # Errors
@@ -364,6 +365,15 @@ def test_a_tensor_elsewhere_does_not_pass_for_a_numpy_array(library):
         np.asarray(x)
     with pytest.raises(TypeError, match="unasked"):
         tn.tensor(np.eye(2))[x, 0]
+    with pytest.raises(TypeError, match="a boolean mask has no fixed shape"):
+        x[x > 0]
+
+
+def test_what_is_not_real_numbers_is_refused_everywhere(library):
+    tn.use(library)
+    for data in ("text", np.array(["a"]), np.array([1j]), [[1], [1, 2]]):
+        with pytest.raises(TypeError, match="cannot make a tensor"):
+            tn.tensor(data)
 
 
 def test_cupy_that_is_not_installed(monkeypatch):

@@ -89,7 +89,7 @@ class Tensor:
         return f"tensor({body}{name}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(backend.to_host(self.data))
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
@@ -297,7 +297,9 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtyp
     An array keeps its dtype; Python floats get the default one (float64); integers and booleans stay so and
     take no gradient. ``use`` says in which array library it is. Raises TypeError for what is not numeric or ragged.
     """
-    return Tensor(backend.adopted(data), requires_grad, name, dtype)
+    out = Tensor(data, requires_grad, name, dtype)
+    out.data = out.data if isinstance(data, Tensor) else backend.adopted(out.data)
+    return out
 
 
 def _from_python(data: Any) -> np.ndarray:

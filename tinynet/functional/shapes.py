@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
+from tinynet.backend import kind
 from tinynet.tensor import Tensor, beside
 
 
@@ -72,18 +73,24 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding)."""
+    if isinstance(index, Tensor):
+        _refuse_mask(index)
+        return P.take(input, index)
     plain = tuple(_plain_index(i) for i in index) if isinstance(index, tuple) else _plain_index(index)
-    return P.take(input, index) if isinstance(index, Tensor) else P.getitem(input, index=plain)
+    return P.getitem(input, index=plain)
 
 
 def _plain_index(index: Any) -> Any:
     """Slices, integers … as they are; a list, array or Tensor as an array that nobody else can change."""
     if not isinstance(index, (list, np.ndarray, Tensor)):
         return index
-    places = np.array(index)
-    if places.dtype == bool:
+    _refuse_mask(index)
+    return np.array(index)
+
+
+def _refuse_mask(index: Any) -> None:
+    if kind(np.array(index) if isinstance(index, list) else index) == "b":
         raise TypeError("a boolean mask has no fixed shape: use functional.where, or np.flatnonzero(mask)")
-    return places
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
