@@ -192,6 +192,7 @@ def cross_entropy_calls(draw):
     return [spread(rows, classes)], [tn.tensor(np.array(target).reshape(rows, 1))]
 
 
+SIZE = st.integers(1, 3)
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3))
 
 
@@ -207,9 +208,24 @@ def lstm_calls(draw):
     return arrays, [*rest, ""]
 
 
+@st.composite
+def linear_calls(draw):
+    before, inputs, outputs = draw(st.sampled_from([(), (2,), (3, 1), (1, 2, 3)])), *draw(st.tuples(SIZE, SIZE))
+    arrays = [spread(*before, inputs), spread(outputs, inputs, seed=1)]
+    return (arrays, [None]) if draw(st.booleans()) else ([*arrays, spread(outputs, seed=2)], [])
+
+
+@st.composite
+def squared_error_calls(draw):
+    shape = draw(st.sampled_from([(), (3,), (2, 3), (2, 1, 3)]))
+    return [spread(*shape), spread(*shape, seed=1)], []
+
+
 # Of each composite: calls as (arrays that take a gradient, the arguments that follow them).
 CALLS = {
+    F.linear: linear_calls(),
     F.softmax: softmax_calls(),
+    losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
     F.rnn: rnn_calls(),
     F.lstm: lstm_calls(),

@@ -114,19 +114,25 @@ class _Sweep:
     def visit(self, x: Tensor, g: Any) -> None:
         node = x.node
         assert node is not None
-        with _at_time(node.time):
+        if state.recorder is None:
+            for operand, cotangent in node.cotangents(g, x, self.as_tensors):
+                self.send(operand, cotangent, None)
+            return
+        with state.recorder.at_time(node.time):
             for operand, cotangent in node.cotangents(g, x, self.as_tensors):
                 self.send(operand, cotangent, node.time)
 
     def send(self, x: Tensor, cotangent: Any, time: int | None) -> None:
         key = id(x)
-        if key not in self.waiting:
-            self.waiting[key] = (x, [])
-            if x.node is None:
-                self.leaves.append(key)
-            else:
-                heapq.heappush(self.heap, (-x.node.order, key))
-        self.waiting[key][1].append((cotangent, time))
+        waiting = self.waiting.get(key)
+        if waiting is not None:
+            waiting[1].append((cotangent, time))
+            return
+        self.waiting[key] = (x, [(cotangent, time)])
+        if x.node is None:
+            self.leaves.append(key)
+        else:
+            heapq.heappush(self.heap, (-x.node.order, key))
 
 
 def _total(x: Tensor, contributions: list) -> Any:
@@ -158,7 +164,3 @@ def _zeros_like(x: Tensor) -> Tensor:
 
 def _in_phase(phase: str, y: Tensor):
     return nullcontext() if state.recorder is None else state.recorder.in_phase(phase, loss=y)
-
-
-def _at_time(time: int | None):
-    return nullcontext() if state.recorder is None else state.recorder.at_time(time)

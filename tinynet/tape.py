@@ -49,7 +49,7 @@ class Node:
 
 def arrays(operands: tuple) -> tuple:
     """Return the operands with the array in place of every Tensor."""
-    return tuple(operand.data if hasattr(operand, "requires_grad") else operand for operand in operands)
+    return tuple([operand.data if hasattr(operand, "requires_grad") else operand for operand in operands])
 
 
 @contextmanager

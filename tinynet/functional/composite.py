@@ -41,12 +41,13 @@ class Composite:
         self.pack, self.unpack = pack or _as_it_is, unpack or _as_it_is
         self.covers = covers
         self.signature = inspect.signature(definition)
+        self.arity = len(self.signature.parameters)
         update_wrapper(self, definition)
 
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        if self.covers is not None or arguments or len(operands) < len(self.signature.parameters):
+        if self.covers is not None or arguments or len(operands) < self.arity:
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
             if self.covers is not None and not self.covers(**bound.arguments):
@@ -85,7 +86,7 @@ class FusedNode(Node):
         found = composite.kernel_backward(g, self.saved, *arrays(self.operands))
         for operand, cotangent in zip(self.operands, found, strict=False):
             if cotangent is not None and getattr(operand, "requires_grad", False):
-                yield operand, cotangent
+                yield operand, cotangent() if callable(cotangent) else cotangent
 
 
 def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:

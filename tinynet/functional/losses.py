@@ -10,6 +10,7 @@ from tinynet import primitives as P
 from tinynet.backend import extent, kind
 from tinynet.functional.activations import exponentials
 from tinynet.functional.composite import composite
+from tinynet.functional.kernels import error as error_kernel
 from tinynet.functional.kernels import softmax as kernel
 from tinynet.recording import is_recording, name, scope
 from tinynet.tensor import Tensor, beside
@@ -58,9 +59,20 @@ def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     wanted = beside(input, target, name="target")
     if wanted.shape != input.shape:
         raise ValueError(f"target has shape {wanted.shape}, expected {input.shape}, the shape of the input")
+    if reduction == "mean" and not is_recording():
+        return _mean_squared_error(input, wanted)
+    return _squared_error(input, wanted, reduction)
+
+
+def _squared_error(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     with scope("loss"):
-        error = name(input - wanted, "error", title="what is missing from the target")
+        error = name(input - target, "error", title="what is missing from the target")
         return _reduce(name(error**2, "square", title="squared error"), reduction)
+
+
+@composite(error_kernel.mean_squared_forward, error_kernel.mean_squared_backward)
+def _mean_squared_error(input: Tensor, target: Tensor) -> Tensor:
+    return _squared_error(input, target, "mean")
 
 
 def _reduce(losses: Tensor, reduction: str) -> Tensor:

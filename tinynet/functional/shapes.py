@@ -9,6 +9,8 @@ import numpy as np
 
 from tinynet import primitives as P
 from tinynet.backend import kind
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import linear as kernel
 from tinynet.tensor import Tensor, beside
 
 
@@ -142,6 +144,7 @@ def matmul(input: Any, other: Any) -> Tensor:
     return squeeze(out, -1 if right else -2) if left else out
 
 
+@composite(kernel.linear_forward, kernel.linear_backward)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``input @ weight.T + bias``: (…, in) and (out, in) give (…, out)."""
     out = matmul(input, weight.T)

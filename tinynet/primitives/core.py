@@ -35,13 +35,18 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
-        arrays = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
+        arrays, tensors, tracked = [], False, False
+        for operand in operands:
+            if isinstance(operand, Tensor):
+                arrays.append(operand.data)
+                tensors, tracked = True, tracked or operand.requires_grad
+            else:
+                arrays.append(operand)
         result = self.forward(namespace(*arrays), *arrays, **arguments)
-        tensors = [operand for operand in operands if isinstance(operand, Tensor)]
         if not tensors:
             return result
         out = Tensor._wrap(result)
-        if state.grad_enabled and self.vjps and is_floating(result) and any(tensor.requires_grad for tensor in tensors):
+        if tracked and state.grad_enabled and self.vjps and is_floating(result):
             out.requires_grad = True
             out.node = Node(self, operands, arguments)
         if state.recorder is not None:
