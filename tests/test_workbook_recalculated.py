@@ -144,6 +144,11 @@ def slopes(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
     return (slope * slope).sum()
 
 
+def alike(w: tn.Tensor) -> tn.Tensor:
+    number = F.mse_loss(w, w)
+    return F.mse_loss(number, number)
+
+
 def accumulated(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     """A batch in two parts: backward() runs twice, and the gradients add up."""
     (x[:1] @ w).tanh().sum().backward()
@@ -172,6 +177,7 @@ PROGRAMS = {
         lambda x: F.conv2d(x, tn.tensor(np.ones((1, 1, 2, 2)))).sum(), {"x": spread(1, 1, 3, 3)}
     ),
     "one number": Program(lambda w: w * w, {"w": np.array(0.3)}),
+    "a number that is compared with itself": Program(alike, {"w": np.array([0.3])}),
     "maps": Program(maps, {"w": spread(2, 1, 2, 2), "x": spread(1, 1, 3, 3)}),
 }
 

@@ -100,7 +100,7 @@ class Tags:
         for step in self.run.steps:
             value = step.output
             for tags, joined in ((self.time, _later), (self.sample, _first)):
-                tags[value.index] = _propagate(step, tags, joined)
+                tags[value.index] = np.asarray(_propagate(step, tags, joined))  # that of one number is a scalar
             if value.time is not None and value.kind == "computed":
                 self.time[value.index][...] = value.time
             self._as_its_quantity(value)
