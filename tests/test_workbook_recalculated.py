@@ -149,6 +149,10 @@ def alike(w: tn.Tensor) -> tn.Tensor:
     return F.mse_loss(number, number)
 
 
+def stored(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
+    return (tn.primitives.put(w, index, size=3) ** 2).sum()
+
+
 def accumulated(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     """A batch in two parts: backward() runs twice, and the gradients add up."""
     (x[:1] @ w).tanh().sum().backward()
@@ -178,6 +182,7 @@ PROGRAMS = {
     ),
     "one number": Program(lambda w: w * w, {"w": np.array(0.3)}),
     "a number that is compared with itself": Program(alike, {"w": np.array([0.3])}),
+    "matrices that are put somewhere": Program(stored, {"w": spread(2, 2, 3), "index": np.array([2, 0])}),
     "maps": Program(maps, {"w": spread(2, 1, 2, 2), "x": spread(1, 1, 3, 3)}),
 }
 

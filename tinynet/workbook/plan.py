@@ -356,7 +356,8 @@ class _Planner:
         places = np.broadcast_to(np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - 1 - axis)), shape)
         wanted = Literal(places.reshape(-1).astype(float))
         if step.primitive == "put":
-            candidates = [(index.reshape(-1)[m], _places(g).reshape(index.size, -1)[m]) for m in range(index.size)]
+            rows = _places(g).reshape(index.size, *shape[1:])
+            candidates = [(index.reshape(-1)[m], rows[m]) for m in range(index.size)]
         else:
             lines = range(index.shape[axis])
             candidates = [(np.take(index, [m], axis), np.take(_places(g), [m], axis)) for m in lines]
