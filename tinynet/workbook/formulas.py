@@ -246,7 +246,7 @@ class _Renderer:
         chosen = self.cell(index)
         keys = self.addresses.key[choices]
         steps = set(np.diff(keys).tolist())
-        if len(choices) == 1 or (np.all(choices > 0) and steps in ({1}, {DOWN})):
+        if np.all(choices > 0) and steps in ({1}, {DOWN}):
             line = self.addresses.range(int(choices[0]), int(choices[-1]), self.home)
             return f"INDEX({line},{chosen}+1)" if steps != {1} else f"INDEX({line},1,{chosen}+1)"
         return choose(chosen, [self.cell(int(cell)) for cell in choices])
