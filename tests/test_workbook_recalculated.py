@@ -14,7 +14,7 @@ from tests.gradients import spread
 from tests.spreadsheets import Values, ironcalc, libreoffice, poison
 from tests.workbooks import Sample, assert_agrees, changed, row_of, sample
 from tinynet import functional as F
-from tinynet import models
+from tinynet import models, nn
 from tinynet.primitives import TABLE
 
 AS_RECORDED = "ALL CELLS ARE AS RECORDED"
@@ -153,6 +153,15 @@ def stored(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
     return (tn.primitives.put(w, index, size=3) ** 2).sum()
 
 
+def filtered(w: tn.Tensor) -> tn.Tensor:
+    return (F.conv1d(-w.reshape(1, 1, 1), -w.reshape(1, 1, 1)) / 2).sum()
+
+
+def slid(w: tn.Tensor, index: tn.Tensor) -> tn.Tensor:
+    chosen = F.gather(F.maximum(w + 5, w) - 5, 2, index)
+    return tn.primitives.windows(chosen.reshape(1, 1, -1), size=(2,), stride=(1,), dilation=(1,)).sum()
+
+
 def accumulated(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     """A batch in two parts: backward() runs twice, and the gradients add up."""
     (x[:1] @ w).tanh().sum().backward()
@@ -183,6 +192,9 @@ PROGRAMS = {
     "one number": Program(lambda w: w * w, {"w": np.array(0.3)}),
     "a number that is compared with itself": Program(alike, {"w": np.array([0.3])}),
     "matrices that are put somewhere": Program(stored, {"w": spread(2, 2, 3), "index": np.array([2, 0])}),
+    "nothing but maps": Program(filtered, {"w": np.array([0.3])}),
+    "nothing but windows": Program(slid, {"w": spread(3, 1, 1), "index": np.zeros((3, 1, 1), dtype=int)}),
+    "nothing but a sum of one": Program(lambda w: w.reshape(-1).sum(), {"w": np.array([0.3])}),
     "maps": Program(maps, {"w": spread(2, 1, 2, 2), "x": spread(1, 1, 3, 3)}),
 }
 
@@ -215,6 +227,29 @@ def test_a_computation_without_names_or_gradients_recalculates(detail: str, tmp_
     shown = np.concatenate([one.numbers(block) for block in one.computed])
     assert np.isin(np.tanh(spread(2, 3)), shown).all() and np.isin((spread(2, 3) > 0).sum(0), shown).all()
     assert_recalculates(one)
+
+
+LAYERS = {
+    "of units": (lambda: (nn.Linear(2, 3), nn.Linear(3, 1)), spread(2, 2), spread(2, 3)),
+    "of maps": (lambda: (nn.Conv2d(1, 1, 2), nn.Conv2d(1, 1, 2)), spread(1, 1, 4, 4), spread(1, 1, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("detail", ["names", "ops"])
+@pytest.mark.parametrize("what", LAYERS)
+def test_rounds_of_training_that_use_other_layers_recalculate(what: str, detail: str, tmp_path: Path):
+    """All parameters have gradients and new values in each round that they take part in, and stand in every one."""
+    make, x, z = LAYERS[what]
+    tn.manual_seed(1)
+    first, second = make()
+    optimiser = tn.optim.SGD([*first.parameters(), *second.parameters()], lr=0.1)
+    uses = (lambda: second(first(tn.tensor(x))), lambda: second(tn.tensor(z)).tanh(), lambda: first(tn.tensor(x)))
+    with tn.record() as run:
+        for use in uses:
+            optimiser.zero_grad()
+            use().sum().backward()
+            optimiser.step()
+    assert_recalculates(sample(run, tmp_path / "rounds.xlsx", detail))
 
 
 def test_the_programs_use_every_primitive():

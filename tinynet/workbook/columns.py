@@ -61,14 +61,14 @@ class ColumnBuilder(Builder):
     def build(self) -> None:
         """Place everything; what belongs to no section comes last on the sheet that closes the round."""
         closing = self.round.closing is self.sheet
-        homeless = self.layout.homeless if closing else []
+        homeless = self.round.homeless if closing else []
         self.forward(homeless)
         self.backward(homeless, self.round.elsewhere if closing else [], closing)
         self.update(homeless, self.round.optimiser if closing else [])
         self.sheet.bottom, self.sheet.edge = self.row, max(self.sheet.edge, self.sheet.right)
 
     def _pieces_of(self, section: Section) -> list[Piece]:
-        section.pieces = [piece for piece in self.layout.pieces if any(_same(piece, f) for f in section.families)]
+        section.pieces = [piece for piece in self.round.pieces if any(_same(piece, f) for f in section.families)]
         return section.pieces
 
     def _keys(self) -> list[tuple[int, int]]:

@@ -259,19 +259,19 @@ class Families:
         return block.kind == "parameter" or (parameter_of(block) is not None and block.value.of is None)
 
     # Parameters
-    def pieces(self) -> tuple[list[Piece], list[Block], dict[str, list[Block]]]:
+    def pieces(self, sections: list[Section]) -> tuple[list[Piece], dict[str, list[Block]]]:
         """Cut parameters into the pieces that have names, each beside the first quantity that uses it.
 
-        Returns the pieces, the parameters that found no place, and those that belong to maps, by the quantity that uses
-        them first.
+        Returns the pieces, and the parameters that stand on sheets of maps, by the quantity that uses them first.
         """
-        pieces, homeless = [], []
+        pieces: list[Piece] = []
+        on_maps = {id(family) for section in sections if self.is_map(section) for family in section.families}
         attached: dict[str, list[Block]] = {}
         forward = [f for f in self.all if f.phase == "forward" and f.computed]
         used = {id(f): _cells_of(f) for f in forward}
         for block in [b for b in self.plan.blocks if b.kind == "parameter"]:
             first = next((f for f in forward if np.isin(block.ids, used[id(f)]).any()), None)
-            if first is not None and (self.shows_maps(first) or self.shows_kernels(first)):
+            if first is not None and id(first) in on_maps:
                 attached.setdefault(first.quantity, []).append(block)
                 continue
             found = []
@@ -283,9 +283,7 @@ class Families:
                     found.append(piece)
             if sum(piece.places.size for piece in found) == block.ids.size:
                 pieces += found
-            else:
-                homeless.append(block)
-        return pieces, homeless, attached
+        return pieces, attached
 
     def _named_parts(self, block: Block) -> list[tuple[str, np.ndarray]]:
         parts = [

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet.run import Value
 from tinynet.workbook.columns import ColumnBuilder
-from tinynet.workbook.families import Families, Family, Section, last_part, mirror_role, parameter_of
+from tinynet.workbook.families import Families, Family, Piece, Section, last_part, mirror_role, parameter_of
 from tinynet.workbook.maps import MapBuilder
 from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.sheet import MAX_COLUMNS, MAX_ROWS, ColumnSheet, MapSheet, Sheet
@@ -35,6 +35,8 @@ class Round:
     gradients: list[Family]
     elsewhere: list[Family] = field(default_factory=list)  # gradients of inputs that stand on the first sheet
     optimiser: list[Family] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)  # of the parameters that stand beside rows here
+    homeless: list[Block] = field(default_factory=list)  # the parameters that stand beside nothing here
     closing: Sheet | None = None  # the sheet that takes what has no other place
 
     def unplaced(self) -> list[Block]:
@@ -52,7 +54,9 @@ class Layout:
         self.tags = Tags(plan.run)
         self.spatial = Spatial(plan.run)
         self.families = Families(plan, self.tags, self.spatial)
-        self.pieces, self.homeless, self.attached = self.families.pieces()
+        updates = sorted({0, *(family.update for family in self.families.all if family.phase == "forward")})
+        sections = [self.families.forward_sections(update) for update in updates]
+        self.pieces, self.attached = self.families.pieces([s for found in sections for s in found])
         last = Counter(last_part(piece.name) for piece in self.pieces)
         self.symbols = {p.name: (p.name if last[last_part(p.name)] > 1 else last_part(p.name)) for p in self.pieces}
         self.mirrors: dict[tuple[int, str, int], Block] = {}
@@ -64,20 +68,21 @@ class Layout:
         self.placed = np.zeros(plan.cells + 1, dtype=bool)
         self.timed = any(np.any(tag != NONE) for tag in self.tags.time.values())
         self.sheets: list[Sheet] = []
-        updates = sorted({0, *(family.update for family in self.families.all if family.phase == "forward")})
-        for update in updates:
-            self._round(update, len(updates))
+        for update, found in zip(updates, sections, strict=True):
+            self._round(update, len(updates), found)
         self._check()
 
-    def _round(self, update: int, rounds: int) -> None:
-        sections = self.families.forward_sections(update)
+    def _round(self, update: int, rounds: int, sections: list[Section]) -> None:
         current = self._gradients(sections, update)
+        self._parameters(current, sections)
         chunks = self._chunks(sections)
+        if all(map(self._has_maps, chunks)) and (current.homeless or not chunks):
+            chunks.append([])  # a sheet for what stands on none of the others
         builders: list[tuple[MapBuilder | ColumnBuilder, Sheet]] = []
         for chunk in chunks:
             name = self._sheet_name(chunk, update, rounds, alone=len(chunks) == 1)
             sheet: MapSheet | ColumnSheet
-            if self.families.is_map(chunk[0]):
+            if self._has_maps(chunk):
                 sheet = MapSheet(name, update)
                 self.sheets.append(sheet)
                 builders.append((MapBuilder(self, sheet, chunk[0], current), sheet))
@@ -105,13 +110,29 @@ class Layout:
             if family.of is None:
                 near = [f.of or f for f in self.families.reads[id(family)]]
                 near += [f.of for f in gradients if family in self.families.reads[id(f)] and f.of is not None]
-                family.of = next((f for f in near if id(f) in home), sections[-1].families[-1])
+                family.of = next((f for f in near if id(f) in home), sections[-1].families[-1] if sections else None)
         elsewhere = [f for f in gradients if id(f.of) not in home]
         rates = [f for f in families if f.blocks[0].kind == "hyperparameter" and f.update == update]
         extra = [f for f in families if f.phase == "update" and f.update == update]
         return Round(self, update, gradients, elsewhere, rates + extra)
 
+    def _parameters(self, current: Round, sections: list[Section]) -> None:
+        """The parameters of one round: a piece needs its quantity on a sheet of rows, what is attached one of maps."""
+        maps = {f.quantity for s in sections if self.families.is_map(s) for f in s.families}
+        rows = {f.quantity for s in sections if not self.families.is_map(s) for f in s.families}
+        beside = {block.value.index for quantity in maps for block in self.attached.get(quantity, [])}
+        adrift = {piece.leaf.index for piece in self.pieces if piece.family.quantity not in rows}
+        current.pieces = [piece for piece in self.pieces if piece.leaf.index not in adrift]
+        beside |= {piece.leaf.index for piece in current.pieces}
+        parameters = [block for block in self.plan.blocks if block.kind == "parameter"]
+        here = {index for index, _, update in self.mirrors if update == current.update}
+        here |= {block.value.index for block in parameters if current.update == 0}
+        current.homeless = [block for block in parameters if block.value.index in here - beside]
+
     # Sheets
+    def _has_maps(self, chunk: list[Section]) -> bool:
+        return bool(chunk) and self.families.is_map(chunk[0])
+
     def _chunks(self, sections: list[Section]) -> list[list[Section]]:
         """What shares a sheet: neighbours that are maps of one layer, or neighbours that are no maps."""
         chunks: list[list[Section]] = []
@@ -132,15 +153,12 @@ class Layout:
             return "Network" if rounds == 1 else f"Update {update + 1}"
         families = [family for section in chunk for family in section.families if family.computed]
         loss = self.plan.run.loss
-        if (
-            not self.families.is_map(chunk[0])
-            and loss is not None
-            and any(f.quantity == loss.quantity for f in families)
-        ):
+        if not self._has_maps(chunk) and loss is not None and any(f.quantity == loss.quantity for f in families):
             name = "Head"
         else:
             name = _common([section.scope for section in chunk if section.scope])
-            name = name or ("Input" if update == 0 and not self.sheets else "Layer")
+            plain = "Input" if update == 0 and not self.sheets else "Layer"
+            name = name or (plain if chunk else "Parameters")
         name = re.sub(r"[\[\]:*?/\\']", "_", name)[-NAME_ROOM:]
         return self._unused(name if rounds == 1 else f"{name} {update + 1}")
 
