@@ -388,6 +388,20 @@ def test_a_replay_refuses_what_does_not_fit(trained):
         run.replay(x=np.zeros(3))
 
 
+@pytest.mark.parametrize("done", ["replayed", "written as JSON", "exported"])
+def test_a_run_that_is_being_recorded_is_not_used_yet(done, tmp_path):
+    path = tmp_path / "early.xlsx"
+    uses = {"replayed": lambda run: run.replay(), "written as JSON": lambda run: run.to_json()}
+    use = uses.get(done, lambda run: run.to_excel(path))
+    with tn.record() as run:
+        x = tn.tensor(spread(2), requires_grad=True, name="x")
+        (x * x).sum().backward()
+        with pytest.raises(RuntimeError, match=rf"cannot be {done} yet, since its recording has not ended.*after the"):
+            use(run)
+    assert not path.exists()
+    use(run)
+
+
 def test_an_unknown_name_lists_the_nearest(trained):
     run, *_ = trained
     with pytest.raises(KeyError, match=r"no value is called 'lstm.c\[9\]'; the nearest are lstm.c\["):

@@ -72,6 +72,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.run = Run()
+        self.run.is_complete = False
         self.phase, self.update, self.updating = "forward", 0, False
         self.time: int | None = None
         self.part = ""
@@ -284,6 +285,7 @@ class Recorder:
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart(gradients)
+        self.run.is_complete = True
 
     def _number_suggested(self) -> None:
         """The second of several that are named alike after one and the same value is ``relu_2``."""

@@ -99,6 +99,7 @@ class Run:
         self.loss: Value | None = None
         self.description = ""
         self.title = ""  # of the workbook that it was read from
+        self.is_complete = True  # a recorder says otherwise until it ends: gradients have no names before
 
     # Looking things up
     @property
@@ -134,6 +135,14 @@ class Run:
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
+    def require_complete(self, what: str) -> None:
+        """Raise RuntimeError, which says that this run cannot be ``what`` yet, while its recording has not ended."""
+        if not self.is_complete:
+            raise RuntimeError(
+                f"this run cannot be {what} yet, since its recording has not ended and its quantities are without "
+                "their final names: do it after the block `with tn.record() as run:`, not inside"
+            )
+
     def step_of(self, value: Value) -> Step | None:
         """Return the step that computed ``value``, None for a leaf."""
         return next((step for step in self.steps if step.output is value), None)
@@ -143,8 +152,9 @@ class Run:
         """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
 
         A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises
-        KeyError for a name that is no leaf and ValueError for a wrong shape.
+        KeyError for a name that is no leaf, ValueError for a wrong shape and RuntimeError while it is being recorded.
         """
+        self.require_complete("replayed")
         known = {value.name: value for value in self.leaves}
         arrays: dict[int, Any] = {}
         for name, new in leaves.items():
@@ -180,6 +190,7 @@ class Run:
 
     def _recomputed(self, arrays: dict[int, Any]) -> Run:
         """Compute again from leaves, by index; what else is given stands as it is."""
+        self.require_complete("replayed")
         run = Run()
         run.description, run.title = self.description, self.title
         for value in self.values:
@@ -197,7 +208,11 @@ class Run:
 
     # In and out
     def to_json(self) -> str:
-        """Return the run as JSON text: leaves with their numbers, steps by the names of primitives."""
+        """Return the run as JSON text: leaves with their numbers, steps by the names of primitives.
+
+        Raises RuntimeError while it is being recorded.
+        """
+        self.require_complete("written as JSON")
         return json.dumps(serialization.encode(self), ensure_ascii=False, separators=(",", ":"))
 
     @classmethod

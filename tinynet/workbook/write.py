@@ -63,9 +63,10 @@ def write(
     written as hatched numbers that do not recompute. ``tell`` is called with a forecast before something large is
     written. The file appears only once it is complete. A float32 run is computed again in float64, in which
     spreadsheets calculate. Raises ValueError for a run without steps, with numbers that are not finite, or beyond the
-    budget, and OSError where the file cannot be written.
+    budget, RuntimeError while it is being recorded, and OSError where the file cannot be written.
     """
     target = _target(path)
+    run.require_complete("exported")
     if not run.steps:
         raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
     book = Book(_in_float64(run), detail, title or run.title or "Network", max_cells, values_beyond)
@@ -106,6 +107,7 @@ def write_beside(
     Raises ValueError where the run is too large for the sheet, and as ``write`` does.
     """
     target = _target(path)
+    run.require_complete("exported")
     book = Book(_in_float64(run), "names", title, BUDGET)
     if not places(book):
         raise ValueError(f"the run needs more than {LIMIT:,} cells on the sheet {YOURS!r}: compare a smaller one")
