@@ -402,6 +402,27 @@ def test_a_run_that_is_being_recorded_is_not_used_yet(done, tmp_path):
     use(run)
 
 
+def test_new_values_of_parameters_without_names_are_told_apart():
+    first, second = nn.Parameter(spread(2)), nn.Parameter(spread(3))
+    optimiser = tn.optim.SGD([first, second], lr=0.1)
+    with tn.record() as run:
+        (first.sum() * second.sum()).backward()
+        optimiser.step()
+    assert run["new_parameter"].shape == (2,) and run["new_parameter_2"].shape == (3,)
+
+
+def test_constants_of_several_rounds_are_told_apart():
+    w = nn.Parameter(spread(2, 2))
+    optimiser = tn.optim.SGD([w], lr=0.1)
+    with tn.record() as run:
+        for count in (3, 4):
+            optimiser.zero_grad()
+            sum((F.where(np.eye(2) == i, w, 0) for i in range(count)), w).sum().backward()
+            optimiser.step()
+    names = [(value.quantity, value.update) for value in run.leaves if value.kind == "constant"]
+    assert len(set(names)) == len(names)
+
+
 def test_an_unknown_name_lists_the_nearest(trained):
     run, *_ = trained
     with pytest.raises(KeyError, match=r"no value is called 'lstm.c\[9\]'; the nearest are lstm.c\["):

@@ -267,7 +267,7 @@ class Recorder:
 
     # The end
     def finish(self) -> None:
-        """Give every leaf a name, every repeated name a number, every gradient the name of what it belongs to."""
+        """Give every leaf a name, every repeated name a number, every new value and gradient that of its own."""
         values = self.run.values
         if not any(value.kind == "parameter" for value in values):
             for value in values:
@@ -277,7 +277,11 @@ class Recorder:
             if value.kind != "computed" and value.quantity is None and value.of is None:
                 value.quantity = value.kind
         self._number_suggested()
-        self._tell_apart([value for value in values if value.quantity is not None])
+        self._tell_apart([value for value in values if value.quantity is not None and value.copy_of is None])
+        copies = {value: value.copy_of for value in values if value.copy_of is not None}
+        for value, parameter in copies.items():
+            value.quantity = f"new_{parameter.quantity}"
+        self._tell_apart(list(copies))
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
             assert value.of is not None
@@ -308,11 +312,12 @@ class Recorder:
             if len(group) == 1:
                 continue
             series = all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
+            number = 1
             for position, value in enumerate(group):
                 if series:
                     value.time = position
                 elif position:
-                    number = position + 1
+                    number += 1
                     while taken[f"{value.quantity}_{number}"]:
                         number += 1
                     taken[f"{name_}_{number}"] += 1
