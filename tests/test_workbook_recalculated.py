@@ -252,6 +252,18 @@ def test_rounds_of_training_that_use_other_layers_recalculate(what: str, detail:
     assert_recalculates(sample(run, tmp_path / "rounds.xlsx", detail))
 
 
+@pytest.mark.parametrize("detail", ["names", "ops"])
+def test_a_round_of_training_in_which_nothing_is_computed_forward_recalculates(detail: str, tmp_path: Path):
+    w = nn.Parameter(spread(1))
+    optimiser = tn.optim.SGD([w], lr=0.1)
+    with tn.record() as run:
+        for use in (lambda: w.tanh().sum(), lambda: w.reshape(-1).sum()):
+            optimiser.zero_grad()
+            use().backward()
+            optimiser.step()
+    assert_recalculates(sample(run, tmp_path / "rounds.xlsx", detail))
+
+
 def test_the_programs_use_every_primitive():
     used = {step.primitive for program in PROGRAMS.values() for step in recorded(program).steps}
     assert used == set(TABLE)

@@ -54,7 +54,7 @@ class Layout:
         self.tags = Tags(plan.run)
         self.spatial = Spatial(plan.run)
         self.families = Families(plan, self.tags, self.spatial)
-        updates = sorted({0, *(family.update for family in self.families.all if family.phase == "forward")})
+        updates = sorted({0} | {f.update for f in self.families.all} | {b.update for b in self.families.mirrored})
         sections = [self.families.forward_sections(update) for update in updates]
         self.pieces, self.attached = self.families.pieces([s for found in sections for s in found])
         last = Counter(last_part(piece.name) for piece in self.pieces)
