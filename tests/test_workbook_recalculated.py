@@ -253,6 +253,18 @@ def test_rounds_of_training_that_use_other_layers_recalculate(what: str, detail:
 
 
 @pytest.mark.parametrize("detail", ["names", "ops"])
+def test_vectors_that_take_turns_beside_the_same_rows_recalculate(detail: str, tmp_path: Path):
+    vectors = [nn.Parameter(spread(2, seed=seed)) for seed in (1, 2)]
+    optimiser = tn.optim.SGD(vectors, lr=0.1)
+    with tn.record() as run:
+        for w in vectors:
+            optimiser.zero_grad()
+            tn.name(w.max(0, keepdims=True), "largest").tanh().sum().backward()
+            optimiser.step()
+    assert_recalculates(sample(run, tmp_path / "turns.xlsx", detail))
+
+
+@pytest.mark.parametrize("detail", ["names", "ops"])
 def test_a_round_of_training_in_which_nothing_is_computed_forward_recalculates(detail: str, tmp_path: Path):
     w = nn.Parameter(spread(1))
     optimiser = tn.optim.SGD([w], lr=0.1)

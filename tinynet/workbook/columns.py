@@ -6,6 +6,7 @@ forward block.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,11 +99,11 @@ class ColumnBuilder(Builder):
         bias = 0
         for section in self.sections:
             taken: list[Slot] = []
-            biases: dict[int, int] = {}
+            biases: Counter[str] = Counter()
             for piece in section.pieces:
                 width = piece.places.shape[1]
                 if piece.partner is None:
-                    biases[id(piece.family)] = biases.get(id(piece.family), 0) + width
+                    biases[piece.family.quantity] += width
                     continue
                 free = [slot for slot in slots if slot not in taken]
                 alone = sum(other.partner is not None for other in section.pieces) == 1
