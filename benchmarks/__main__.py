@@ -1,52 +1,58 @@
-"""``python -m benchmarks``: one training step of small networks, timed beside its peers in one process.
+"""``python -m benchmarks``: one training step (forward, backward, SGD) of small networks beside that of its peers.
 
-Ratios are what to read: above 1, tinynet is slower than the peer. The peers take turns within every round, so
-that whatever else the machine does falls on all of them.
+Ratios are what to read: the first is tinynet's eager step, the second its compiled one; above 1, tinynet is slower than
+the peer. ``numpy`` is the step by hand, without any autograd: the limit. See also ``benchmarks.growth``,
+``benchmarks.writing``, ``benchmarks.diagnosis`` and ``benchmarks.checker``.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import statistics
-import time
+import argparse
 
-from benchmarks.networks import NETWORKS, Step
+from benchmarks.networks import networks
+from benchmarks.peers import OURS, missing, peers, steps_of
+from benchmarks.report import print_heading, save
+from benchmarks.timing import medians
 
-ROUNDS = 15
-SECONDS_PER_ROUND = 0.02
-
-
-def timed(step: Step, repeats: int) -> float:
-    """Seconds per call."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - start) / repeats
+DTYPES = ("float64", "float32")
 
 
-def medians(steps: dict[str, Step]) -> dict[str, float]:
-    """The median of the seconds per call over all rounds."""
-    repeats = {peer: max(1, int(SECONDS_PER_ROUND / timed(step, 3))) for peer, step in steps.items()}
-    rounds = [{peer: timed(step, repeats[peer]) for peer, step in steps.items()} for _ in range(ROUNDS)]
-    return {peer: statistics.median(times[peer] for times in rounds) for peer in steps}
+def print_header(dtype: str) -> None:
+    others = "".join(f"{'÷ ' + peer:>15}" for peer in peers() if peer not in OURS)
+    print(f"{'one training step, ' + dtype:34}{'eager':>12}{'compiled':>12}{others}")
+
+
+def print_row(name: str, seconds: dict[str, float]) -> None:
+    own = "".join(f"{seconds[peer] * 1e6:9,.0f} µs" for peer in OURS)
+    print(f"{name:34}{own}" + "".join(ratios(seconds, peer) for peer in peers() if peer not in OURS), flush=True)
+
+
+def ratios(seconds: dict[str, float], peer: str) -> str:
+    if peer not in seconds:
+        return f"{'–':>15}"
+    return f"{seconds['eager'] / seconds[peer]:9.2f}{seconds['compiled'] / seconds[peer]:6.2f}"
 
 
 def main() -> None:
-    peers = ["tinynet", "numpy"]
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        torch.set_num_threads(1)  # these networks are too small for more
-        peers.append("torch")
-    print(f"{'one training step':32}{'tinynet':>12}" + "".join(f"{'÷ ' + peer:>12}" for peer in peers[1:]))
-    for network in NETWORKS:
-        steps = {peer: getattr(network, peer)() for peer in peers}
-        losses = [step() for step in steps.values() for _ in range(3)][2::3]
-        if max(losses) - min(losses) > 1e-9:
-            raise RuntimeError(f"{network.name}: the peers do not compute the same losses: {losses}")
-        seconds = medians(steps)
-        ratios = "".join(f"{seconds['tinynet'] / seconds[peer]:12.2f}" for peer in peers[1:])
-        print(f"{network.name:32}{seconds['tinynet'] * 1e6:9.0f} µs{ratios}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only networks with this in their names")
+    parser.add_argument("--dtype", choices=DTYPES, help="only this; both if left out")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="PATH", help="write the results there, too")
+    arguments = parser.parse_args()
+    print_heading()
+    rows = []
+    for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
+        print_header(dtype)
+        for network in networks(dtype):
+            if arguments.only.lower() in network.name.lower():
+                seconds = medians(steps_of(network), arguments.rounds)
+                rows.append({"network": network.name, "dtype": dtype, "seconds": seconds})
+                print_row(network.name, seconds)
+        print()
+    if missing():
+        print(f"not installed, so left out: {', '.join(missing())}")
+    save(arguments.json, training_step=rows, missing=missing())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Seconds, and bytes at the peak."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+SECONDS_PER_TURN = 0.02
+
+
+def per_call(step: Callable[[], Any], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def medians(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Seconds per call: the median over rounds, in each of which all take turns, so that noise falls on all."""
+    repeats = {name: max(1, int(SECONDS_PER_TURN / per_call(step, 3))) for name, step in steps.items()}
+    found = [{name: per_call(step, repeats[name]) for name, step in steps.items()} for _ in range(rounds)]
+    return {name: statistics.median(times[name] for times in found) for name in steps}
+
+
+def fastest(step: Callable[[], Any], seconds: float = 0.5) -> float:
+    """Of as many calls as fit into ``seconds``, three at least: the processor time of the fastest."""
+    found: list[float] = []
+    while len(found) < 3 or sum(found) < seconds:
+        start = time.process_time()
+        step()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def peak(step: Callable[[], Any]) -> int:
+    """The bytes that a call needs at most, beyond what was there before it."""
+    tracemalloc.start()
+    try:
+        step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
