@@ -13,7 +13,7 @@ from benchmarks.peers.arrays import Operations
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import jax  # noqa: E402: the threads are settled when it is imported
-import jax.numpy  # noqa: E402
+import jax.numpy
 
 jax.config.update("jax_enable_x64", True)
 
