@@ -100,11 +100,11 @@ class _ByHand:
             np.copyto(self.columns[:, k], window)
         np.dot(self.weight, self.matrix, self.z)
         a, b, c, d = self.corners
-        np.maximum(a, b, self.largest)
-        np.maximum(c, d, self.other)
-        np.maximum(self.largest, self.other, self.largest)
+        np.maximum(a, b, out=self.largest)
+        np.maximum(c, d, out=self.other)
+        np.maximum(self.largest, self.other, out=self.largest)
         np.add(self.largest, self.bias[..., None, None], self.pooled)
-        np.maximum(self.pooled, 0, self.pooled)
+        np.maximum(self.pooled, 0, out=self.pooled)
 
     def backward(self) -> None:
         """From ``d_pooled`` to the gradients of weight and bias; ``z`` becomes its own gradient."""

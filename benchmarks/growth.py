@@ -1,0 +1,103 @@
+"""``python -m benchmarks.growth``: seconds and peak memory of an LSTM as its units, steps, batch or cells grow.
+
+Each column doubles the one before. The exponent is the slope of a line through the logarithms of the last three: with
+1, twice the size takes twice as long. In units it goes towards 2, as the weights are a matrix; in steps, batch and
+cells nothing may be above 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.networks import Lstm
+from benchmarks.peers.ours import compiled, eager, recorded
+from benchmarks.report import print_heading, save
+from benchmarks.timing import fastest, peak
+
+BASE = {"inputs": 8, "units": 32, "steps": 20, "batch": 8}
+SIZES = {"units": (32, 64, 128, 256), "steps": (40, 80, 160, 320), "batch": (16, 32, 64, 128)}
+STEPS_OF_BOOKS = (20, 40, 80, 160)
+
+
+class Growth(NamedTuple):
+    """One row: what was measured at each size of something."""
+
+    what: str
+    along: str
+    sizes: list[int]
+    seconds: list[float]
+    bytes: list[int]
+
+    @property
+    def exponents(self) -> tuple[float, float]:
+        return exponent(self.sizes, self.seconds), exponent(self.sizes, self.bytes)
+
+
+def exponent(sizes: Sequence[float], measured: Sequence[float]) -> float:
+    return float(np.polyfit(np.log(sizes[-3:]), np.log(measured[-3:]), 1)[0])
+
+
+def actions(network: Lstm) -> dict[str, Callable[[], Any]]:
+    """What is done with a network: a step that was compiled needs no memory but that of its compilation."""
+    run = recorded(network)
+    return {
+        "eager step": eager(network),
+        "record a step": lambda: recorded(network),
+        "compile": run.compile,
+        "compiled step": compiled(network),
+    }
+
+
+def training(along: str, sizes: Sequence[int], seconds: float) -> list[Growth]:
+    every = [actions(Lstm(**(BASE | {along: size}))) for size in sizes]
+    return [measured(what, along, sizes, [each[what] for each in every], seconds) for what in every[0]]
+
+
+def measured(what: str, along: str, sizes: Sequence[int], steps: Sequence[Callable[[], Any]], seconds: float) -> Growth:
+    return Growth(what, along, list(sizes), [fastest(step, seconds) for step in steps], [peak(step) for step in steps])
+
+
+def writing(steps: Sequence[int], seconds: float) -> Growth:
+    """Workbooks of longer and longer sequences, against their formula cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lstm.xlsx"
+        runs = [recorded(Lstm(2, units=4, steps=n, batch=1)) for n in steps]
+        writes = [lambda run=run: run.to_excel(path) for run in runs]
+        return measured("to_excel", "cells", [write().formula_cells for write in writes], writes, seconds)
+
+
+def print_growth(growth: Growth) -> None:
+    slopes = growth.exponents
+    print(f"\n{growth.what + ', ' + growth.along:24}" + "".join(f"{n:12,}" for n in growth.sizes) + "    exponent")
+    print(f"{'   milliseconds':24}" + "".join(f"{s * 1e3:12,.2f}" for s in growth.seconds) + f"{slopes[0]:12.2f}")
+    print(f"{'   MiB at the peak':24}" + "".join(f"{b / 2**20:12,.2f}" for b in growth.bytes) + f"{slopes[1]:12.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only units, steps, batch or cells")
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each measurement")
+    parser.add_argument("--json", metavar="PATH", help="write the results there, too")
+    arguments = parser.parse_args()
+    print_heading()
+    print(f"LSTM, float64: {', '.join(f'{size} {name}' for name, size in BASE.items())}, but for what grows")
+    rows = []
+    for along in (*SIZES, "cells"):
+        if arguments.only in along:
+            cells = along == "cells"
+            seconds = arguments.seconds
+            found = [writing(STEPS_OF_BOOKS, seconds)] if cells else training(along, SIZES[along], seconds)
+            rows += found
+            for growth in found:
+                print_growth(growth)
+    save(arguments.json, growth=[growth._asdict() | {"exponents": growth.exponents} for growth in rows])
+
+
+if __name__ == "__main__":
+    main()
