@@ -25,6 +25,11 @@ SIZES = {"units": (32, 64, 128, 256), "steps": (40, 80, 160, 320), "batch": (16,
 STEPS_OF_BOOKS = (20, 40, 80, 160)
 
 
+class Cost(NamedTuple):
+    seconds: float
+    bytes: int
+
+
 class Growth(NamedTuple):
     """One row: what was measured at each size of something."""
 
@@ -55,28 +60,38 @@ def actions(network: Lstm) -> dict[str, Callable[[], Any]]:
 
 
 def training(along: str, sizes: Sequence[int], seconds: float) -> list[Growth]:
-    every = [actions(Lstm(**(BASE | {along: size}))) for size in sizes]
-    return [measured(what, along, sizes, [each[what] for each in every], seconds) for what in every[0]]
+    costs = [costs_of(actions(Lstm(**(BASE | {along: size}))), seconds) for size in sizes]
+    return [growth(what, along, sizes, [each[what] for each in costs]) for what in costs[0]]
 
 
-def measured(what: str, along: str, sizes: Sequence[int], steps: Sequence[Callable[[], Any]], seconds: float) -> Growth:
-    return Growth(what, along, list(sizes), [fastest(step, seconds) for step in steps], [peak(step) for step in steps])
+def costs_of(steps: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Cost]:
+    return {what: Cost(fastest(step, seconds), peak(step)) for what, step in steps.items()}
+
+
+def growth(what: str, along: str, sizes: Sequence[int], costs: Sequence[Cost]) -> Growth:
+    return Growth(what, along, list(sizes), [cost.seconds for cost in costs], [cost.bytes for cost in costs])
 
 
 def writing(steps: Sequence[int], seconds: float) -> Growth:
     """Workbooks of longer and longer sequences, against their formula cells."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lstm.xlsx"
-        runs = [recorded(Lstm(2, units=4, steps=n, batch=1)) for n in steps]
-        writes = [lambda run=run: run.to_excel(path) for run in runs]
-        return measured("to_excel", "cells", [write().formula_cells for write in writes], writes, seconds)
+        cells, costs = [], []
+        for n in steps:
+            run = recorded(Lstm(2, units=4, steps=n, batch=1))
+            cells.append(run.to_excel(path).formula_cells)
+            costs.append(costs_of({"write": lambda run=run: run.to_excel(path)}, seconds)["write"])
+    return growth("to_excel", "cells", cells, costs)
 
 
-def print_growth(growth: Growth) -> None:
-    slopes = growth.exponents
-    print(f"\n{growth.what + ', ' + growth.along:24}" + "".join(f"{n:12,}" for n in growth.sizes) + "    exponent")
-    print(f"{'   milliseconds':24}" + "".join(f"{s * 1e3:12,.2f}" for s in growth.seconds) + f"{slopes[0]:12.2f}")
-    print(f"{'   MiB at the peak':24}" + "".join(f"{b / 2**20:12,.2f}" for b in growth.bytes) + f"{slopes[1]:12.2f}")
+def print_growth(row: Growth) -> None:
+    slopes = row.exponents
+    print(f"\n{row.what + ', ' + row.along:24}" + "".join(f"{n:12,}" for n in row.sizes) + "    exponent")
+    print(f"{'   milliseconds':24}" + "".join(f"{s * 1e3:12,.2f}" for s in row.seconds) + f"{slopes[0]:12.2f}")
+    print(
+        f"{'   MiB at the peak':24}" + "".join(f"{b / 2**20:12,.2f}" for b in row.bytes) + f"{slopes[1]:12.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -94,9 +109,9 @@ def main() -> None:
             seconds = arguments.seconds
             found = [writing(STEPS_OF_BOOKS, seconds)] if cells else training(along, SIZES[along], seconds)
             rows += found
-            for growth in found:
-                print_growth(growth)
-    save(arguments.json, growth=[growth._asdict() | {"exponents": growth.exponents} for growth in rows])
+            for row in found:
+                print_growth(row)
+    save(arguments.json, growth=[row._asdict() | {"exponents": row.exponents} for row in rows])
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from benchmarks.networks import Network, Step
 from benchmarks.networks.network import LR
 from benchmarks.peers.arrays import Operations
 
-# Read when it is imported
+# JAX reads it when it is imported
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import jax  # noqa: E402: the threads are settled when it is imported
+import jax
 import jax.numpy
 
 jax.config.update("jax_enable_x64", True)
