@@ -1,7 +1,8 @@
 """``python -m benchmarks``: one training step (forward, backward, SGD) of small networks beside that of its peers.
 
 Ratios are what to read: the first is tinynet's eager step, the second its compiled one; above 1, tinynet is slower than
-the peer. ``numpy`` is the step by hand, without any autograd: the limit. See also ``benchmarks.growth``,
+the peer. ``numpy`` is the step by hand, without any autograd: the limit; ``fused`` are PyTorch's recurrent layers,
+``torch`` the same in its operations. See also ``benchmarks.growth``,
 ``benchmarks.writing``, ``benchmarks.diagnosis`` and ``benchmarks.checker``.
 """
 
@@ -18,19 +19,19 @@ DTYPES = ("float64", "float32")
 
 
 def print_header(dtype: str) -> None:
-    others = "".join(f"{'÷ ' + peer:>15}" for peer in peers() if peer not in OURS)
-    print(f"{'one training step, ' + dtype:34}{'eager':>12}{'compiled':>12}{others}")
+    others = "".join(f"{'÷ ' + peer:>13}" for peer in peers() if peer not in OURS)
+    print(f"{'one training step, ' + dtype:33}{'eager':>11}{'compiled':>11}{others}")
 
 
 def print_row(name: str, seconds: dict[str, float]) -> None:
-    own = "".join(f"{seconds[peer] * 1e6:9,.0f} µs" for peer in OURS)
-    print(f"{name:34}{own}" + "".join(ratios(seconds, peer) for peer in peers() if peer not in OURS), flush=True)
+    own = "".join(f"{seconds[peer] * 1e6:8,.0f} µs" for peer in OURS)
+    print(f"{name:33}{own}" + "".join(ratios(seconds, peer) for peer in peers() if peer not in OURS), flush=True)
 
 
 def ratios(seconds: dict[str, float], peer: str) -> str:
     if peer not in seconds:
-        return f"{'–':>15}"
-    return f"{seconds['eager'] / seconds[peer]:9.2f}{seconds['compiled'] / seconds[peer]:6.2f}"
+        return f"{'–':>13}"
+    return f"{seconds['eager'] / seconds[peer]:7.2f}{seconds['compiled'] / seconds[peer]:6.2f}"
 
 
 def main() -> None:

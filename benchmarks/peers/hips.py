@@ -10,7 +10,7 @@ from benchmarks.networks.network import LR
 from benchmarks.peers.arrays import Operations
 
 
-def step(network: Network) -> Step:
+def eager(network: Network) -> Step:
     ops = Operations(autograd.numpy)
     parameters = {name: array.copy() for name, array in network.state.items()}
     with_gradients = autograd.value_and_grad(lambda p: network.loss(ops, p, network.x, network.y))

@@ -27,7 +27,7 @@ class JaxOperations(Operations):
         return jax.lax.scan(lambda state, item: (step(state, item), None), state, series)[0]
 
 
-def step(network: Network) -> Step:
+def compiled(network: Network) -> Step:
     ops = JaxOperations(jax.numpy)
     x, y = jax.numpy.asarray(network.x), jax.numpy.asarray(network.y)
     parameters = {name: jax.numpy.array(array) for name, array in network.state.items()}
@@ -36,11 +36,11 @@ def step(network: Network) -> Step:
         loss, gradients = jax.value_and_grad(lambda p: network.loss(ops, p, x, y))(parameters)
         return loss, {name: p - LR * gradients[name] for name, p in parameters.items()}
 
-    compiled = jax.jit(updated, donate_argnums=0)
+    train = jax.jit(updated, donate_argnums=0)
 
     def step() -> float:
         nonlocal parameters
-        loss, parameters = compiled(parameters)
+        loss, parameters = train(parameters)
         return float(loss)
 
     return step

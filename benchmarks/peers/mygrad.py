@@ -31,7 +31,7 @@ class MyGradOperations(Operations):
         return softmax_crossentropy(z, y)
 
 
-def step(network: Network) -> Step:
+def eager(network: Network) -> Step:
     ops = MyGradOperations(mygrad)
     parameters = {name: mygrad.tensor(array) for name, array in network.state.items()}
     x = mygrad.tensor(network.x, constant=True)

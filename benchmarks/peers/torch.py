@@ -31,7 +31,7 @@ class TorchOperations(Operations):
         return torch.zeros_like(like)
 
 
-def step(network: Network) -> Step:
+def eager(network: Network) -> Step:
     ops = TorchOperations(torch)
     x, y = torch.tensor(network.x), torch.tensor(network.y)
     parameters = {name: torch.tensor(array, requires_grad=True) for name, array in network.state.items()}
