@@ -72,6 +72,7 @@ FUNCTIONS = {
     "zeros that stay": lambda x, y: x @ np.zeros((2, 2)) + y,
     "integers stay": lambda x, y: x[np.zeros(2, dtype=int)] + y,
     "in place": lambda x, y: added(x * 2, y),
+    "into another": lambda x, y: into(x * 2, y),
     "sigmoid": lambda x, y: 1 / (1 + np.exp(-x)) - y,
 }
 
@@ -89,6 +90,12 @@ def overwritten(out, x, y):
     out += 1
     out *= x
     return out
+
+
+def into(x, y):
+    out = y * 3
+    np.add(x, y, out=out)
+    return out * x
 
 
 def added(out, y):

@@ -18,11 +18,13 @@ def check_gradients(function: Callable[..., Any], *inputs: Any, order: int = 1, 
 
     ``inputs`` are arrays or Tensors of any shapes; integers and truth values are passed on and not differentiated. Of a
     Module the gradients of all its parameters are checked too.
-    Everything is computed in float64. Products of random cotangents with the gradients are held against numerical
-    derivatives with an error of their own, so there is no tolerance to choose; ``order=2`` checks the gradients of the
-    gradients too. Returns a ``Report``, which is true only where the verdict is "right": it is "cannot tell" at a kink,
-    a jump, or where noise or nan forbid a verdict. Raises GradientError, an AssertionError that carries the report,
-    where a gradient is wrong; TypeError or ValueError for what cannot be checked at all.
+
+    Everything is computed in float64. What random cotangents (numbers about 1) make of the gradients is held against
+    numerical derivatives with an error of their own, so there is no tolerance to choose; differences below 2e-15 count
+    as rounding. ``order=2`` checks the gradients of the gradients too. Returns a ``Report``, which is true only where
+    the verdict is "right": it is "cannot tell" at a kink, a jump, or where noise or nan forbid a verdict. Raises
+    GradientError, an AssertionError that carries the report, where a gradient is wrong; TypeError or ValueError for
+    what cannot be checked at all.
     """
     __tracebackhide__ = True
     if order not in (1, 2):

@@ -139,9 +139,14 @@ class Line:
         return Estimate(best.value, SAFETY * best.error + 10 * EPSILON * self.natural, hidden=self._hidden())
 
     def _hidden(self) -> float:
-        still = float(np.sum(np.abs(self.here[~self.changed])))
-        # Where nothing has moved, that may be for an intermediate's rounding, of a size that is not known.
-        return 10 * EPSILON * still / self.scale + (0.0 if np.any(self.changed) else LOST * self.unit)
+        """What may be missing because it is less than the rounding of a number that has not moved."""
+        # Where nothing moves in the end, that may be for an intermediate's rounding, of a size that is not known.
+        lost = len(self.moves) > 0 and self.moves[-1] == 0 and self.most <= LOST * self.unit
+        still = 10 * EPSILON * np.where(self.changed, 0.0, np.abs(self.here)) / self.scale
+        if float(np.sum(still)) > LOST * self.unit:  # of large numbers, only those that have to do with it at all
+            far = [self.function(t) for t in (-1000 * self.scale, 1000 * self.scale)]
+            still = np.where((far[0] == self.here) & (far[1] == self.here), 0.0, still)
+        return float(np.sum(still)) + (LOST * self.unit if lost else 0.0)
 
     def _judged(self) -> Estimate:
         """What the steps say, none of which was good enough by itself."""
@@ -166,18 +171,24 @@ class Line:
 
 
 def derivative(
-    function: Function, near: float, noise: np.ndarray, displaced: float = 0.0, unit: float = 0.0
+    function: Function,
+    near: float,
+    noise: np.ndarray,
+    displaced: float = 0.0,
+    unit: float = 0.0,
+    first: float = 1.0,
 ) -> Estimate:
     """Return the derivative at t = 0 of the sum of ``function(t)``, a flat array, with its error.
 
     Steps begin at 0.1; where these do not succeed, at a tenth of ``near``, the size of what t is added to. ``noise`` is
     that of the function, as ``noise_of`` measures it, ``displaced`` what the rounding of its inputs may move the sum
-    by, and ``unit`` a size of derivative that is so usual that a small share of it counts as none.
+    by, and ``unit`` a size of derivative that is so usual that a small share of it counts as none. Another ``first``
+    than 1 makes all steps others.
     """
     least = 8 * EPSILON * near  # of a step that moves an input of size ``near``
 
     def look(scale: float, noise: np.ndarray) -> Estimate:
-        return Line(function, scale, noise, displaced, unit, least).look()
+        return Line(function, first * scale, noise, displaced, unit, least).look()
 
     found = look(1.0, noise)
     if found.doubt and near:

@@ -30,9 +30,10 @@ class Traced(NDArrayOperatorsMixin):
         if method == "reduce" and ufunc.__name__ in REDUCTIONS:
             return getattr(np, REDUCTIONS[ufunc.__name__])(*inputs, **arguments)
         function = UFUNCS.get(ufunc.__name__)
-        if function is not None and arguments == {"out": (self,)}:  # x += y
-            return self._become(function(*_unwrapped(inputs)))
-        if function is None or method != "__call__" or arguments:
+        (target,) = arguments.pop("out", (None,))
+        if function is not None and isinstance(target, Traced) and not arguments:  # x += y
+            return target._become(function(*_unwrapped(inputs)))
+        if function is None or method != "__call__" or arguments or target is not None:
             raise TypeError(f"np.{ufunc.__name__} ({method}) is not traced")
         return _wrapped(function(*_unwrapped(inputs)))
 
