@@ -6,7 +6,9 @@ buffer and costs nothing. A parameter and its updated value share one buffer, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,9 +38,10 @@ class Compiled:
         for value in run.values:
             if not isinstance(value.array, np.ndarray):
                 raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
-        self.run = run._recomputed({})
+        with _without_collection():
+            self.run = run._recomputed({})
+            self._run = _Code(self.run).function()
         self._leaves = {value.name: value for value in self.run.leaves if value.name is not None}
-        self._run = _Code(self.run).function()
         self._loss = None if self.run.loss is None else self.run.loss.array
 
     def __call__(self, /, **leaves: Any) -> float | None:
@@ -67,6 +70,18 @@ class Compiled:
             raise TypeError(f"{name} holds {buffer.dtype} in this run, got {numbers.dtype}") from None
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Python looks for cycles the more often the more objects are made: more than linear time, and nothing is found."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class _Code:
     """Writes the lines; each reads and fills buffers by the names that they have in ``scope``."""
 
@@ -75,6 +90,7 @@ class _Code:
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {"copyto": np.copyto, "dot": np.dot, "matmul": np.matmul}
         self.last = self.last_reads()
+        self.turned = self.products_to_turn()
         for value in run.leaves:
             value.array = np.array(value.array)
         for i, step in enumerate(run.steps):
@@ -94,6 +110,18 @@ class _Code:
             if TABLE[step.primitive].kind == "structural" and len(operands) == 1:
                 root[step.output.index] = root.get(operands[0], operands[0])
         return last
+
+    def products_to_turn(self) -> set[int]:
+        """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""
+        products = {step.output.index for step in self.run.steps if step.primitive == "matmul"}
+        other = {
+            o.index
+            for step in self.run.steps
+            for o in step.operands
+            if isinstance(o, Value) and not (step.primitive == "transpose" and step.arguments["axes"] == (1, 0))
+        }
+        read = {o.index for step in self.run.steps for o in step.operands if isinstance(o, Value)}
+        return {i for i in products & (read - other) if len(self.run.values[i].shape) == 2}
 
     def function(self) -> Callable[[], None]:
         source = "\n    ".join(["def step():", *self.lines, "return"])
@@ -117,6 +145,8 @@ class _Code:
                 out.array = moved
                 return
         out.array = self.buffer(i, step, recorded)
+        if out.index in self.turned:
+            out.array = np.zeros(recorded.shape[::-1], recorded.dtype).T
         write = getattr(self, f"_{step.primitive}", None)
         names = [self.name(o) for o in step.operands]
         if write is not None and write(step, names, self.name(out)):
@@ -148,6 +178,9 @@ class _Code:
     # Primitives with a way of their own; each returns whether it could be used
     def _matmul(self, step: Step, names: list[str], out: str) -> bool:
         flat = all(isinstance(o, Value) and len(o.shape) == 2 for o in step.operands)
+        if flat and step.output.index in self.turned:  # (a b)ᵀ = bᵀ aᵀ
+            self.scope |= {f"{name}_turned": self.scope[name].T for name in (*names, out)}
+            names, out = [f"{name}_turned" for name in reversed(names)], f"{out}_turned"
         self.lines.append(f"{'dot' if flat else 'matmul'}({names[0]}, {names[1]}, {out})")
         return True
 
