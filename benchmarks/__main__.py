@@ -1,9 +1,9 @@
 """``python -m benchmarks``: one training step (forward, backward, SGD) of small networks beside that of its peers.
 
 Ratios are what to read: the first is tinynet's eager step, the second its compiled one; above 1, tinynet is slower than
-the peer. ``numpy`` is the step by hand, without any autograd: the limit; ``fused`` are PyTorch's recurrent layers,
-``torch`` the same in its operations. See also ``benchmarks.growth``,
-``benchmarks.writing``, ``benchmarks.diagnosis`` and ``benchmarks.checker``.
+the peer. ``numpy`` is the step by hand, without any autograd: the limit. ``fused`` are PyTorch's recurrent layers,
+``torch`` the same in its operations. See also ``benchmarks.growth``, ``benchmarks.writing``, ``benchmarks.diagnosis``
+and ``benchmarks.checker``.
 """
 
 from __future__ import annotations
