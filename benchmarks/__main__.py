@@ -13,7 +13,7 @@ import argparse
 from benchmarks.networks import networks
 from benchmarks.peers import OURS, missing, peers, steps_of
 from benchmarks.report import print_heading, save
-from benchmarks.timing import medians
+from benchmarks.timing import medians, use_one_core
 
 DTYPES = ("float64", "float32")
 
@@ -57,4 +57,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    use_one_core()
     main()

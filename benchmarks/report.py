@@ -33,7 +33,7 @@ def machine() -> str:
 
 
 def print_heading() -> None:
-    print(f"{datetime.date.today()}, {machine()}, one thread")
+    print(f"{datetime.date.today()}, {machine()}; one core and thread used")
     print(", ".join(f"{library} {number}" for library, number in versions().items()), end="\n\n")
 
 
