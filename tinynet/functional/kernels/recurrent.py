@@ -107,7 +107,10 @@ def _states(xp, initial, z):
 def _parameter_gradients(dz, x, before, weight_ih, bias_ih, bias_hh):
     """From dz of all time steps at once: the gradients of x, the weights and the biases."""
     rows = dz.reshape(-1, dz.shape[-1])
-    dx = (rows @ weight_ih).reshape(x.shape)
+
+    def dx():
+        return (rows @ weight_ih).reshape(x.shape)
+
     d_weight_ih = rows.T @ x.reshape(-1, x.shape[-1])
     d_weight_hh = rows.T @ before.reshape(-1, before.shape[-1])
     if bias_ih is None or bias_hh is None:
