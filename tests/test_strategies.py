@@ -257,7 +257,7 @@ def test_drawn_programs_reach_every_primitive_with_a_derivative():
 
 
 def test_programs_with_kinks_compare():
-    reached = drawn_primitives(200, smooth=False, operations=["compared", "max_pool", "relu"])
+    reached = drawn_primitives(200, smooth=False, operations=["compared", "equal", "max_pool", "relu"])
     assert {"greater", "less", "greater_equal", "less_equal", "equal", "not_equal"} <= reached
 
 

@@ -317,7 +317,10 @@ SMOOTH: dict[str, Operation] = {
     "adaptive_avg_pool": Operation(1, _adaptive_avg_pool),
 }
 
-_COMPARED = [f"tn.functional.where(x {sign} y, x, y)" for sign in (">", "<", ">=", "<=", "==", "!=")]
+
+def _chosen(*signs: str) -> Operation:
+    return _elementwise(*(f"tn.functional.where(x {sign} y, x, y)" for sign in signs))
+
 
 # Where a name stands in both, this is what a program that need not be smooth uses.
 KINKED: dict[str, Operation] = {
@@ -330,5 +333,8 @@ KINKED: dict[str, Operation] = {
     "leaky_relu": _elementwise("tn.functional.leaky_relu(x)"),
     "elu": _elementwise("tn.functional.elu(x)"),
     "max_pool": Operation(1, _max_pool),
-    "compared": _elementwise(*_COMPARED),
+    "compared": _chosen(">", "<", ">=", "<="),
+    # All of it but a point is one operand, so that the other's derivative, which automatic differentiation takes at
+    # the point, is not the function's.
+    "equal": _chosen("==", "!="),
 }
