@@ -144,8 +144,9 @@ class Line:
         lost = len(self.moves) > 0 and self.moves[-1] == 0 and self.most <= LOST * self.unit
         still = 10 * EPSILON * np.where(self.changed, 0.0, np.abs(self.here)) / self.scale
         if float(np.sum(still)) > LOST * self.unit:  # of large numbers, only those that have to do with it at all
-            far = [self.function(t) for t in (-1000 * self.scale, 1000 * self.scale)]
-            still = np.where((far[0] == self.here) & (far[1] == self.here), 0.0, still)
+            far = max(1000.0, float(np.max(np.abs(self.here)))) * self.scale
+            moved = (self.function(far) != self.here) | (self.function(-far) != self.here)
+            still = np.where(moved, still, 0.0)
         return float(np.sum(still)) + (LOST * self.unit if lost else 0.0)
 
     def _judged(self) -> Estimate:
