@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import to_host
-from tinynet.nn.state import as_array, read_state
+from tinynet.nn.state import as_numpy, read_state
 
 NUMBERS = "biuf"  # the kinds of dtype that can be compared: truth values, integers, floating point
 ENDINGS = ".npz, .npy, .safetensors, .pt or .pth"
@@ -46,8 +45,7 @@ def _array(item: Any, name: str) -> np.ndarray:
         return _stacked([_array(part, f"{name}[{t}]") for t, part in enumerate(item)], name)
     if item is None or isinstance(item, (str, bytes)):
         raise TypeError(f"{name} is {'None' if item is None else 'text'}, expected numbers")
-    elsewhere = hasattr(item, "get") and not hasattr(item, "to_numpy")  # CuPy's get copies; that of pandas looks up
-    array = np.asarray(to_host(item if elsewhere else as_array(item)))
+    array = as_numpy(item)
     if array.dtype.kind not in NUMBERS:
         what = "complex numbers" if array.dtype.kind == "c" else f"{type(item).__name__} of dtype {array.dtype}"
         raise TypeError(f"{name} holds {what}, expected real numbers")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import is_array
+from tinynet.backend import is_array, to_host
 from tinynet.tensor import Tensor
 
 # How a training script calls the state dict when it saves other things beside it.
@@ -34,6 +34,13 @@ def as_array(item: Any) -> Any:
         return item if is_array(item) else np.asarray(item)
     there = item.detach().cpu()
     return (there.float() if "bfloat16" in str(there.dtype) else there).numpy()
+
+
+def as_numpy(item: Any) -> np.ndarray:
+    """Return anybody's numbers in host memory: what ``as_array`` understands, and CuPy's arrays."""
+    elsewhere = hasattr(item, "get") and hasattr(item, "dtype") and not hasattr(item, "to_numpy")
+    # CuPy's get copies; that of pandas, which has to_numpy, looks up.
+    return np.asarray(to_host(item if elsewhere else as_array(item)))
 
 
 def read_state(path: str | Path) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd
-from tinynet.backend import namespace, to_host
+from tinynet.backend import namespace
 from tinynet.nn.module import Module
-from tinynet.nn.state import as_array
+from tinynet.nn.state import as_numpy
 from tinynet.tape import switched
 from tinynet.tensor import Tensor
 
@@ -202,12 +202,6 @@ def parameters(function: Callable[..., Any], count: int) -> list[str]:
 
 def is_floating(x: Any) -> bool:
     return x.dtype.kind == "f"
-
-
-def as_numpy(item: Any) -> np.ndarray:
-    """The numbers of any library's array, in host memory."""
-    on_device = hasattr(item, "get") and hasattr(item, "dtype")  # CuPy's
-    return np.asarray(to_host(item) if on_device else as_array(item))
 
 
 def numbers(item: Any, what: str) -> np.ndarray:
