@@ -21,8 +21,11 @@ ELEMENTWISE = (
     *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "tanh", "sign", "absolute"),
     *("maximum", "minimum", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal"),
 )
-UFUNCS = {name: getattr(np, name) for name in ELEMENTWISE}
 REDUCTIONS = {"sum": np.add.reduce, "max": np.maximum.reduce, "min": np.minimum.reduce}
+FUNCTIONS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in (*ELEMENTWISE, "copyto", "dot", "matmul", "concatenate")},
+    **{f"reduce_{name}": function for name, function in REDUCTIONS.items()},
+}
 
 
 class Compiled:
@@ -88,7 +91,7 @@ class _Code:
     def __init__(self, run: Run):
         self.run = run
         self.lines: list[str] = []
-        self.scope: dict[str, Any] = {"copyto": np.copyto, "dot": np.dot, "matmul": np.matmul}
+        self.scope = dict(FUNCTIONS)
         self.last = self.last_reads()
         self.turned = self.products_to_turn()
         for value in run.leaves:
@@ -113,15 +116,17 @@ class _Code:
 
     def products_to_turn(self) -> set[int]:
         """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""
-        products = {step.output.index for step in self.run.steps if step.primitive == "matmul"}
-        other = {
-            o.index
-            for step in self.run.steps
-            for o in step.operands
-            if isinstance(o, Value) and not (step.primitive == "transpose" and step.arguments["axes"] == (1, 0))
+        found = {
+            step.output.index for step in self.run.steps if step.primitive == "matmul" and len(step.output.shape) == 2
         }
-        read = {o.index for step in self.run.steps for o in step.operands if isinstance(o, Value)}
-        return {i for i in products & (read - other) if len(self.run.values[i].shape) == 2}
+        transposed: set[int] = set()
+        for step in self.run.steps:
+            read = {o.index for o in step.operands if isinstance(o, Value)}
+            if step.primitive == "transpose":
+                transposed |= read
+            else:
+                found -= read
+        return found & transposed
 
     def function(self) -> Callable[[], None]:
         source = "\n    ".join(["def step():", *self.lines, "return"])
@@ -145,18 +150,14 @@ class _Code:
                 out.array = moved
                 return
         out.array = self.buffer(i, step, recorded)
-        if out.index in self.turned:
-            out.array = np.zeros(recorded.shape[::-1], recorded.dtype).T
         write = getattr(self, f"_{step.primitive}", None)
         names = [self.name(o) for o in step.operands]
         if write is not None and write(step, names, self.name(out)):
             return
-        if step.primitive in UFUNCS:
-            self.scope[step.primitive] = UFUNCS[step.primitive]
+        if step.primitive in ELEMENTWISE:
             self.lines.append(f"{step.primitive}({', '.join(names)}, out={self.name(out)})")
         elif step.primitive in REDUCTIONS:
             axis, keep = step.arguments["axis"], step.arguments["keepdims"]
-            self.scope[f"reduce_{step.primitive}"] = REDUCTIONS[step.primitive]
             self.lines.append(f"reduce_{step.primitive}({names[0]}, {axis!r}, None, {self.name(out)}, {keep})")
         else:
             self.generic(step, names)
@@ -164,8 +165,10 @@ class _Code:
     def buffer(self, i: int, step: Step, recorded: np.ndarray) -> np.ndarray:
         """Room for the output: that of the parameter that it updates, unless somebody reads that later."""
         old = step.output.copy_of
-        if old is not None and self.last.get(old.index, -1) <= i and step.primitive in UFUNCS:
+        if old is not None and self.last.get(old.index, -1) <= i and step.primitive in ELEMENTWISE:
             return old.array
+        if step.output.index in self.turned:
+            return np.zeros(recorded.shape[::-1], recorded.dtype).T
         return np.zeros(recorded.shape, recorded.dtype)
 
     def generic(self, step: Step, names: list[str]) -> None:
@@ -186,25 +189,21 @@ class _Code:
 
     def _sigmoid(self, step: Step, names: list[str], out: str) -> bool:
         """σ(z) = (1 + tanh(z/2)) / 2, in place."""
-        self.scope |= {"multiply": np.multiply, "tanh": np.tanh, "add": np.add}
         self.lines += [f"multiply({names[0]}, 0.5, {out})", f"tanh({out}, {out})"]
         self.lines += [f"multiply({out}, 0.5, {out})", f"add({out}, 0.5, {out})"]
         return True
 
     def _relu(self, step: Step, names: list[str], out: str) -> bool:
-        self.scope["maximum"] = np.maximum
         self.lines.append(f"maximum({names[0]}, 0, out={out})")
         return True
 
     def _power(self, step: Step, names: list[str], out: str) -> bool:
         square = isinstance(step.operands[1], (int, float)) and step.operands[1] == 2
         if square:
-            self.scope["multiply"] = np.multiply
             self.lines.append(f"multiply({names[0]}, {names[0]}, {out})")
         return square
 
     def _concatenate(self, step: Step, names: list[str], out: str) -> bool:
-        self.scope["concatenate"] = np.concatenate
         self.lines.append(f"concatenate(({', '.join(names)},), {step.arguments['axis']}, {out})")
         return True
 
