@@ -101,7 +101,7 @@ class Lines:
         numerical, error = self.numerical[i], self.error[i]
         assert numerical is not None and error is not None
         numerical[index], error[index] = estimate.value, estimate.error if not estimate.doubt else np.nan
-        if self._right(group, estimate):
+        if self._agrees(group, self._usual(group), estimate):
             return
         claimed = float(self.claimed[k])
         doubt = estimate.doubt or self._too_inexact(claimed, estimate) or self._unrepeatable(group, estimate)
@@ -131,33 +131,30 @@ class Lines:
             differs |= abs(closer.value) > 1000 * (abs(estimate.value) + estimate.error)
         return "two measurements differ: something happens very near" if differs else ""
 
-    def _estimate(self, group: np.ndarray, first: float = 1.0) -> Estimate:
+    def _estimate(self, group: np.ndarray, along: np.ndarray | None = None, first: float = 1.0) -> Estimate:
         """The derivative by one element, or along a group of them."""
-        single = group.size == 1
-        direction = np.ones(1) if single else self.direction[group]
-        near = abs(float(self.point[group[0]])) if single else 0.0
+        near = abs(float(self.point[group[0]])) if group.size == 1 else 0.0
         displaced = self.rounding * float(np.sum(np.abs(self.claimed[group] * self.point[group])))
         displaced = displaced if np.isfinite(displaced) else 0.0
-        return derivative(self._along(group, direction), near, self.noise, displaced, self.unit, first)
+        function = self._along(group, self._usual(group) if along is None else along)
+        return derivative(function, near, self.noise, displaced, self.unit, first)
 
-    def _slope(self, group: np.ndarray) -> tuple[float, float]:
-        """What the gradients claim for a group, and what rounding may have done to it."""
-        terms = self.claimed[group] * (1.0 if group.size == 1 else self.direction[group])
-        return float(np.sum(terms)), 100 * self.rounding * float(np.sum(np.abs(terms))) + NONE * self.unit
+    def _usual(self, group: np.ndarray) -> np.ndarray:
+        return np.ones(1) if group.size == 1 else self.direction[group]
 
     def _right_together(self, group: np.ndarray) -> bool:
         """Whether a group is right as a whole; if need be, when small numbers move by less."""
-        if self._right(group, self._estimate(group)):
-            return True
-        usual, sizes = self.direction, np.abs(self.point)
-        self.direction = usual * np.where((sizes > 0) & (sizes < 1), sizes, 1.0)
-        try:
-            return self._right(group, self._estimate(group))
-        finally:
-            self.direction = usual
+        along, sizes = self._usual(group), np.abs(self.point[group])
+        smaller = along * np.where((sizes > 0) & (sizes < 1), sizes, 1.0)
+        return self._right(group, along) or (group.size > 1 and self._right(group, smaller))
 
-    def _right(self, group: np.ndarray, estimate: Estimate) -> bool:
-        slope, rounding = self._slope(group)
+    def _right(self, group: np.ndarray, along: np.ndarray) -> bool:
+        return self._agrees(group, along, self._estimate(group, along))
+
+    def _agrees(self, group: np.ndarray, along: np.ndarray, estimate: Estimate) -> bool:
+        """Whether what the gradients claim along a group is what was measured, up to rounding."""
+        terms = self.claimed[group] * along
+        slope, rounding = float(np.sum(terms)), 100 * self.rounding * float(np.sum(np.abs(terms))) + NONE * self.unit
         return not estimate.doubt and np.isfinite(slope) and abs(slope - estimate.value) <= estimate.error + rounding
 
     def _place(self, k: int) -> tuple[int, tuple[int, ...]]:

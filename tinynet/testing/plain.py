@@ -17,7 +17,8 @@ from tinynet.workbook.xlsx import ExactWorksheet, open_workbook
 SHEET = "Counterexample"
 WIDEST = 12  # numbers of a row that are shown of each array
 FRAME = {"align": "center", "border": 1, "border_color": style.LINE, "num_format": "0.000000"}
-SMALL = {"error of that": {"num_format": "0.0E+0"}}
+ERROR = "error of that"
+SMALL = {ERROR: {"num_format": "0.0E+0"}}
 TOP = 5  # the first row below the head
 
 
@@ -64,8 +65,7 @@ class PlainSheet:
         if not report.gradients or report.gradients[i] is None:
             self.beside(arrays)
             return
-        measured = zip(("numerical", "error of that"), (report.numerical[i], report.error[i]), strict=True)
-        arrays |= {f"d_{name}, claimed": report.gradients[i]} | {what: array for what, array in measured}
+        arrays |= {f"d_{name}, claimed": report.gradients[i], "numerical": report.numerical[i], ERROR: report.error[i]}
         starts, row = self.beside(arrays), self.row
         self.row = starts[0][0] - 1
         self.difference(_rows(np.asarray(report.gradients[i]) - report.numerical[i]), starts)
@@ -75,7 +75,7 @@ class PlainSheet:
         """Live differences, red where they are larger than the error."""
         top, left = starts[-1][0], starts[-1][1] + rows.shape[1] + 1
         self.ws.write_string(top - 1, left, "claimed − numerical", self.heading)
-        look = self.s(align="center", border=1, border_color=style.LINE, num_format="0.0E+0")
+        look = self.s(**FRAME | SMALL[ERROR])
         for r, c in np.ndindex(rows.shape):
             claimed, numerical = (cell_name(row + r, column + c) for row, column in starts[1:3])
             known = bool(np.isfinite(rows[r, c]))

@@ -15,11 +15,11 @@ SHOWN = 8  # elements in a message
 class Element:
     """One element of the gradient of an input: both values, and the numerical error.
 
-    ``input`` is the parameter's name in the function, and ``index`` None stands for a sum over all elements.
+    ``input`` is the parameter's name in the function.
     """
 
     input: str
-    index: tuple[int, ...] | None
+    index: tuple[int, ...]
     yours: float
     numerical: float
     error: float
