@@ -15,6 +15,7 @@ from tests.test_numerical import FORMS, POINTS
 from tinynet import functional as F
 from tinynet import primitives as P
 from tinynet.testing import GradientError, Report, check_backward, check_gradients
+from tinynet.testing.numerical import HALVINGS, UNEVEN
 
 RANDOM = np.random.default_rng(0)
 X, Y, SQUARE, OBLONG = (
@@ -616,3 +617,15 @@ def test_of_a_module_the_parameters_are_checked_by_their_paths(monkeypatch):
     assert all(isinstance(parameter, tn.Parameter) for parameter in net.parameters())
     monkeypatch.setattr(P.tanh, "vjps", (lambda g, y, x: g * (1 - y),))
     assert "0.weight[0, 0]: yours" in str(wrong(check_gradients, net, SQUARE[:, :2]))
+
+
+def test_what_only_the_steps_of_one_measurement_see_makes_nothing_wrong():
+    """2x, but x where the checker first looks: each of its steps, and those that confirm them."""
+    steps = 0.1 * np.array([UNEVEN[k % len(UNEVEN)] / 2**k for k in range(HALVINGS)])
+    steps = np.concatenate([steps, steps / 67.3])
+
+    def function(x):
+        return np.where(np.min(np.abs(np.abs(x) / steps[:, None] - 1), axis=0) < 1e-12, x, 2 * x)
+
+    report = check_backward(function, lambda g, x: 2 * g, np.zeros(1))
+    assert report.verdict == "cannot tell" and "two measurements differ" in report.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,27 @@ def test_a_variable_of_a_loop_gets_a_time_step(tmp_path: Path):
     case = failing(check_backward, named, lambda g, *inputs: [0 * a for a in inputs], X, W, spread(2, 2, seed=3))
     run = tn.load(write_counterexample(case, tmp_path / "case.xlsx"))
     assert {"h[0]", "h[1]", "h[2]", "d_h[0]"} <= set(run.names)
+
+
+def test_a_parameter_of_a_helper_gives_no_name(tmp_path: Path):
+    def helped(x, w):
+        return half(x @ w)
+
+    case = failing(check_backward, helped, lambda g, x, w: (0 * x, 0 * w), X, W)
+    assert not [name for name in tn.load(write_counterexample(case, tmp_path / "case.xlsx")).names if "half" in name]
+
+
+def test_a_debugger_goes_on_tracing_after_a_trace():
+    def tracer(*arguments: Any) -> None:
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        traced(half, [Tensor(X)])
+        assert sys.gettrace() is tracer
+    finally:
+        sys.settrace(before)
 
 
 def test_arrays_that_are_filled_in_part_by_part_are_recorded(tmp_path: Path):

@@ -198,7 +198,7 @@ class Column:
     """Numbers as pandas has them: ``get`` looks an entry up."""
 
     def __init__(self, array: np.ndarray):
-        self.array = array
+        self.array, self.dtype = array, array.dtype
 
     def get(self, key: Any) -> Any:
         return self.array[key]
