@@ -330,7 +330,8 @@ def test_a_failure_on_tanh_shrinks_to_tanh_of_zero_and_prints_it():
     with pytest.raises(AssertionError) as caught:
         fails()
     printed = [line.strip() for line in "\n".join(caught.value.__notes__).splitlines()]
-    assert printed[-4:-1] == ["v0 = tn.tensor(np.array(0.0), requires_grad=True)", "v1 = v0.tanh()", "y = v1.sum(),"]
+    first = printed.index("v0 = tn.tensor(np.array(0.0), requires_grad=True)")
+    assert printed[first + 1 : first + 3] == ["v1 = v0.tanh()", "y = v1.sum(),"]
 
 
 def test_programs_shrink_to_one_instruction_on_a_single_number():
