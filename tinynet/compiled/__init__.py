@@ -1,0 +1,75 @@
+"""A recorded run as straight-line code over fixed buffers: the fast way to train something small and see every number.
+
+Every value of the run has its buffer, which each call fills again; what only moves numbers is a view of another
+buffer and costs nothing. A parameter and its updated value share one buffer, so that each call goes on training.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinynet.compiled.code import Code
+from tinynet.run import Run, unknown_name
+from tinynet.tensor import Tensor
+
+
+class Compiled:
+    """Call it to compute the run again, from new leaves if any are given (``step(x=x2, y=y2)``); returns the loss.
+
+    ``compiled["lstm.c[3]"]`` is the buffer of a value and ``compiled.parameters`` those of the parameters, by name. The
+    numbers are those of the recorded run to rounding. Raises TypeError for a run that is not on NumPy; a call raises
+    KeyError for a name that is no leaf, ValueError for another shape, and TypeError for numbers that the leaf's dtype
+    cannot hold.
+    """
+
+    def __init__(self, run: Run):
+        for value in run.values:
+            if not isinstance(value.array, np.ndarray):
+                raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
+        with _without_collection():
+            self.run = run._recomputed({})
+            self._run = Code(self.run).function()
+        self._leaves = {value.name: value for value in self.run.leaves if value.name is not None}
+        self._loss = None if self.run.loss is None else self.run.loss.array
+
+    def __call__(self, /, **leaves: Any) -> float | None:
+        for name, numbers in leaves.items():
+            self._set(name, np.asarray(numbers.data if isinstance(numbers, Tensor) else numbers))
+        self._run()
+        return None if self._loss is None else self._loss.item()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.run[name]
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters as they are now, by name; copies, for ``load_state_dict``."""
+        return {name: array.copy() for name, array in self.run.parameters.items()}
+
+    def _set(self, name: str, numbers: np.ndarray) -> None:
+        if name not in self._leaves:
+            raise KeyError(unknown_name(name, list(self._leaves), "leaf"))
+        buffer = self._leaves[name].array
+        if numbers.shape != buffer.shape:
+            raise ValueError(f"{name} has shape {buffer.shape} in this run, got {numbers.shape}: record another run")
+        try:
+            np.copyto(buffer, numbers, casting="same_kind")
+        except TypeError:
+            raise TypeError(f"{name} holds {buffer.dtype} in this run, got {numbers.dtype}") from None
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Python looks for cycles the more often the more objects are made: more than linear time, and nothing is found."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
