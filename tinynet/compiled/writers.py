@@ -18,7 +18,8 @@ def matmul(code: Code, step: Step, names: list[str], out: str) -> bool:
     if flat and step.output.index in code.turned:  # (a b)ᵀ = bᵀ aᵀ
         code.scope |= {f"{name}_turned": code.scope[name].T for name in (*names, out)}
         names, out = [f"{name}_turned" for name in reversed(names)], f"{out}_turned"
-    code.lines.append(f"{'dot' if flat else 'matmul'}({names[0]}, {names[1]}, {out})")
+    in_one_piece = code.scope[out].flags.c_contiguous
+    code.lines.append(f"{'dot' if flat and in_one_piece else 'matmul'}({names[0]}, {names[1]}, {out})")
     return True
 
 
@@ -42,7 +43,18 @@ def power(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 
 def concatenate(code: Code, step: Step, names: list[str], out: str) -> bool:
-    code.lines.append(f"concatenate(({', '.join(names)},), {step.arguments['axis']}, {out})")
+    """Only what was not computed in its place is copied."""
+    inside = [operand.index in code.layout.parts for operand in step.operands]
+    if not any(inside):
+        code.lines.append(f"concatenate(({', '.join(names)},), {step.arguments['axis']}, {out})")
+        return True
+    axis, start = step.arguments["axis"] % len(step.output.shape), 0
+    for k, operand in enumerate(step.operands):
+        stop = start + operand.shape[axis]
+        part = step.output.array[(slice(None),) * axis + (slice(start, stop),)]
+        if not np.shares_memory(part, operand.array):
+            _into(code, f"{out}_part_{k}", part, names[k])
+        start = stop
     return True
 
 
@@ -52,7 +64,8 @@ def scatter(code: Code, step: Step, names: list[str], out: str) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(part, (list, np.ndarray)) for part in parts):
         return False
-    return _into(code, f"{out}_part", step.output.array[index], names[0])
+    view = parts if Ellipsis in parts else (*parts, ...)  # an array even where it is a single number
+    return _into(code, f"{out}_part", step.output.array[view], names[0])
 
 
 def pad(code: Code, step: Step, names: list[str], out: str) -> bool:
