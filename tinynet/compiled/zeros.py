@@ -1,44 +1,56 @@
-"""Additions of numbers that are always zero, such as the gradient of a part that nothing reads, are left out."""
+"""What is always zero, such as the gradient of a part that nothing reads, is not added, nor cut out again."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from tinynet.compiled.program import VIEWS, Program
+from tinynet.compiled.program import VIEWS, Program, producers
+from tinynet.compiled.regions import extent, region_of
 from tinynet.primitives import TABLE
 from tinynet.run import Step, Value
 
 
 def drop_zeros(program: Program) -> None:
-    """x + 0 is x."""
-    written: dict[int, np.ndarray] = {}  # where a value made of zeros and something else is written
-    zeros: set[int] = set()
+    """x + 0 is x, and so is what is read from where x was put among zeros."""
+    by = producers(program.steps)
+    written: dict[int, np.ndarray] = {}  # where a value that has zeros is written: (its shape) of booleans
     for i, step in enumerate(program.steps):
-        _follow(step, written, zeros)
-        if step.primitive == "add":
-            for zero, other in (step.operands, step.operands[::-1]):
-                if isinstance(zero, Value) and zero.index in zeros and _is_alike(other, step.output):
-                    program.steps[i] = program.alias(step, other)
-                    break
+        _follow(step, written)
+        value = _unmoved(step, by) if step.primitive == "getitem" else _other(step, written)
+        if value is not None:
+            program.steps[i] = program.alias(step, value)
 
 
-def _follow(step: Step, written: dict[int, np.ndarray], zeros: set[int]) -> None:
+def _follow(step: Step, written: dict[int, np.ndarray]) -> None:
     operand = step.operands[0]
-    if not isinstance(operand, Value) or step.primitive not in (*VIEWS, "scatter", "pad"):
-        return
-    before = written.get(operand.index)
-    if step.primitive in VIEWS:
-        if before is None:
-            return
-    elif before is None:
-        before = np.broadcast_to(np.True_, operand.shape)
-    there = TABLE[step.primitive].forward(np, before, **step.arguments)
-    if there.any():
-        written[step.output.index] = there
-    else:
-        zeros.add(step.output.index)
-        written[step.output.index] = there
+    begins = step.primitive in ("scatter", "pad")
+    if isinstance(operand, Value) and (begins or (step.primitive in VIEWS and operand.index in written)):
+        before = written.get(operand.index, np.broadcast_to(np.True_, operand.shape))
+        written[step.output.index] = TABLE[step.primitive].forward(np, before, **step.arguments)
 
 
-def _is_alike(value: object, output: Value) -> bool:
-    return isinstance(value, Value) and value.shape == output.shape and value.array.dtype == output.array.dtype
+def _other(step: Step, written: dict[int, np.ndarray]) -> Value | None:
+    """What the zeros are added to."""
+    if step.primitive == "add":
+        for zero, other in (step.operands, step.operands[::-1]):
+            if isinstance(zero, Value) and zero.index in written and not written[zero.index].any():
+                if isinstance(other, Value) and _is_alike(other, step.output):
+                    return other
+    return None
+
+
+def _unmoved(step: Step, by: dict[int, Step]) -> Value | None:
+    """What a part that is read was before it was put among zeros."""
+    placed = by.get(step.operands[0].index)
+    if placed is None or placed.primitive != "scatter":
+        return None
+    there, read = (region_of(each.arguments["index"], placed.output.shape) for each in (placed, step))
+    value = placed.operands[0]
+    whole = there is not None and there == read and math.prod(extent(there)) == math.prod(value.shape)
+    return value if whole else None
+
+
+def _is_alike(value: Value, output: Value) -> bool:
+    return value.shape == output.shape and value.array.dtype == output.array.dtype
