@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.compiled.early import compute_early
 from tinynet.compiled.families import Families
+from tinynet.compiled.gates import squash_at_once
 from tinynet.compiled.joins import join_parts
 from tinynet.compiled.lanes import in_a_row, runs
 from tinynet.compiled.layout import Layout
@@ -22,7 +23,10 @@ from tinynet.compiled.zeros import drop_zeros
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 
-PASSES = (drop_zeros, join_parts, sum_at_once, drop_repeats, Program.remove_unread, compute_early, Program.remove_unread)
+PASSES = (
+    *(drop_zeros, join_parts, sum_at_once, drop_repeats, Program.remove_unread),
+    *(squash_at_once, compute_early, Program.remove_unread),
+)
 ELEMENTWISE = (
     *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "tanh", "sign", "absolute"),
     *("maximum", "minimum", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal"),

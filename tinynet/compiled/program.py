@@ -27,6 +27,11 @@ class Program:
         self.last_index += 1
         return Value(self.last_index, np.broadcast_to(np.zeros((), dtype), shape) if array is None else array)
 
+    def constant(self, array: np.ndarray) -> Value:
+        value = self.value(array.shape, array.dtype, array)
+        value.kind = "constant"
+        return value
+
     def step(self, like: Step, primitive: str, operands: tuple, shape: tuple[int, ...], /, **arguments: Any) -> Step:
         """A new step of the same dtype, time and phase as another."""
         output = self.value(shape, like.output.array.dtype)
