@@ -17,6 +17,7 @@ from tinynet.compiled.packs import is_packable, packed
 from tinynet.compiled.products import sum_at_once
 from tinynet.compiled.program import Program, is_moved
 from tinynet.compiled.repeats import drop_repeats
+from tinynet.compiled.siblings import siblings
 from tinynet.compiled.updates import Updates
 from tinynet.compiled.writers import WRITERS
 from tinynet.compiled.zeros import drop_zeros
@@ -52,7 +53,9 @@ class Code:
         families = Families(self.program.steps, updates.waits)
         self.groups = []
         for number, group in enumerate(families.groups):
-            if number in families.loops or not is_packable(group[0]):
+            if number in families.loops:
+                self.groups += siblings(group)
+            elif not is_packable(group[0]):
                 self.groups += [[step] for step in group]
             else:
                 self.groups.append(group)
