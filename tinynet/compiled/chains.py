@@ -13,7 +13,10 @@ class Sums:
         self.by = producers(program.steps)
         self.reads = readers(program.steps)
         inner = {
-            value.index for step in program.steps if step.primitive == "add" for value in values(step)
+            value.index
+            for step in program.steps
+            if step.primitive == "add"
+            for value in values(step)
             if self._continues(value, step)
         }
         self.steps = [s for s in program.steps if s.primitive == "add" and s.output.index not in inner]

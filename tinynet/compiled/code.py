@@ -13,7 +13,7 @@ from tinynet.compiled.gates import squash_at_once
 from tinynet.compiled.joins import join_parts
 from tinynet.compiled.lanes import in_a_row, runs
 from tinynet.compiled.layout import Layout
-from tinynet.compiled.packs import is_packable, packed
+from tinynet.compiled.packs import is_packable, with_plain_operands, worthwhile
 from tinynet.compiled.products import sum_at_once
 from tinynet.compiled.program import Program, is_moved
 from tinynet.compiled.repeats import drop_repeats
@@ -115,7 +115,8 @@ class Code:
         columns = [[step.output.array for step in steps]]
         columns += [[o.array for o in each] for each in zip(*(s.operands for s in steps)) if isinstance(each[0], Value)]
         for part in runs(columns):
-            self.write(packed(self.program, steps[part]))
+            for step in worthwhile(self.program, steps[part]):
+                self.write(step)
 
     def step(self, step: Step) -> None:
         out = step.output
@@ -148,6 +149,7 @@ class Code:
         if write is not None and write(self, step, names, self.name(out)):
             return
         if step.primitive in ELEMENTWISE:
+            names = [self.name(o) for o in with_plain_operands(self.program, step).operands]
             keyword = "out=" if step.primitive in ("maximum", "minimum") else ""  # NumPy asks for it in these two
             self.lines.append(f"{step.primitive}({', '.join(names)}, {keyword}{self.name(out)})")
         elif step.primitive in REDUCTIONS:

@@ -125,4 +125,6 @@ def _argument_key(step: Step) -> Any:
     index = step.arguments.get("index") if step.primitive in VIEWS else None
     if index is None:
         return repr(step.arguments)
-    return repr(["one" if isinstance(part, int) else part for part in (index if isinstance(index, tuple) else (index,))])
+    return repr(
+        ["one" if isinstance(part, int) else part for part in (index if isinstance(index, tuple) else (index,))]
+    )

@@ -39,7 +39,9 @@ def _slice(part: Step | None) -> Region | None:
     return region_of(part.arguments["index"], part.operands[0].shape)
 
 
-def _at_once(program: Program, gates: Sequence[Gate], constants: dict[Hashable, tuple[Value, Value]]) -> dict[int, list[Step]]:
+def _at_once(
+    program: Program, gates: Sequence[Gate], constants: dict[Hashable, tuple[Value, Value]]
+) -> dict[int, list[Step]]:
     """What is computed instead of each gate: the first time all of them, then a slice of that."""
     first, whole = gates[0][2], gates[0][1].operands[0]
     ordered = sorted(gates, key=lambda gate: gate[0])
@@ -57,9 +59,7 @@ def _at_once(program: Program, gates: Sequence[Gate], constants: dict[Hashable, 
         steps.append(program.step(first, primitive, (value, *constant), whole.shape))
         value = steps[-1].output
     slices = {
-        step.output.index: [
-            Step(step.number, "getitem", (value,), part.arguments, step.output, step.phase, step.time)
-        ]
+        step.output.index: [Step(step.number, "getitem", (value,), part.arguments, step.output, step.phase, step.time)]
         for _, part, step in gates
     }
     slices[first.output.index] = [*steps, *slices[first.output.index]]

@@ -8,6 +8,7 @@ from tinynet.compiled.program import Program
 from tinynet.compiled.regions import Region, extent, region_of, tiled_axis
 from tinynet.run import Step, Value
 
+
 def join_parts(program: Program) -> None:
     """Write sums of ``scatter`` as ``concatenate``, such as the gradients of slices, or of single time steps."""
     sums = Sums(program)

@@ -9,6 +9,7 @@ from tinynet.compiled.chains import Sums
 from tinynet.compiled.program import Program
 from tinynet.run import INITIAL, Step, Value
 
+
 def sum_at_once(program: Program) -> None:
     """Write sums of products AᵀB, and of sums over the first axis, as one."""
     sums = Sums(program)

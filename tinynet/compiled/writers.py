@@ -74,6 +74,27 @@ def pad(code: Code, step: Step, names: list[str], out: str) -> bool:
     return _into(code, f"{out}_part", step.output.array[index], names[0])
 
 
+def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
+    code.lines.append(f"copyto({out}, {names[0]}[{_places(code, step, out)}])")
+    return True
+
+
+def put_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
+    """Where one number goes to each lane, none meet."""
+    alone = step.operands[1].shape[step.arguments["axis"]] == 1
+    if alone:
+        code.lines += [f"{out}.fill(0)", f"{out}[{_places(code, step, out)}] = {names[0]}"]
+    return alone
+
+
+def _places(code: Code, step: Step, out: str) -> str:
+    """All indices, the given one along the axis: what ``np.take_along_axis`` makes anew each time."""
+    index, axis = step.operands[1].array, step.arguments["axis"] % step.output.array.ndim
+    grid = np.ogrid[tuple(slice(n) for n in index.shape)]
+    code.scope[f"{out}_places"] = (*grid[:axis], index, *grid[axis + 1 :])
+    return f"{out}_places"
+
+
 def _into(code: Code, name: str, part: np.ndarray, source: str) -> bool:
     code.scope[name] = part
     code.lines.append(f"copyto({name}, {source})")
@@ -88,4 +109,6 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "concatenate": concatenate,
     "scatter": scatter,
     "pad": pad,
+    "take_along_axis": take_along_axis,
+    "put_along_axis": put_along_axis,
 }
