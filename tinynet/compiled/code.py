@@ -26,7 +26,7 @@ from tinynet.run import Run, Step, Value
 
 PASSES = (
     *(drop_zeros, join_parts, sum_at_once, drop_repeats, Program.remove_unread),
-    *(squash_at_once, compute_early, Program.remove_unread),
+    *(squash_at_once, compute_early, drop_repeats, Program.remove_unread),
 )
 ELEMENTWISE = (
     *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "tanh", "sign", "absolute"),
