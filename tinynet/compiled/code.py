@@ -11,13 +11,13 @@ from tinynet.compiled.early import compute_early
 from tinynet.compiled.families import Families
 from tinynet.compiled.gates import squash_at_once
 from tinynet.compiled.joins import join_parts
-from tinynet.compiled.lanes import in_a_row, runs
+from tinynet.compiled.lanes import in_a_row
 from tinynet.compiled.layout import Layout
-from tinynet.compiled.packs import is_packable, with_plain_operands, worthwhile
+from tinynet.compiled.packs import calls, with_plain_operands
 from tinynet.compiled.products import sum_at_once
 from tinynet.compiled.program import Program, is_moved
 from tinynet.compiled.repeats import drop_repeats
-from tinynet.compiled.siblings import siblings
+from tinynet.compiled.together import at_once
 from tinynet.compiled.updates import Updates
 from tinynet.compiled.writers import WRITERS
 from tinynet.compiled.zeros import drop_zeros
@@ -51,31 +51,28 @@ class Code:
             improve(self.program)
         updates = Updates(run, self.program.steps, ELEMENTWISE)
         families = Families(self.program.steps, updates.waits)
-        self.groups = []
-        for number, group in enumerate(families.groups):
-            if number in families.loops:
-                self.groups += siblings(group)
-            elif not is_packable(group[0]):
-                self.groups += [[step] for step in group]
-            else:
-                self.groups.append(group)
-        self.layout = Layout(families, [group for group in self.groups if len(group) > 1])
+        groups = at_once(families)
+        self.layout = Layout(families, [group for group in groups if len(group) > 1])
         self.turned = self.products_to_turn()
         self.set_leaves()
         self.layout.rooms |= {index: parameter.array for index, parameter in updates.taken.items()}
-        for group in self.groups:
+        for group in groups:
             self.group(group)
         for value in updates.final:
             self.lines.append(f"copyto({self.name(value.copy_of)}, {self.name(value)})")
-        computed = {step.output.index for step in self.program.steps}
-        for value in run.values:
-            if value.kind == "computed" and value.index not in computed:
-                value.array = np.broadcast_to(np.zeros((), value.array.dtype), value.shape)
+        self.drop_arrays()
 
     def set_leaves(self) -> None:
         for value in self.run.leaves:
             recorded, value.array = value.array, self.layout.room(value)
             value.array[...] = recorded
+
+    def drop_arrays(self) -> None:
+        """What nobody can ask for, and nothing needs, has a shape and a dtype, but no buffer."""
+        computed = {step.output.index for step in self.program.steps}
+        for value in self.run.values:
+            if value.kind == "computed" and value.index not in computed:
+                value.array = np.broadcast_to(np.zeros((), value.array.dtype), value.shape)
 
     def products_to_turn(self) -> set[int]:
         """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""
@@ -106,17 +103,14 @@ class Code:
         return f"v{item.index}"
 
     def group(self, steps: Sequence[Step]) -> None:
-        """Steps that can be done at once: as few calls as their operands' places allow."""
+        """Steps that can be done at once."""
         if len(steps) == 1:
             self.step(steps[0])
             return
         for step in steps:
             step.output.array = self.layout.room(step.output)
-        columns = [[step.output.array for step in steps]]
-        columns += [[o.array for o in each] for each in zip(*(s.operands for s in steps)) if isinstance(each[0], Value)]
-        for part in runs(columns):
-            for step in worthwhile(self.program, steps[part]):
-                self.write(step)
+        for call in calls(self.program, steps):
+            self.write(call)
 
     def step(self, step: Step) -> None:
         out = step.output

@@ -16,7 +16,6 @@ from tinynet.compiled.families import Families
 from tinynet.compiled.program import Program, is_private, producers, readers
 from tinynet.run import Step, Value
 
-
 MOST = 8  # operands that are looked at together
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from tinynet.compiled.chains import Sums
 from tinynet.compiled.program import Program
 from tinynet.compiled.regions import Region, extent, region_of, tiled_axis
@@ -15,8 +16,8 @@ def join_parts(program: Program) -> None:
     joined = {}
     for step in sums.steps:
         terms = sums.terms(step)
-        parts = None if terms is None else [_part(sums, term) for term in terms]
-        if parts is not None and all(parts):
+        parts = [part for term in terms or () if (part := _part(sums, term)) is not None]
+        if terms is not None and len(parts) == len(terms):
             found = _concatenation(program, step, parts)
             if found is not None:
                 joined[step.output.index] = found

@@ -7,6 +7,7 @@ reads it puts its result; all others have places of their own, in rows of values
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Layout:
         kinds = {(root.shape, root.array.dtype) for root in roots}
         if len({root.index for root in roots}) < len(roots) or len(kinds) > 1 or not all(map(self._is_free, roots)):
             return
-        for a, b in zip(roots, roots[1:], strict=False):
+        for a, b in pairwise(roots):
             self._link(a, b)
 
     def _is_free(self, root: Value) -> bool:
@@ -128,7 +129,7 @@ def _in_place(steps: list[Step], by: dict[int, Step]) -> dict[int, Value]:
     """Values that only one step reads, and that step can put its result over: computed where that result will be."""
     reads = readers(steps)
     found: dict[int, Value] = {}
-    for step in steps:
+    for step in reversed(steps):
         out = step.output
         if step.primitive in IN_PLACE and out.copy_of is None:
             for operand in reversed(values(step)):
@@ -136,6 +137,6 @@ def _in_place(steps: list[Step], by: dict[int, Step]) -> dict[int, Value]:
                 fits = operand.shape == out.shape and operand.array.dtype == out.array.dtype
                 own = reads[operand.index] == 1 and is_private(operand)
                 if made is not None and made.primitive in OVERWRITTEN and fits and own:
-                    found[operand.index] = out
+                    found[operand.index] = found.get(out.index, out)
                     break
     return found

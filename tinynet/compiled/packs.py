@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinynet.compiled.lanes import is_shared, stacked
-from tinynet.compiled.program import Program
+from tinynet.compiled.lanes import is_shared, runs, stacked
+from tinynet.compiled.program import Program, values
 from tinynet.primitives import TABLE
 from tinynet.run import Step, Value
 
-FEW = 4
-LARGE = 1 << 12  # bytes
+FEW = 4  # calls that cost as little as one by the long way
+LARGE = 4096  # bytes of a result from where on a call costs little beside its work
 
 
 def is_packable(step: Step) -> bool:
     """Whether steps like this one can be done at once."""
     if step.primitive == "matmul":
-        return len(step.output.shape) == 2
+        return all(isinstance(operand, Value) and len(operand.shape) == 2 for operand in step.operands)
     kind = TABLE[step.primitive].kind
     return kind == "elementwise" or (kind == "reduction" and step.arguments["axis"] is not None)
 
 
-def worthwhile(program: Program, steps: Sequence[Step]) -> Sequence[Step]:
-    """One step for K whose operands and results lie at equal distances, where that is faster than each alone.
+def calls(program: Program, steps: Sequence[Step]) -> Iterator[Step]:
+    """As few steps that do what ``steps`` do as the places of operands and results allow, and speed."""
+    columns = [[value.array for value in each] for each in zip(*map(_arrays, steps), strict=True)]
+    for part in runs(columns):
+        yield from _faster(packed(program, steps[part]), steps[part])
 
-    NumPy takes a short way where all arrays lie in one piece and have one shape; the other way costs as much as four of
-    those. And a few large ones are faster alone, as one loop over each.
+
+def _faster(together: Step, apart: Sequence[Step]) -> Sequence[Step]:
+    """NumPy has a short way where all arrays lie in one piece and have one shape; a few such calls beat the long way.
+
+    So do a few large ones, whose loops are longer apart.
     """
-    together = packed(program, steps)
-    if len(steps) > FEW or _is_short(together):
-        return [together]
-    return steps if _is_short(steps[0]) or steps[0].output.array.nbytes >= LARGE else [together]
+    better_apart = _is_short(apart[0]) or apart[0].output.array.nbytes >= LARGE
+    return apart if len(apart) <= FEW and better_apart and not _is_short(together) else [together]
 
 
 def _is_short(step: Step) -> bool:
-    arrays = [operand.array for operand in (*step.operands, step.output) if isinstance(operand, Value)]
+    arrays = [value.array for value in _arrays(step)]
     alike = all(array.shape in ((), step.output.shape) for array in arrays)
     return alike and all(array.flags.c_contiguous for array in arrays)
 
 
+def _arrays(step: Step) -> list[Value]:
+    return [*values(step), step.output]
+
+
 def with_plain_operands(program: Program, step: Step) -> Step:
-    """Numbers as arrays without axes, and operands as many as the results in their shape: NumPy has less to find out."""
+    """The short way: numbers as arrays without axes, and operands that are as many as the results in their shape."""
     out = step.output
     dtypes = {operand.array.dtype for operand in step.operands if isinstance(operand, Value)}
     operands = []

@@ -45,12 +45,11 @@ def _product(program: Program, step: Step, made: list[Step], sums: Sums) -> list
     left, right = [], []
     for product in made:
         turned = sums.by.get(product.operands[0].index) if _is_flat(product) else None
-        if turned is None or turned.primitive != "transpose":
+        if turned is None or turned.primitive != "transpose" or tuple(turned.arguments["axes"]) != (1, 0):
             return []
         left.append(turned.operands[0])
         right.append(product.operands[1])
-    dtypes = {value.array.dtype for value in (*left, *right)}
-    if dtypes != {step.output.array.dtype} or len({(a.shape[1], b.shape[1]) for a, b in zip(left, right)}) > 1:
+    if not _are_alike(step, left) or not _are_alike(step, right):
         return []
     a, b = _rows(program, step, left), _rows(program, step, right)
     rows, width = a.output.shape
@@ -67,10 +66,15 @@ def _total(program: Program, step: Step, made: list[Step]) -> list[Step]:
     parts = [total.operands[0] for total in made]
     if any(total.primitive != "sum" or total.arguments["axis"] not in (0, (0,)) for total in made):
         return []
-    if len({(part.shape[1:], part.array.dtype) for part in parts}) > 1 or len({repr(t.arguments) for t in made}) > 1:
+    if not _are_alike(step, parts) or any(total.arguments != made[0].arguments for total in made):
         return []
     rows = _rows(program, step, parts)
     return [rows, program.step(step, "sum", (rows.output,), made[0].output.shape, **made[0].arguments)]
+
+
+def _are_alike(step: Step, parts: list[Value]) -> bool:
+    """Whether one can lie below the other, as numbers of the dtype of the sum."""
+    return {(part.shape[1:], part.array.dtype) for part in parts} == {(parts[0].shape[1:], step.output.array.dtype)}
 
 
 def _rows(program: Program, step: Step, parts: list[Value]) -> Step:

@@ -20,7 +20,8 @@ def drop_repeats(program: Program) -> None:
     seen: dict[Any, Value] = {}
     for i, step in enumerate(program.steps):
         operands = tuple(same.get(o.index, o) if isinstance(o, Value) else o for o in step.operands)
-        step = program.steps[i] = replace(step, operands=operands)
+        if any(new is not old for new, old in zip(operands, step.operands, strict=True)):
+            step = program.steps[i] = replace(step, operands=operands)
         key = (step.primitive, *map(_key, operands), repr(step.arguments))
         if step.output.copy_of is not None or any(_holds_array(argument) for argument in step.arguments.values()):
             continue

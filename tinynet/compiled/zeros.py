@@ -15,29 +15,24 @@ from tinynet.run import Step, Value
 def drop_zeros(program: Program) -> None:
     """x + 0 is x, and so is what is read from where x was put among zeros."""
     by = producers(program.steps)
+    taken_apart = {step.operands[0].index for step in program.steps if step.primitive in VIEWS}
     written: dict[int, np.ndarray] = {}  # where a value that has zeros is written: (its shape) of booleans
     for i, step in enumerate(program.steps):
-        _follow(step, written)
+        begins = step.primitive in ("scatter", "pad") and step.output.index in taken_apart
+        if begins or (step.primitive in VIEWS and step.operands[0].index in written):
+            before = written.get(step.operands[0].index, np.broadcast_to(np.True_, step.operands[0].shape))
+            written[step.output.index] = TABLE[step.primitive].forward(np, before, **step.arguments)
         value = _unmoved(step, by) if step.primitive == "getitem" else _other(step, written)
         if value is not None:
             program.steps[i] = program.alias(step, value)
 
 
-def _follow(step: Step, written: dict[int, np.ndarray]) -> None:
-    operand = step.operands[0]
-    begins = step.primitive in ("scatter", "pad")
-    if isinstance(operand, Value) and (begins or (step.primitive in VIEWS and operand.index in written)):
-        before = written.get(operand.index, np.broadcast_to(np.True_, operand.shape))
-        written[step.output.index] = TABLE[step.primitive].forward(np, before, **step.arguments)
-
-
 def _other(step: Step, written: dict[int, np.ndarray]) -> Value | None:
-    """What the zeros are added to."""
-    if step.primitive == "add":
+    """What zeros are added to."""
+    if step.primitive == "add" and all(isinstance(operand, Value) for operand in step.operands):
         for zero, other in (step.operands, step.operands[::-1]):
-            if isinstance(zero, Value) and zero.index in written and not written[zero.index].any():
-                if isinstance(other, Value) and _is_alike(other, step.output):
-                    return other
+            if zero.index in written and not written[zero.index].any() and _is_alike(other, step.output):
+                return other
     return None
 
 

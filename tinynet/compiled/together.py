@@ -1,4 +1,4 @@
-"""Inside a loop, products with a common factor that are parts of one concatenation are computed at once.
+"""Which steps are done at once: all of a family, but not of a loop; and in a loop, parts with a common factor.
 
 Such are the gradients of an LSTM's gates i, f and g: each is that of the cell state, times what was known before.
 Source: superword-level parallelism; Larsen and Amarasinghe, Exploiting superword level parallelism with multimedia
@@ -9,11 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from tinynet.compiled.families import Families
+from tinynet.compiled.packs import is_packable
 from tinynet.run import Step, Value
 
 
-def siblings(steps: list[Step]) -> list[list[Step]]:
-    """The steps of a loop in order, those in one list that can be done at once."""
+def at_once(families: Families) -> list[list[Step]]:
+    """All steps, in an order in which they can run; those in one list can be done at once."""
+    found: list[list[Step]] = []
+    for number, group in enumerate(families.groups):
+        if number in families.loops:
+            found += _siblings(group)
+        elif is_packable(group[0]):
+            found.append(group)
+        else:
+            found += [[step] for step in group]
+    return found
+
+
+def _siblings(steps: list[Step]) -> list[list[Step]]:
+    """The steps of a loop in order, those that are products with a common factor and parts of one value in one list."""
     places = {
         operand.index: (step.output.index, place)
         for step in steps
