@@ -71,14 +71,11 @@ class Layout:
 
     def put_in_a_row(self, lanes: Sequence[Any]) -> None:
         """Make neighbours of the places of values, where they still can become neighbours."""
-        if not all(isinstance(lane, Value) for lane in lanes):
-            return
-        roots = [self.root(lane) for lane in lanes]
-        kinds = {(root.shape, root.array.dtype) for root in roots}
-        if len({root.index for root in roots}) < len(roots) or len(kinds) > 1 or not all(map(self._is_free, roots)):
-            return
+        roots = [self.root(lane) for lane in lanes if isinstance(lane, Value)]
         for a, b in pairwise(roots):
-            self._link(a, b)
+            alike = a.shape == b.shape and a.array.dtype == b.array.dtype
+            if alike and a is not b and self._is_free(a) and self._is_free(b):
+                self._link(a, b)
 
     def _is_free(self, root: Value) -> bool:
         return root.copy_of is None and root.kind != "parameter"

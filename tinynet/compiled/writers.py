@@ -25,8 +25,9 @@ def matmul(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 def sigmoid(code: Code, step: Step, names: list[str], out: str) -> bool:
     """σ(z) = (1 + tanh(z/2)) / 2, in place."""
-    code.lines += [f"multiply({names[0]}, 0.5, {out})", f"tanh({out}, {out})"]
-    code.lines += [f"multiply({out}, 0.5, {out})", f"add({out}, 0.5, {out})"]
+    half = code.name(code.program.constant(np.array(0.5, step.output.array.dtype)))
+    code.lines += [f"multiply({names[0]}, {half}, {out})", f"tanh({out}, {out})"]
+    code.lines += [f"multiply({out}, {half}, {out})", f"add({out}, {half}, {out})"]
     return True
 
 
