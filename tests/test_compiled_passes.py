@@ -16,8 +16,9 @@ from tests.gradients import spread
 from tests.test_compiled import CLOSE, assert_same
 from tinynet import functional as F
 from tinynet import models, nn, optim
+from tinynet import primitives as P
 from tinynet.compiled.code import Code
-from tinynet.compiled.families import circles
+from tinynet.compiled.families import Families, circles
 from tinynet.compiled.lanes import in_a_row, runs, stacked
 from tinynet.compiled.regions import region_of, tiled_axis
 
@@ -52,6 +53,7 @@ def last_state(layer, steps, batch):
 def test_calls_for_each_time_step_of_an_rnn(batch):
     more, fewer = (calls(last_state(nn.RNN(2, 3), steps, batch)) for steps in (9, 8))
     assert more - fewer == Counter(dot=2, add=1, tanh=1, multiply=1) and not fewer - more
+    assert "concatenate" not in more  # all rows of A and B lie one below the other already
 
 
 def test_calls_for_each_time_step_of_an_lstm():
@@ -176,6 +178,102 @@ def test_gates_of_one_value(gates):
     assert calls(run)["tanh"] == 1
 
 
+@pytest.mark.parametrize("slices", [(slice(0, 3), slice(5, 8)), (slice(0, 5), slice(3, 8)), (slice(1, 8), slice(0, 1))])
+def test_gates_that_do_not_fill_a_value_or_overlap(slices):
+    x = tn.tensor(spread(3, 8), requires_grad=True, name="x")
+    with tn.record() as run:
+        a, b = (squash(tn.name(x[:, part], "z")) for squash, part in zip((F.sigmoid, F.tanh), slices, strict=True))
+        (a.sum() * b.sum()).backward()
+    compiles(run, x=spread(3, 8, seed=1))
+
+
+def test_a_gradient_that_is_zero_in_part():
+    x = tn.tensor(spread(2, 3), requires_grad=True, name="x")
+    with tn.record() as run:
+        y = F.cat([x.exp(), x.tanh()], 1)
+        (y[:, 1:4].sum() + (x * x).sum() + (y[:, 2:] ** 2).sum()).backward()
+    compiles(run, x=spread(2, 3, seed=1))
+
+
+def test_sums_that_share_sums():
+    """As Fibonacci's numbers: written out, the last would have billions of terms."""
+    a = b = tn.tensor(spread(3), requires_grad=True, name="x")
+    with tn.record() as run:
+        for _ in range(50):
+            a, b = b, a + b
+        (b / 1e10).sum().backward()
+    compiles(run, x=spread(3, seed=1))
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 0)])
+def test_sums_of_products(axes):
+    a, b = (tn.tensor(spread(5, 3, 3, seed=i), requires_grad=True, name="ab"[i]) for i in range(2))
+    with tn.record() as run:
+        total = P.transpose(a[0], axes=axes) @ b[0]
+        for t in range(1, 5):
+            total = total + P.transpose(a[t], axes=axes) @ b[t]
+        (total**2).sum().backward()
+    compiles(run, a=spread(5, 3, 3, seed=2))
+
+
+def test_sums_of_what_has_different_shapes_before_it_is_moved():
+    a, b = tn.tensor(spread(5, 6), name="a"), tn.tensor(spread(5, 2, 3), name="b")
+    c, d = tn.tensor(spread(5, 4), name="c"), tn.tensor(spread(5, 3), name="d")
+    with tn.record() as run:
+        tn.name(P.reshape(P.sum(a, axis=0, keepdims=False), shape=(2, 3)) + _reshaped_sum(b), "sum")
+        tn.name(P.reshape(c.T @ d, shape=(2, 6)) + P.reshape(a[:, :2].T @ a, shape=(2, 6)), "product")
+    compiles(run, a=spread(5, 6, seed=1))
+
+
+def _reshaped_sum(x):
+    return P.reshape(P.sum(x, axis=0, keepdims=False), shape=(2, 3))
+
+
+def test_two_factors_of_the_loop():
+    a, b = (tn.tensor(spread(6, 2, seed=i), requires_grad=True, name="ab"[i]) for i in range(2))
+    with tn.record() as run:
+        h = tn.tensor(np.ones(2))
+        for t in range(6):
+            with tn.time_step(t):
+                h = tn.name(((h * a[t]) * (h * b[t])).tanh() + 0.5, "h")
+        h.sum().backward()
+    compiles(run, a=spread(6, 2, seed=5))
+
+
+def test_parts_with_a_common_factor_of_which_one_waits_for_another():
+    a = tn.tensor(spread(6, 2, 2), requires_grad=True, name="a")
+    with tn.record() as run:
+        h = tn.tensor(np.ones((2, 4)))
+        for t in range(6):
+            with tn.time_step(t):
+                s = h[:, :2].tanh()
+                first = s * a[t]
+                h = tn.name(F.cat([first, s * first.exp()], 1), "h")
+        h.sum().backward()
+    compiles(run, a=spread(6, 2, 2, seed=5))
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 2, 3), (3,)), ((3,), (2, 3)), ((2, 3), (2, 1))])
+def test_operands_with_fewer_axes_at_all_times(shapes):
+    a, b = (tn.tensor(spread(9, *shape, seed=i), requires_grad=True, name="ab"[i]) for i, shape in enumerate(shapes))
+    with tn.record() as run:
+        for t in range(9):
+            with tn.time_step(t):
+                tn.name(a[t] * b[t], "product")
+                if shapes[0][-1] == shapes[1][0]:
+                    tn.name(a[t] @ b[t], "dot")
+    compiles(run, a=spread(9, *shapes[0], seed=2))
+    assert calls(run)["multiply"] == 1
+
+
+def test_places_that_are_named_twice():
+    x = tn.tensor(spread(2, 3), requires_grad=True, name="x")
+    index = tn.tensor(np.array([[0, 0], [2, 1]]), name="index")
+    with tn.record() as run:
+        (P.take_along_axis(x, index, axis=1) ** 2).sum().backward()
+    compiles(run, x=spread(2, 3, seed=1), index=np.array([[1, 1], [-1, 2]]))
+
+
 # Updates: a parameter's buffer holds the old number until nobody needs it
 
 
@@ -196,6 +294,59 @@ def test_a_version_of_a_parameter_that_is_read_after_the_next():
     np.testing.assert_allclose(step[late.name], late.array, **CLOSE)
     for name, array in step.parameters.items():
         np.testing.assert_allclose(array, run[f"new_{name}#3"], **CLOSE)
+
+
+def test_what_reads_the_old_and_the_new_number():
+    p = nn.Linear(1, 1, bias=False)
+    optimizer, x = optim.SGD(p.parameters(), lr=0.5), tn.tensor([[2.0]], name="x")
+    with tn.record() as run:
+        old = p.weight[0]
+        p(x).sum().backward()
+        optimizer.step()
+        tn.name(old * p.weight[0], "both")
+    step = run.compile()
+    step()
+    both = next(value.name for value in run.values if value.quantity == "both")
+    np.testing.assert_allclose(step[both], run[both], **CLOSE)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_parameters_that_are_joined_before_and_after_their_updates(axis):
+    (eager, train), (_, train_recorded) = joined(axis), joined(axis)
+    with tn.record() as run:
+        train_recorded()
+    step = run.compile()
+    for _ in range(3):
+        train()
+        step()
+        for mine, array in zip(step.parameters.values(), eager.state_dict().values(), strict=True):
+            np.testing.assert_allclose(mine, array, **CLOSE)
+
+
+def joined(axis):
+    net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    net.load_state_dict({name: spread(2, 2, seed=i) for i, name in enumerate(net.state_dict())})
+    optimizer, weights = optim.SGD(net.parameters(), lr=0.1), list(net.parameters())
+
+    def train():
+        for _ in range(2):
+            optimizer.zero_grad()
+            both = F.cat(weights, axis)
+            (both * F.cat([each * each for each in weights], axis)).sum().backward()
+            optimizer.step()
+        tn.name(F.cat(weights, axis), "joined")
+
+    return net, train
+
+
+def test_a_step_that_has_to_wait_for_another():
+    x = tn.tensor(spread(2), name="x")
+    with tn.record() as run:
+        tn.name(x + 1.0, "first")
+        tn.name(x * 2.0, "second")
+    first, second = run.steps
+    assert [group[0] for group in Families(run.steps).groups] == [first, second]
+    assert [group[0] for group in Families(run.steps, [(second, first)]).groups] == [second, first]
 
 
 def test_a_tied_weight():
@@ -230,7 +381,9 @@ def test_lanes_are_cut_where_a_distance_changes_in_any_column():
 def test_rows_one_after_the_other_are_one_array():
     base = np.arange(24.0).reshape(4, 2, 3)
     np.testing.assert_array_equal(in_a_row(list(base)), base.reshape(8, 3))
-    for lanes in (list(base[::-1]), list(base[::2]), [base[0], np.zeros((2, 3))], [base[0]] * 2):
+    np.testing.assert_array_equal(in_a_row(list(base[:, :1])), base[:, 0])
+    others = [list(base[::-1]), list(base[::-1, :1]), [base[0, :1]] * 2]
+    for lanes in (*others, list(base[::2]), [base[0], np.zeros((2, 3))], [base[0]] * 2):
         assert in_a_row(lanes) is None
 
 

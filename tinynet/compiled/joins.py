@@ -25,9 +25,9 @@ def join_parts(program: Program) -> None:
 
 
 def _part(sums: Sums, term: Value) -> tuple[Region, Value] | None:
-    """Where a scattered term lies, and what lies there; None where it is no block or somebody else reads it."""
+    """Where a scattered term lies, and what lies there; None where it is no block."""
     step = sums.by.get(term.index)
-    if step is None or step.primitive != "scatter" or sums.reads[term.index] > 1 or term.quantity is not None:
+    if step is None or step.primitive != "scatter":
         return None
     region = region_of(step.arguments["index"], term.shape)
     return None if region is None else (region, step.operands[0])

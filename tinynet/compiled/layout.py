@@ -74,11 +74,8 @@ class Layout:
         roots = [self.root(lane) for lane in lanes if isinstance(lane, Value)]
         for a, b in pairwise(roots):
             alike = a.shape == b.shape and a.array.dtype == b.array.dtype
-            if alike and a is not b and self._is_free(a) and self._is_free(b):
+            if alike and a is not b and a.copy_of is None and b.copy_of is None:
                 self._link(a, b)
-
-    def _is_free(self, root: Value) -> bool:
-        return root.copy_of is None and root.kind != "parameter"
 
     def _link(self, a: Value, b: Value) -> None:
         near_a, near_b = (self.neighbours.setdefault(value.index, []) for value in (a, b))

@@ -13,8 +13,7 @@ from tinynet.run import Value
 def drop_repeats(program: Program) -> None:
     """The second of two equal steps becomes another name for what the first computed.
 
-    Source: common subexpressions; Aho, Lam, Sethi and Ullman, Compilers, section 8.5. An updated parameter is left as
-    it is: it takes the old one's place.
+    Source: common subexpressions; Aho, Lam, Sethi and Ullman, Compilers, section 8.5.
     """
     same: dict[int, Value] = {}
     seen: dict[Any, Value] = {}
@@ -23,7 +22,7 @@ def drop_repeats(program: Program) -> None:
         if any(new is not old for new, old in zip(operands, step.operands, strict=True)):
             step = program.steps[i] = replace(step, operands=operands)
         key = (step.primitive, *map(_key, operands), repr(step.arguments))
-        if step.output.copy_of is not None or any(_holds_array(argument) for argument in step.arguments.values()):
+        if any(_holds_array(argument) for argument in step.arguments.values()):
             continue
         first = seen.setdefault(key, step.output)
         if first is not step.output:
