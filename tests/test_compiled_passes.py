@@ -82,9 +82,11 @@ VARIANTS = {
 @pytest.mark.parametrize(("kind", "options"), [(kind, o) for kind, each in VARIANTS.items() for o in each])
 def test_variants_of_recurrent_layers(kind, options):
     run = getattr(models, kind)(updates=2, **options)
-    step = run.compile()
+    step, single = run.compile(), run.astype("float32").compile()
     step()
     assert_same(step, run)
+    single()
+    assert_same(single, run.astype("float32"), {"rtol": 1e-4, "atol": 1e-6})
 
 
 def test_a_loop_of_ones_own_with_a_sum_that_goes_on():
@@ -158,6 +160,15 @@ def test_the_gradients_of_parts_are_computed_in_their_places(order):
         (parts[0].exp() * parts[1].tanh() * parts[2]).sum().backward()
     compiles(run, x=spread(2, 6, seed=1))
     assert not calls(run).keys() & {"copyto", "concatenate"}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_parts_of_two_dtypes(axis):
+    x = tn.tensor(spread(2, 2), requires_grad=True, name="x")
+    y = tn.tensor(spread(2, 2, seed=1).astype("float32"), requires_grad=True, name="y")
+    with tn.record() as run:
+        (F.cat([tn.name(x.exp(), "p"), tn.name(y.tanh(), "q")], axis) ** 2).sum().backward()
+    compiles(run, x=spread(2, 2, seed=2))
 
 
 def test_parts_that_overlap_are_added():

@@ -61,7 +61,8 @@ class Layout:
         for operand in step.operands:
             stop = start + operand.shape[axis]
             made = self.by.get(operand.index)
-            if made is not None and made.primitive in OVERWRITTEN and self.is_alone(operand):
+            same = operand.array.dtype == step.output.array.dtype
+            if made is not None and same and made.primitive in OVERWRITTEN and self.is_alone(operand):
                 self.parts[operand.index] = step.output, (slice(None),) * axis + (slice(start, stop),)
             start = stop
 

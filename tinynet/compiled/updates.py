@@ -30,7 +30,8 @@ class Updates:
             before = now.get(parameter.index, parameter)
             in_place = before is parameter or before.index in self.taken
             in_time = i is not None and all(k <= i for k in reading[before.index])
-            if i is not None and in_place and in_time and steps[i].primitive in fillers:
+            fits = value.shape == parameter.shape and value.array.dtype == parameter.array.dtype
+            if i is not None and in_place and in_time and fits and steps[i].primitive in fillers:
                 self.taken[value.index] = parameter
                 self.waits += [(steps[k], steps[i]) for k in reading[before.index] if k != i]
             now[parameter.index] = value
