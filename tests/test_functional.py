@@ -221,12 +221,20 @@ def squared_error_calls(draw):
     return [spread(*shape), spread(*shape, seed=1)], []
 
 
+@st.composite
+def mean_cross_entropy_calls(draw):
+    """Of classes (…), without the axis of length 1."""
+    arrays, (target,) = draw(cross_entropy_calls())
+    return arrays, [target[..., 0]]
+
+
 # Of each composite: calls as (arrays that take a gradient, the arguments that follow them).
 CALLS = {
     F.linear: linear_calls(),
     F.softmax: softmax_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
+    losses._mean_cross_entropy: mean_cross_entropy_calls(),
     F.rnn: rnn_calls(),
     F.lstm: lstm_calls(),
 }
