@@ -16,7 +16,7 @@ ONE_BY_ONE = 1000  # elements; of more, what is not right is looked for in halve
 ENOUGH = 20  # elements that are not right, of those that are looked for in halves
 SINGLE = float(np.finfo(np.float32).eps)
 INEXACT = 0.01  # error of a numerical derivative, beyond which it proves nothing
-DECADES = [0.83 * 10.0**-k for k in range(1, 18)]  # of steps
+DECADES = [0.83 * 10.0**-k for k in range(1, 25)]  # of steps
 LARGE = [0.83 * 10.0 ** (-k / 2) for k in range(2, 7)]  # steps
 NONE = 10 * EPSILON  # of the cotangents' size: what rounding leaves of a derivative that is zero
 
