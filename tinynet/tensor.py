@@ -113,7 +113,7 @@ class Tensor:
 
         Raises ValueError for a tensor with a history, because gradients do not cross from one library to another.
         """
-        array = backend.moved(self.data, name)
+        array = backend.moved(self.data, backend.library(name))
         if array is self.data:
             return self
         if self.node is not None:
