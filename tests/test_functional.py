@@ -193,19 +193,20 @@ def cross_entropy_calls(draw):
 
 
 SIZE = st.integers(1, 3)
+PLAIN = (None, False, None)  # the order of time: lengths, reverse, truncate
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3))
 
 
 @st.composite
 def rnn_calls(draw):
     arrays, rest = rnn_operands(draw(SIZES), 1, 1, draw(st.booleans()))
-    return arrays, [*rest, draw(st.sampled_from(["tanh", "relu"])), draw(st.sampled_from(["", "_l1"]))]
+    return arrays, [*rest, draw(st.sampled_from(["tanh", "relu"])), draw(st.sampled_from(["", "_l1"])), *PLAIN]
 
 
 @st.composite
 def lstm_calls(draw):
     arrays, rest = rnn_operands(draw(SIZES), 4, 2, draw(st.booleans()))
-    return arrays, [*rest, ""]
+    return arrays, [*rest, "", None, None, False, None, *PLAIN]
 
 
 @st.composite
@@ -235,8 +236,8 @@ CALLS = {
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
     losses._mean_cross_entropy: mean_cross_entropy_calls(),
-    F.rnn: rnn_calls(),
-    F.lstm: lstm_calls(),
+    recurrent._rnn: rnn_calls(),
+    recurrent._lstm: lstm_calls(),
 }
 
 
@@ -301,10 +302,10 @@ def test_a_composite_whose_operands_depend_on_each_other_counts_each_path_once()
     """Here one tensor is both weights, and the initial state is computed from the input."""
 
     def function(rnn, x, w):
-        return rnn(x, x[0] * w[0], w, w, None, None, "tanh", "")[0].sum()
+        return rnn(x, x[0] * w[0], w, w, None, None, "tanh", "", *PLAIN)[0].sum()
 
     results = []
-    for rnn in (F.rnn, F.rnn.definition):
+    for rnn in (recurrent._rnn, recurrent._rnn.definition):
         x, w = tn.tensor(spread(3, 1, 2), requires_grad=True), tn.tensor(spread(2, 2), requires_grad=True)
         first = tn.grad(function(rnn, x, w), (x, w), create_graph=True)
         results.append([*first, *tn.grad(sum((g * g).sum() for g in first), (x, w))])

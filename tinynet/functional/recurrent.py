@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
-from tinynet.functional.kernels import recurrent as kernel
+from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
+from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
 from tinynet.functional.shapes import cat, stack, unsqueeze
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
@@ -203,22 +204,9 @@ def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
     return [x[t] if label is None else name(x[t], label, t, title="input") for t in range(x.shape[0])]
 
 
-# Whole layers
+# Whole layers: the public function, and the definition with its kernel, which knows nothing of the options
 
 
-def _plain(**arguments: object) -> bool:
-    """Whether the kernels cover a call: they know nothing of lengths, directions, cuts and variants."""
-    unknown = ("lengths", "reverse", "truncate", "projection", "peepholes", "coupled", "cell_clip")
-    return all(arguments.get(option) is None or arguments[option] is False for option in unknown)
-
-
-@composite(
-    kernel.rnn_forward,
-    kernel.rnn_backward,
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, packed[-1]),
-    covers=_plain,
-)
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -237,6 +225,18 @@ def rnn(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
     the last (N, H).
     """
+    layer = _rnn if _absent(lengths, reverse, truncate) else _rnn.definition
+    weights = weight_ih, weight_hh, bias_ih, bias_hh
+    return layer(x, h, *weights, nonlinearity, suffix, lengths, reverse, truncate)
+
+
+@composite(
+    rnn_forward,
+    rnn_backward,
+    pack=lambda result: result[0],
+    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
+)
+def _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_whole(suffix, W_ih=weight_ih, W_hh=weight_hh, b_ih=bias_ih, b_hh=bias_hh)
 
@@ -247,13 +247,6 @@ def rnn(
     return stack(outputs), h
 
 
-@composite(
-    kernel.lstm_forward,
-    kernel.lstm_backward,
-    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
-    unpack=lambda packed: (packed[:-1], packed[-2], packed[-1]),
-    covers=_plain,
-)
 def lstm(
     x: Tensor,
     h: Tensor,
@@ -276,6 +269,18 @@ def lstm(
     ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,), gates i, f, g, o stacked by
     rows (PyTorch's order; i, g, o where coupled); returns all h (T, N, H), the last h and the last c (N, H).
     """
+    options = projection, peepholes, coupled, cell_clip, lengths, reverse, truncate
+    layer = _lstm if _absent(*options) else _lstm.definition
+    return layer(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
+
+
+@composite(
+    lstm_forward,
+    lstm_backward,
+    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
+    unpack=lambda packed: tuple(P.getitem(packed, index=index) for index in (slice(-1), -2, -1)),
+)
+def _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, projection, peepholes, coupled, cell_clip, *order):
     gates = COUPLED_GATES if coupled else LSTM_GATES
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, gates, suffix)
@@ -294,7 +299,7 @@ def lstm(
             **names,
         )
 
-    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, lengths, reverse, truncate)
+    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, *order)
     return stack(outputs), h, c
 
 
@@ -324,6 +329,10 @@ def gru(
 
     outputs, (h,) = unroll(step, x, {"h": h}, suffix, lengths, reverse, truncate)
     return stack(outputs), h
+
+
+def _absent(*options: object) -> bool:
+    return all(option is None or option is False for option in options)
 
 
 def _state(quantity: str, new: str) -> str:
