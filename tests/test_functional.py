@@ -210,6 +210,12 @@ def lstm_calls(draw):
 
 
 @st.composite
+def gru_calls(draw):
+    arrays, rest = rnn_operands(draw(SIZES), 3, 1, draw(st.booleans()))
+    return arrays, [*rest, "", True, *PLAIN]
+
+
+@st.composite
 def linear_calls(draw):
     before, inputs, outputs = draw(st.sampled_from([(), (2,), (3, 1), (1, 2, 3)])), *draw(st.tuples(SIZE, SIZE))
     arrays = [spread(*before, inputs), spread(outputs, inputs, seed=1)]
@@ -238,6 +244,7 @@ CALLS = {
     losses._mean_cross_entropy: mean_cross_entropy_calls(),
     recurrent._rnn: rnn_calls(),
     recurrent._lstm: lstm_calls(),
+    recurrent._gru: gru_calls(),
 }
 
 

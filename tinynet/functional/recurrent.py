@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
+from tinynet.functional.kernels.gru import gru_backward, gru_forward
 from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
 from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
 from tinynet.functional.shapes import cat, stack, unsqueeze
@@ -321,6 +322,18 @@ def gru(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (3H, I) and (3H, H), biases (3H,), gates r, z, n stacked by
     rows; returns all h (T, N, H), and the last (N, H).
     """
+    layer = _gru if reset_after and _absent(lengths, reverse, truncate) else _gru.definition
+    weights = weight_ih, weight_hh, bias_ih, bias_hh
+    return layer(x, h, *weights, suffix, reset_after, lengths, reverse, truncate)
+
+
+@composite(
+    gru_forward,
+    gru_backward,
+    pack=lambda result: result[0],
+    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
+)
+def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, GRU_GATES, suffix)
 
