@@ -14,25 +14,29 @@ from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
 class Ahead(Workspace):
-    """Rows [h | 1] and [x | 1]; r, z and u, side by side; and what comes from x, of which the last part becomes n."""
+    """Rows [h | 1] and [x | 1]; what comes from x, of which a part becomes n; and the gates r and z, side by side."""
 
     def __init__(self, xp: Any, steps: int, batch: int, inputs: int, units: int, biases: tuple[bool, bool], dtype: Any):
         self.from_x = Rows(xp, steps, batch, inputs, 0, 3 * units, biases[0], dtype)
         self.from_h = Rows(xp, steps, batch, units, 0, 3 * units, biases[1], dtype)
         self.half, self.halves = xp.full((), 0.5, dtype=dtype), xp.ones((3 * units, 1), dtype=dtype)
         self.halves[: 2 * units] = 0.5
-        self.gates, self.given = (xp.empty((steps, batch, 3 * units), dtype=dtype) for _ in range(2))
-        self.r, self.z, self.u = (self.gates[:, :, k * units : (k + 1) * units] for k in range(3))
-        self.n, self.new = self.given[:, :, 2 * units :], xp.empty((batch, units), dtype=dtype)
+        self.given, self.gates = (xp.empty((steps, batch, 2 * units), dtype=dtype) for _ in range(2))
+        self.n, self.u = (xp.empty((steps, batch, units), dtype=dtype) for _ in range(2))
+        self.r, self.z, self.new = self.gates[:, :, :units], self.gates[:, :, units:], xp.empty_like(self.n[0])
         self.states = self.from_h.left
-        both = (self.gates[:, :, : 2 * units], self.given[:, :, : 2 * units])
+        gates = (self.given, self.gates, self.r, self.z, self.u, self.n)
         states = (self.from_h.rows[:-1], self.states[:-1], self.states[1:])
-        self.steps = list(zip(self.gates, *both, self.r, self.z, self.u, self.n, *states, strict=True))
+        self.steps = list(zip(*gates, *states, strict=True))
 
     def load(self, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> None:
         for side, weight, bias in ((self.from_x, weight_ih, bias_ih), (self.from_h, weight_hh, bias_hh)):
             side.load(weight, bias)
             side.weights *= self.halves
+
+    def products(self, side: Rows) -> tuple[Any, Any]:
+        """The weights for both gates, and those for u and n."""
+        return side.product[:, : self.gates.shape[2]], side.product[:, self.gates.shape[2] :]
 
 
 class Back(Workspace):
@@ -78,14 +82,17 @@ def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     ahead.load(weight_ih, weight_hh, bias_ih, bias_hh)
     ahead.from_x.left[:-1], ahead.states[0] = x, h
     dot, tanh, multiply, add, subtract = xp.dot, xp.tanh, xp.multiply, xp.add, xp.subtract
-    dot(ahead.from_x.flat, ahead.from_x.product, ahead.given.reshape(len(ahead.from_x.flat), -1))
-    weights, half, new = ahead.from_h.product, ahead.half, ahead.new
-    for gates, r_z, given_r_z, r, z, u, n, row, before, after in ahead.steps:
-        dot(row, weights, gates)
-        add(r_z, given_r_z, r_z)
-        tanh(r_z, r_z)
-        multiply(r_z, half, r_z)
-        add(r_z, half, r_z)
+    for_gates, for_n = ahead.products(ahead.from_x)
+    dot(ahead.from_x.flat, for_gates, ahead.given.reshape(-1, ahead.given.shape[2]))
+    dot(ahead.from_x.flat, for_n, ahead.n.reshape(-1, ahead.n.shape[2]))
+    (for_gates, for_u), half, new = ahead.products(ahead.from_h), ahead.half, ahead.new
+    for given, gates, r, z, u, n, row, before, after in ahead.steps:
+        dot(row, for_gates, gates)
+        dot(row, for_u, u)
+        add(gates, given, gates)
+        tanh(gates, gates)
+        multiply(gates, half, gates)
+        add(gates, half, gates)
         multiply(r, u, new)
         add(n, new, n)
         tanh(n, n)
