@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tinynet as tn
 from tests.gradients import spread
 from tinynet.functional import recurrent
-from tinynet.functional.kernels import workspace
+from tinynet.functional.kernels import lstm, workspace
 from tinynet.functional.kernels.gru import gru_backward, gru_forward
 from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
 from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
@@ -196,6 +196,14 @@ def test_threads_have_workspaces_of_their_own(title):
         for k, together in enumerate(threads.map(results, calls * 25)):
             for mine, other in zip(together, alone[k % 4], strict=True):
                 np.testing.assert_array_equal(mine, other)
+
+
+def test_factors_of_an_lstm_may_be_computed_in_several_blocks(monkeypatch):
+    monkeypatch.setattr(lstm, "BLOCK", 1000)
+    arrays = operands("lstm", steps=7, batch=3)  # of 288 bytes a time step: blocks of 3, 3 and 1
+    found = gradients(recurrent._lstm, "lstm", arrays)
+    assert [block.stop - block.start for block in lstm.Back(np, 7, 3, 3, np.dtype("float64")).blocks] == [3, 3, 1]
+    assert_close(found, expected("lstm", arrays))
 
 
 # Workspaces

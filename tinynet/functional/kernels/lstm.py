@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from tinynet.backend import namespace
 from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
 from tinynet.functional.kernels.workspace import Workspace, borrow
+
+BLOCK = 2**20  # bytes of factors that are computed together: they stay in the processor's cache till they are used
 
 
 class Ahead(Workspace):
@@ -28,39 +31,38 @@ class Ahead(Workspace):
         gates = (self.gates, self.i, self.f, self.g, self.o)
         states = (self.cells[:-1], self.cells[1:], self.tanh_c, self.states)
         self.steps = list(zip(self.rows.rows[:-1], *gates, *states, strict=True))
+        self.keep = list(self.f)[::-1]
 
 
 class Back(Workspace):
-    """dz: what arrives at c and at h, times factors that are known for all time steps and stand where dz will.
+    """dz: what arrives at c (for i, f and g) and at h (for o), times factors that stand where dz will.
 
-    Side by side: what c sends to the c before it, then dz of i, f and g, all from c, and dz of o, from h.
+    The factors are known beforehand, so that they are computed for many time steps at once, a block.
     """
 
     def __init__(self, xp: Any, steps: int, batch: int, units: int, dtype: Any):
         self.weight = xp.empty((4 * units, units), dtype=dtype, order="F")  # which BLAS is quicker with
-        self.dc = xp.empty((batch, 1, units), dtype=dtype)
-        self.h_to_c = xp.empty((steps, batch, units), dtype=dtype)
-        self.parts = xp.empty((steps + 1, batch, 5, units), dtype=dtype)
-        side_by_side = self.parts.reshape(steps + 1, batch, 5 * units)
-        self.dz = side_by_side[:-1, :, units:]
-        self.flat = side_by_side.reshape(-1, 5 * units)[: steps * batch, units:]
-        of_next, of_c, of_o = self.parts[1:, :, 0], self.parts[:-1, :, :4], self.parts[:-1, :, 4]
-        self.steps = list(zip(self.h_to_c, of_next, of_c, of_o, self.dz, strict=True))[::-1]
+        self.h_to_c, self.new = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
+        self.dz = xp.empty((steps, batch, 4 * units), dtype=dtype)
+        self.flat = self.dz.reshape(steps * batch, 4 * units)
+        self.parts = self.dz.reshape(steps, batch, 4, units)
+        self.steps = list(zip(self.h_to_c, self.parts[:, :, :3], self.parts[:, :, 3], self.dz, strict=True))[::-1]
+        size = max(BLOCK // max(self.dz[0].nbytes, 1), 1)
+        self.blocks = [slice(max(stop - size, 0), stop) for stop in range(steps, 0, -size)]
 
-    def load(self, xp: Any, ahead: Ahead, dc: Any) -> None:
-        """The factors, and what arrives at the last c from outside."""
-        self.parts[-1, :, 0] = dc
-        c, i, f, g, o = (self.parts[:-1, :, k] for k in range(5))
-        xp.subtract(1, ahead.gates, self.dz)
-        xp.multiply(ahead.gates, self.dz, self.dz)
-        xp.multiply(ahead.g, ahead.g, g)
+    def load(self, xp: Any, ahead: Ahead, steps: slice) -> None:
+        """The factors of a block."""
+        gates, dz, tanh_c, h_to_c = ahead.gates[steps], self.dz[steps], ahead.tanh_c[steps], self.h_to_c[steps]
+        i, f, g, o = (self.parts[steps, :, k] for k in range(4))
+        xp.subtract(1, gates, dz)
+        xp.multiply(gates, dz, dz)
+        xp.multiply(ahead.g[steps], ahead.g[steps], g)
         xp.subtract(1, g, g)
-        for factor, other in ((i, ahead.g), (f, ahead.cells[:-1]), (g, ahead.i), (o, ahead.tanh_c)):
+        for factor, other in ((i, ahead.g[steps]), (f, ahead.cells[steps]), (g, ahead.i[steps]), (o, tanh_c)):
             xp.multiply(factor, other, factor)
-        c[...] = ahead.f
-        xp.multiply(ahead.tanh_c, ahead.tanh_c, self.h_to_c)
-        xp.subtract(1, self.h_to_c, self.h_to_c)
-        xp.multiply(self.h_to_c, ahead.o, self.h_to_c)
+        xp.multiply(tanh_c, tanh_c, h_to_c)
+        xp.subtract(1, h_to_c, h_to_c)
+        xp.multiply(h_to_c, ahead.o[steps], h_to_c)
 
 
 def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
@@ -91,23 +93,28 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
 
 def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     xp, ahead = namespace(g), saved.workspace
-    loan = borrow(Back, xp, *ahead.tanh_c.shape, ahead.cells.dtype)
+    loan = borrow(Back, xp, *ahead.tanh_c.shape, ahead.new.dtype)
     back = loan.workspace
-    back.load(xp, ahead, g[-1])
     back.weight[...] = weight_hh
-    dh, dc, flat_dc, weight = xp.zeros_like(ahead.new), back.dc, back.dc[:, 0], back.weight
+    dh, dc = xp.zeros_like(ahead.new), xp.empty_like(ahead.new)
+    dc[...] = g[-1]
+    stretched, weight, new = dc[:, None], back.weight, back.new
     add, multiply, dot = xp.add, xp.multiply, xp.dot
-    for arriving, (h_to_c, of_next, of_c, of_o, dz) in zip(backwards(g[:-1]), back.steps, strict=True):
-        if arriving is not None:
-            add(dh, arriving, dh)
-        multiply(h_to_c, dh, h_to_c)
-        add(of_next, h_to_c, flat_dc)
-        multiply(of_c, dc, of_c)
-        multiply(of_o, dh, of_o)
-        dot(dz, weight, dh)
+    steps = zip(backwards(g[:-1]), ahead.keep, back.steps, strict=True)
+    for block in back.blocks:
+        back.load(xp, ahead, block)
+        for arriving, f, (h_to_c, of_c, of_h, dz) in islice(steps, block.stop - block.start):
+            if arriving is not None:
+                add(dh, arriving, dh)
+            multiply(dh, h_to_c, new)
+            add(dc, new, dc)
+            multiply(of_c, stretched, of_c)
+            multiply(of_h, dh, of_h)
+            multiply(dc, f, dc)
+            dot(dz, weight, dh)
 
     def dx():
         return (loan.workspace.flat @ weight_ih).reshape(x.shape)
 
     d_weight_hh, d_bias, d_weight_ih = ahead.rows.gradients(back.flat)
-    return dx, dh, back.parts[0, :, 0].copy(), d_weight_ih, d_weight_hh, *parted(d_bias, bias_ih, bias_hh)
+    return dx, dh, dc, d_weight_ih, d_weight_hh, *parted(d_bias, bias_ih, bias_hh)

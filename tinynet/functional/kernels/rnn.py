@@ -10,13 +10,12 @@ from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
 class Ahead(Workspace):
-    """Rows [h | 1 | x]; one z for all time steps."""
+    """Rows [h | 1 | x]; one z for all time steps; and all h, which are computed faster where they lie together."""
 
     def __init__(self, xp: Any, steps: int, batch: int, inputs: int, units: int, bias: bool, dtype: Any):
         self.rows = Rows(xp, steps, batch, units, inputs, units, bias, dtype)
-        self.states = self.rows.left[1:]
-        self.z = xp.empty((batch, units), dtype=dtype)
-        self.steps = list(zip(self.rows.rows[:-1], self.states, strict=True))
+        self.states, self.z = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
+        self.steps = list(zip(self.rows.rows[:-1], self.states, self.rows.left[1:], strict=True))
 
 
 class Back(Workspace):
@@ -36,12 +35,13 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     ahead.rows.load(weight_hh, bias, weight_ih)
     ahead.rows.left[0], ahead.rows.right[:-1] = h, x
     dot, tanh, maximum, weights, z = xp.dot, xp.tanh, xp.maximum, ahead.rows.product, ahead.z
-    for row, state in ahead.steps:
+    for row, state, place in ahead.steps:
         dot(row, weights, z)
         if nonlinearity == "tanh":
             tanh(z, state)
         else:
             maximum(z, 0, out=state)
+        place[...] = state
     return ahead.states.copy(), loan
 
 
