@@ -12,7 +12,7 @@ from tinynet.backend import namespace
 from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
-BLOCK = 2**20  # bytes of factors that are computed together: they stay in the processor's cache till they are used
+BLOCK = 2**20  # bytes of factors that are computed at once: they stay in the processor's cache till they are used
 
 
 class Ahead(Workspace):
@@ -24,45 +24,51 @@ class Ahead(Workspace):
         self.scale[:, 2 * units : 3 * units] = 1
         self.shift = 1 - self.scale
         self.gates = xp.empty((steps, batch, 4 * units), dtype=dtype)
-        self.i, self.f, self.g, self.o = (self.gates[:, :, k * units : (k + 1) * units] for k in range(4))
+        self.by_gate = self.gates.reshape(steps, batch, 4, units).transpose(2, 0, 1, 3)
         self.cells = xp.empty((steps + 1, batch, units), dtype=dtype)
         self.tanh_c, self.new = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
         self.states = self.rows.left[1:]
-        gates = (self.gates, self.i, self.f, self.g, self.o)
+        gates = (self.gates, *self.by_gate)
         states = (self.cells[:-1], self.cells[1:], self.tanh_c, self.states)
         self.steps = list(zip(self.rows.rows[:-1], *gates, *states, strict=True))
-        self.keep = list(self.f)[::-1]
 
 
 class Back(Workspace):
-    """dz: what arrives at c (for i, f and g) and at h (for o), times factors that stand where dz will.
+    """dz: what arrives at c (for i, f and g) and at h (for o), times factors that are known beforehand.
 
-    The factors are known beforehand, so that they are computed for many time steps at once, a block.
+    They are computed for many time steps at once, a block, the numbers of each gate together.
     """
 
     def __init__(self, xp: Any, steps: int, batch: int, units: int, dtype: Any):
         self.weight = xp.empty((4 * units, units), dtype=dtype, order="F")  # which BLAS is quicker with
-        self.h_to_c, self.new = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
-        self.dz = xp.empty((steps, batch, 4 * units), dtype=dtype)
+        self.dz, self.new = xp.empty((steps, batch, 4 * units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
         self.flat = self.dz.reshape(steps * batch, 4 * units)
-        self.parts = self.dz.reshape(steps, batch, 4, units)
-        self.steps = list(zip(self.h_to_c, self.parts[:, :, :3], self.parts[:, :, 3], self.dz, strict=True))[::-1]
-        size = max(BLOCK // max(self.dz[0].nbytes, 1), 1)
+        size = min(max(BLOCK // max(self.dz[0].nbytes, 1), 1), steps)
+        self.gates, self.factors = (xp.empty((4, size, batch, units), dtype=dtype) for _ in range(2))
+        self.h_to_c = xp.empty((size, batch, units), dtype=dtype)
         self.blocks = [slice(max(stop - size, 0), stop) for stop in range(steps, 0, -size)]
+        self.steps = [self._step(t - block.start, t) for block in self.blocks for t in range(steps)[block][::-1]]
 
-    def load(self, xp: Any, ahead: Ahead, steps: slice) -> None:
+    def _step(self, k: int, t: int) -> tuple:
+        """The views for time step t, the k-th of its block."""
+        parts, of_c = self.dz[t].reshape(len(self.new), 4, -1), self.factors[:3, k].transpose(1, 0, 2)
+        return self.h_to_c[k], of_c, parts[:, :3], self.factors[3, k], parts[:, 3], self.gates[1, k], self.dz[t]
+
+    def load(self, xp: Any, ahead: Ahead, block: slice) -> None:
         """The factors of a block."""
-        gates, dz, tanh_c, h_to_c = ahead.gates[steps], self.dz[steps], ahead.tanh_c[steps], self.h_to_c[steps]
-        i, f, g, o = (self.parts[steps, :, k] for k in range(4))
-        xp.subtract(1, gates, dz)
-        xp.multiply(gates, dz, dz)
-        xp.multiply(ahead.g[steps], ahead.g[steps], g)
-        xp.subtract(1, g, g)
-        for factor, other in ((i, ahead.g[steps]), (f, ahead.cells[steps]), (g, ahead.i[steps]), (o, tanh_c)):
+        size = block.stop - block.start
+        gates, factors, h_to_c = self.gates[:, :size], self.factors[:, :size], self.h_to_c[:size]
+        gates[...], tanh_c = ahead.by_gate[:, block], ahead.tanh_c[block]
+        i, _, g, o = gates
+        xp.subtract(1, gates, factors)
+        xp.multiply(gates, factors, factors)
+        xp.multiply(g, g, factors[2])
+        xp.subtract(1, factors[2], factors[2])
+        for factor, other in zip(factors, (g, ahead.cells[block], i, tanh_c), strict=True):
             xp.multiply(factor, other, factor)
         xp.multiply(tanh_c, tanh_c, h_to_c)
         xp.subtract(1, h_to_c, h_to_c)
-        xp.multiply(h_to_c, ahead.o[steps], h_to_c)
+        xp.multiply(h_to_c, o, h_to_c)
 
 
 def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
@@ -100,16 +106,16 @@ def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_)
     dc[...] = g[-1]
     stretched, weight, new = dc[:, None], back.weight, back.new
     add, multiply, dot = xp.add, xp.multiply, xp.dot
-    steps = zip(backwards(g[:-1]), ahead.keep, back.steps, strict=True)
+    steps = zip(backwards(g[:-1]), back.steps, strict=True)
     for block in back.blocks:
         back.load(xp, ahead, block)
-        for arriving, f, (h_to_c, of_c, of_h, dz) in islice(steps, block.stop - block.start):
+        for arriving, (h_to_c, of_c, dz_of_c, of_h, dz_of_h, f, dz) in islice(steps, block.stop - block.start):
             if arriving is not None:
                 add(dh, arriving, dh)
             multiply(dh, h_to_c, new)
             add(dc, new, dc)
-            multiply(of_c, stretched, of_c)
-            multiply(of_h, dh, of_h)
+            multiply(of_c, stretched, dz_of_c)
+            multiply(of_h, dh, dz_of_h)
             multiply(dc, f, dc)
             dot(dz, weight, dh)
 
