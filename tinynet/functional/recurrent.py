@@ -279,7 +279,7 @@ def lstm(
     lstm_forward,
     lstm_backward,
     pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
-    unpack=lambda packed: tuple(P.getitem(packed, index=index) for index in (slice(-1), -2, -1)),
+    unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
 )
 def _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, projection, peepholes, coupled, cell_clip, *order):
     gates = COUPLED_GATES if coupled else LSTM_GATES

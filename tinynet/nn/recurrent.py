@@ -290,7 +290,7 @@ class LSTM(_Recurrent):
 
 def _stacked(states: list[Tensor]) -> Tensor:
     """The last states of all passes, (passes, N, H): a view of a single one, except in a recording."""
-    return F.unsqueeze(states[0], 0) if len(states) == 1 and state.recorder is None else F.stack(states)
+    return states[0][None] if len(states) == 1 and state.recorder is None else F.stack(states)
 
 
 def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:
