@@ -108,7 +108,7 @@ def gru_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     back = loan.workspace
     back.load(xp, ahead)
     back.weight[...] = weight_hh
-    dh, weight = xp.zeros_like(ahead.new), back.weight
+    dh, weight = xp.zeros(ahead.new.shape, ahead.new.dtype), back.weight
     stretched = dh[:, None]
     add, multiply, dot = xp.add, xp.multiply, xp.dot
     for arriving, (parts, past, dz) in zip(backwards(g), back.steps, strict=True):

@@ -102,7 +102,7 @@ def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_)
     loan = borrow(Back, xp, *ahead.tanh_c.shape, ahead.new.dtype)
     back = loan.workspace
     back.weight[...] = weight_hh
-    dh, dc = xp.zeros_like(ahead.new), xp.empty_like(ahead.new)
+    dh, dc = xp.zeros(ahead.new.shape, ahead.new.dtype), xp.empty_like(ahead.new)
     dc[...] = g[-1]
     stretched, weight, new = dc[:, None], back.weight, back.new
     add, multiply, dot = xp.add, xp.multiply, xp.dot

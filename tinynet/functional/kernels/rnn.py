@@ -54,7 +54,7 @@ def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonline
         xp.subtract(1, back.dz, back.dz)
     else:
         back.dz[...] = ahead.states > 0
-    dh = xp.zeros_like(ahead.z)
+    dh = xp.zeros(ahead.z.shape, ahead.z.dtype)
     add, multiply, dot = xp.add, xp.multiply, xp.dot
     for arriving, dz in zip(backwards(g), back.steps, strict=True):
         if arriving is not None:
