@@ -226,9 +226,9 @@ def rnn(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
     the last (N, H).
     """
-    layer = _rnn if _absent(lengths, reverse, truncate) else _rnn.definition
-    weights = weight_ih, weight_hh, bias_ih, bias_hh
-    return layer(x, h, *weights, nonlinearity, suffix, lengths, reverse, truncate)
+    plain = lengths is None and truncate is None and not reverse
+    layer = _rnn if plain else _rnn.definition
+    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
 
 
 @composite(
@@ -270,8 +270,9 @@ def lstm(
     ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,), gates i, f, g, o stacked by
     rows (PyTorch's order; i, g, o where coupled); returns all h (T, N, H), the last h and the last c (N, H).
     """
+    plain = projection is None and peepholes is None and cell_clip is None and lengths is None and truncate is None
+    layer = _lstm if plain and not coupled and not reverse else _lstm.definition
     options = projection, peepholes, coupled, cell_clip, lengths, reverse, truncate
-    layer = _lstm if _absent(*options) else _lstm.definition
     return layer(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
 
 
@@ -322,9 +323,9 @@ def gru(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (3H, I) and (3H, H), biases (3H,), gates r, z, n stacked by
     rows; returns all h (T, N, H), and the last (N, H).
     """
-    layer = _gru if reset_after and _absent(lengths, reverse, truncate) else _gru.definition
-    weights = weight_ih, weight_hh, bias_ih, bias_hh
-    return layer(x, h, *weights, suffix, reset_after, lengths, reverse, truncate)
+    plain = reset_after and lengths is None and truncate is None and not reverse
+    layer = _gru if plain else _gru.definition
+    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate)
 
 
 @composite(
@@ -342,10 +343,6 @@ def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, leng
 
     outputs, (h,) = unroll(step, x, {"h": h}, suffix, lengths, reverse, truncate)
     return stack(outputs), h
-
-
-def _absent(*options: object) -> bool:
-    return all(option is None or option is False for option in options)
 
 
 def _state(quantity: str, new: str) -> str:
