@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import primitives as P
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import convolution as kernel
 from tinynet.functional.spatial import KERNEL, as_batch, as_given, per_axis
 from tinynet.recording import name
 from tinynet.tensor import Tensor
@@ -99,15 +101,22 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
         )
     _check_bias(what, bias, weight.shape[0])
     covers = _covered(weight, spacing)
-    padded = _bordered(x, _borders(what, padding, covers, steps))
-    if any(c > n for c, n in zip(covers, padded.shape[2:], strict=True)):
+    borders = _borders(what, padding, covers, steps)
+    outside = tuple(low + n + high for (low, high), n in zip(borders, x.shape[2:], strict=True))
+    if any(c > n for c, n in zip(covers, outside, strict=True)):
         raise ValueError(
             f"{what}: a kernel that covers {covers} does not fit into input {input.shape}, which is "
-            f"{padded.shape[2:]} with its border: use a smaller kernel or more padding"
+            f"{outside} with its border: use a smaller kernel or more padding"
         )
+    return as_given(_convolution(x, weight, bias, steps, spacing, borders, groups), input)
+
+
+@composite(kernel.convolution_forward, kernel.convolution_backward)
+def _convolution(x, weight, bias, steps, spacing, borders, groups):
+    padded = _bordered(x, borders)
     if padded is not x:
         name(padded, "padded", title="input with a border of zeros")
-    return as_given(_correlated(padded, _dilated(weight, spacing), bias, steps, groups), input)
+    return _correlated(padded, _dilated(weight, spacing), bias, steps, groups)
 
 
 def _correlated(x, kernel, bias, steps, groups):

@@ -13,6 +13,8 @@ import numpy as np
 
 from tinynet import primitives as P
 from tinynet.backend import placed
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import pooling as kernel
 from tinynet.functional.spatial import as_batch, as_given, per_axis
 from tinynet.functional.windows import fields_of, windows_of
 from tinynet.recording import name_after
@@ -85,14 +87,23 @@ def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode):
     what = f"max_pool{axes}d"
     x = as_batch(input, axes, what)
     windows = windows_of(what, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if any(w.reach_outside for w in windows):
+    return name_after(_largest(input, windows, what), input, "pooled", title="largest of each window")
+
+
+def _stay_inside(input, windows, what):
+    return not any(w.reach_outside for w in windows)
+
+
+@composite(kernel.max_pool_forward, kernel.max_pool_backward, covers=_stay_inside)
+def _largest(input, windows, what):
+    x = as_batch(input, len(windows), what)
+    if not _stay_inside(input, windows, what):
         x = P.getitem(x, index=(slice(None), slice(None), *np.ix_(*(w.places(what) for w in windows))))
     fields = fields_of(x, windows)
     last = fields.ndim - 1
     chosen = name_after(P.argmax(fields, axis=last), input, "chosen", title="place of the largest in each window")
     largest = P.take_along_axis(fields, chosen, axis=last)
-    y = P.reshape(largest, shape=largest.shape[:last])
-    return name_after(as_given(y, input), input, "pooled", title="largest of each window")
+    return as_given(P.reshape(largest, shape=largest.shape[:last]), input)
 
 
 def _avg_pool(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad):
