@@ -11,8 +11,9 @@ import tinynet as tn
 from tests.gradients import spread
 from tests.spreadsheets import require
 from tinynet import functional as F
-from tinynet.functional import activations, losses, recurrent
+from tinynet.functional import activations, convolution, losses, pooling, recurrent
 from tinynet.functional.composite import Composite
+from tinynet.functional.windows import windows_of
 
 
 def assert_agrees(torch, mine, theirs, *arrays):
@@ -235,10 +236,44 @@ def mean_cross_entropy_calls(draw):
     return arrays, [target[..., 0]]
 
 
+@st.composite
+def relu_calls(draw):
+    return [spread(*draw(st.sampled_from([(), (3,), (2, 3), (2, 3, 2, 2)])))], []
+
+
+@st.composite
+def convolution_calls(draw):
+    """With their sizes per axis, as the public functions hand them on; also more borders than the kernel is wide."""
+    axes, groups = draw(st.sampled_from([1, 2])), draw(st.integers(1, 2))
+    per_axis = st.tuples(*[SIZE] * axes)
+    kernel, steps, spacing = draw(per_axis), draw(per_axis), draw(per_axis)
+    borders = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * axes))
+    sizes = [d * (k - 1) + 1 + draw(st.integers(0, 3)) for k, d in zip(kernel, spacing, strict=True)]
+    x = spread(draw(SIZE), groups * draw(st.integers(1, 2)), *sizes)
+    weight = spread(groups * draw(st.integers(1, 2)), x.shape[1] // groups, *kernel, seed=1)
+    rest = [steps, spacing, borders, groups]
+    return ([x, weight], [None, *rest]) if draw(st.booleans()) else ([x, weight, spread(len(weight), seed=2)], rest)
+
+
+@st.composite
+def largest_calls(draw):
+    """Some numbers are equal, and the batch may be left out."""
+    axes = draw(st.sampled_from([1, 2]))
+    sizes = draw(st.tuples(*[st.integers(5, 7)] * axes))
+    options = [draw(st.one_of(SIZE, st.tuples(*[SIZE] * axes))) for _ in range(2)]
+    spacing = draw(st.integers(1, 2))
+    x = np.round(spread(2, 2, *sizes))
+    windows = windows_of("largest", tn.tensor(x), *options, 0, spacing, False)
+    return [x[0] if draw(st.booleans()) else x], [windows, "largest"]
+
+
 # Of each composite: calls as (arrays that take a gradient, the arguments that follow them).
 CALLS = {
     F.linear: linear_calls(),
+    F.relu: relu_calls(),
     F.softmax: softmax_calls(),
+    convolution._convolution: convolution_calls(),
+    pooling._largest: largest_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
     losses._mean_cross_entropy: mean_cross_entropy_calls(),
@@ -249,7 +284,12 @@ CALLS = {
 
 
 def test_every_composite_is_held_to_its_definition():
-    found = {c for m in (activations, losses, recurrent, F) for c in vars(m).values() if isinstance(c, Composite)}
+    found = {
+        c
+        for m in (activations, convolution, losses, pooling, recurrent, F)
+        for c in vars(m).values()
+        if isinstance(c, Composite)
+    }
     assert found == set(CALLS)
 
 
@@ -258,11 +298,11 @@ def weights(x, seed):
 
 
 def outputs_and_derivatives(function, arrays, rest):
-    """All outputs, and the first and second derivatives of a sum of them with fixed random weights."""
+    """All outputs, and the first and second derivatives of a sum of their squares with fixed random weights."""
     leaves = [tn.tensor(array, requires_grad=True) for array in arrays]
     outputs = function(*leaves, *rest)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    weigh = [(weights(y, i) * y).sum() for i, y in enumerate(outputs)]
+    weigh = [(weights(y, i) * y * y).sum() for i, y in enumerate(outputs)]
     total = sum(weigh[1:], weigh[0])
     once = tn.grad(total, leaves)
     slope = [(weights(g, 7) * g).sum() for g in tn.grad(total, leaves, create_graph=True)]

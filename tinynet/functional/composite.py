@@ -50,11 +50,9 @@ class Composite:
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        if self.covers is not None or arguments or len(operands) < self.arity:
+        if arguments or len(operands) < self.arity:
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
-            if self.covers is not None and not self.covers(**bound.arguments):
-                return self.definition(*bound.args)
             operands = bound.args
         given, tracked, plain = [], False, True
         for operand in operands:

@@ -20,6 +20,8 @@ def per_axis(
 
     Raises ValueError for anything else.
     """
+    if type(value) is int and value >= least:
+        return (value,) * axes
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
     sizes = given
     if default is not None and len(given) == axes:

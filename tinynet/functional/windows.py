@@ -36,6 +36,15 @@ class Windows:
     def reach_outside(self) -> bool:
         return self.padding > 0 or self.beyond > 0
 
+    @property
+    def overlap(self) -> bool:
+        return self.count > 1 and self.stride <= self.dilation * (self.kernel - 1)
+
+    @property
+    def tile(self) -> bool:
+        """Whether each number of the input is seen by exactly one window."""
+        return not self.reach_outside and self.stride == self.kernel and self.stride * self.count == self.length
+
     def counts(self, border: int) -> np.ndarray:
         """How many places each window covers of the input and a border around it (without dilation)."""
         after = np.minimum(self.starts + self.kernel, self.length + border)
