@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinynet.compiled import spatial
 from tinynet.run import Step, Value
 
 if TYPE_CHECKING:
@@ -75,4 +76,5 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "concatenate": concatenate,
     "scatter": scatter,
     "pad": pad,
+    **spatial.WRITERS,
 }
