@@ -112,7 +112,8 @@ def _columns(code: Code, x: Value, size: Any, stride: Any, rows: tuple[int, ...]
     windows = nonstandard.windows(np, x.array, size, stride, (1,) * len(stride))
     across = tuple(sorted(set(range(windows.ndim)) - set(rows), key=lambda a: (a < 2, a)))
     windows = windows.transpose(rows + across)
-    key = (_root(code, x), windows.__array_interface__["data"][0], windows.shape, windows.strides)
+    steps = tuple(step if n > 1 else 0 for n, step in zip(windows.shape, windows.strides, strict=True))
+    key = (_root(code, x), windows.__array_interface__["data"][0], windows.shape, steps)
     if key not in code.columns:
         name = code.columns[key] = f"columns{len(code.columns)}"
         columns = np.empty(windows.shape, windows.dtype)

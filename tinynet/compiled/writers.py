@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinynet.compiled import spatial
+from tinynet.functional.kernels.relu import zeros_beside
 from tinynet.run import Step, Value
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def sigmoid(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 
 def relu(code: Code, step: Step, names: list[str], out: str) -> bool:
-    code.lines.append(f"maximum({names[0]}, 0, out={out})")
+    code.scope[f"{out}_zeros"] = zeros_beside(step.output.array)
+    code.lines.append(f"maximum({names[0]}, {out}_zeros, out={out})")
     return True
 
 
