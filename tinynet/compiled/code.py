@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.compiled import spatial
+from tinynet.compiled.images import Images
 from tinynet.compiled.writers import WRITERS
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
@@ -30,11 +30,11 @@ class Code:
         self.run = run
         self.lines: list[str] = []
         self.scope = dict(FUNCTIONS)
-        self.columns: dict[Any, str] = {}  # the matrices of windows, by what they are copied from
+        self.images = Images(run)
         self.last = self.last_reads()
         self.turned = self.products_to_turn()
         for value in run.leaves:
-            value.array = np.array(value.array)
+            value.array = self.images.leaf(value)
         for i, step in enumerate(run.steps):
             self.step(i, step)
         for value in run.values:
@@ -108,7 +108,7 @@ class Code:
             return old.array
         if step.output.index in self.turned:
             return np.zeros(recorded.shape[::-1], recorded.dtype).T
-        return spatial.arranged(self, step, recorded)
+        return self.images.buffer(step, recorded)
 
     def generic(self, step: Step, names: list[str]) -> None:
         """What has no function that fills a buffer is computed as it was recorded, and copied."""

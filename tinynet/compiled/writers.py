@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinynet.compiled import spatial
+from tinynet.compiled import convolution, pooling
+from tinynet.compiled.lines import has_bits, keep
 from tinynet.functional.kernels.relu import zeros_beside
 from tinynet.run import Step, Value
 
@@ -70,6 +71,17 @@ def _into(code: Code, name: str, part: np.ndarray, source: str) -> bool:
     return True
 
 
+def where(code: Code, step: Step, names: list[str], out: str) -> bool:
+    condition, x, other = step.operands
+    result = step.output.array
+    if not isinstance(condition, Value) or condition.array.dtype != bool or condition.shape != result.shape:
+        return False
+    if not has_bits(x, result) or not isinstance(other, int) or other != 0:
+        return False
+    keep(code, out, names[0], x.array, result)
+    return True
+
+
 WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "matmul": matmul,
     "sigmoid": sigmoid,
@@ -78,5 +90,11 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "concatenate": concatenate,
     "scatter": scatter,
     "pad": pad,
-    **spatial.WRITERS,
+    "where": where,
+    "correlate": convolution.correlate,
+    "windows": pooling.windows,
+    "fold": pooling.fold,
+    "argmax": pooling.argmax,
+    "take_along_axis": pooling.take_along_axis,
+    "put_along_axis": pooling.put_along_axis,
 }

@@ -30,7 +30,8 @@ class Windows:
     @property
     def beyond(self) -> int:
         """How many places after the input the last window covers."""
-        return max(0, int(self.starts[-1]) + self.dilation * (self.kernel - 1) + 1 - self.length)
+        last = (self.count - 1) * self.stride - self.padding
+        return max(0, last + self.dilation * (self.kernel - 1) + 1 - self.length)
 
     @property
     def reach_outside(self) -> bool:
