@@ -123,6 +123,11 @@ def test_the_same_image_under_two_kernels():
     assert_compiles(run, v0=x[::-1].copy(), v2=v + 1)
 
 
+def test_windows_that_begin_alike_and_go_on_differently():
+    x, w = spread(2, 2, 5, 5), spread(3, 2, 2, 2, seed=1)
+    assert_compiles(recorded(lambda x, w: F.conv2d(x, w, stride=2) + F.conv2d(x[:, :, :3, :3], w), x, w))
+
+
 @pytest.mark.parametrize(
     "index", [np.s_[:, :, 1:-1, -4:], np.s_[:, :, ::2, 1::3], np.s_[1:, :, 1:, :5], np.s_[..., 1:5]]
 )
