@@ -256,15 +256,29 @@ def convolution_calls(draw):
 
 
 @st.composite
+def windows(draw, axes, dilation):
+    """On an input with sizes from 5 to 7; some reach outside."""
+    each = st.one_of(SIZE, st.tuples(*[SIZE] * axes))
+    size, padding = draw(each), draw(st.booleans())
+    borders = tuple(k // 2 * padding for k in ([size] * axes if isinstance(size, int) else size))
+    x = tn.tensor(np.zeros((2, 2, *(draw(st.integers(5, 7)) for _ in range(axes)))))
+    return x.shape, windows_of("pool", x, size, draw(each), borders, dilation, draw(st.booleans()))
+
+
+@st.composite
 def largest_calls(draw):
     """Some numbers are equal, and the batch may be left out."""
-    axes = draw(st.sampled_from([1, 2]))
-    sizes = draw(st.tuples(*[st.integers(5, 7)] * axes))
-    options = [draw(st.one_of(SIZE, st.tuples(*[SIZE] * axes))) for _ in range(2)]
-    spacing = draw(st.integers(1, 2))
-    x = np.round(spread(2, 2, *sizes))
-    windows = windows_of("largest", tn.tensor(x), *options, 0, spacing, False)
-    return [x[0] if draw(st.booleans()) else x], [windows, "largest"]
+    shape, drawn = draw(windows(draw(st.sampled_from([1, 2])), draw(st.integers(1, 2))))
+    x = np.round(spread(*shape))
+    outside = any(w.reach_outside for w in drawn)
+    places = tuple(w.places("pool") for w in drawn) if outside else None
+    return [x[0] if draw(st.booleans()) else x], [drawn, places]
+
+
+@st.composite
+def average_calls(draw):
+    shape, drawn = draw(windows(draw(st.sampled_from([1, 2])), 1))
+    return [spread(*shape)], [drawn, draw(st.booleans())]
 
 
 # Of each composite: calls as (arrays that take a gradient, the arguments that follow them).
@@ -274,6 +288,7 @@ CALLS = {
     F.softmax: softmax_calls(),
     convolution._convolution: convolution_calls(),
     pooling._largest: largest_calls(),
+    pooling._averaged: average_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
     losses._mean_cross_entropy: mean_cross_entropy_calls(),

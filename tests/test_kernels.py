@@ -172,15 +172,16 @@ def test_columns_too_large_to_be_kept_are_computed_again(monkeypatch, bias):
         np.testing.assert_array_equal(g.numpy(), other)
 
 
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (3, 0, 1, 2), (2, 3, 1, 0)])
-def test_any_order_in_memory_gives_the_same_numbers(axes):
+def test_any_order_in_memory_gives_the_same_numbers(axes, pool):
     x = spread(4, 6, 8, 10)
     moved = np.ascontiguousarray(x.transpose(axes)).transpose(np.argsort(axes))
     w, seed = tn.tensor(spread(4, 3, 3, 2, seed=1)), spread(4, 4, 3, 4)
     results = []
     for a, s in ((x, seed), (moved, np.asfortranarray(seed))):
         t = tn.tensor(a, requires_grad=True)
-        y = F.max_pool2d(F.relu(F.conv2d(t, w, groups=2)), 2)
+        y = pool(F.relu(F.conv2d(t, w, groups=2)), 2)
         results.append((y.numpy(), tn.grad(y, t, s).numpy()))
     for found, other in zip(*results, strict=True):
         np.testing.assert_allclose(found, other, rtol=1e-13, atol=1e-15)
@@ -218,11 +219,11 @@ def test_pooling_of_awkward_numbers_is_its_definitions(size):
     rng = np.random.default_rng(0)
     numbers = rng.choice([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan], (20, 2, 6, 6), p=[0.2, 0.2, 0.2, 0.1, 0.2, 0.1])
     x = tn.tensor(numbers, requires_grad=True)
-    for stride in (None, 1):
-        y = F.max_pool2d(x, size, stride)
+    for stride, padding in ((None, 0), (1, 0), (2, 1)):
+        y = F.max_pool2d(x, size, stride, padding)
         found = y.numpy(), tn.grad(y, x, spread(*y.shape)).numpy()
         with tn.record():
-            y = F.max_pool2d(x, size, stride)
+            y = F.max_pool2d(x, size, stride, padding)
             expected = y.numpy(), tn.grad(y, x, spread(*y.shape)).numpy()
         for mine, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(mine, other)

@@ -48,20 +48,20 @@ def empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return _Block(1 << (size - 1).bit_length()).array(shape, dtype)
 
 
-def empty_like(x: Any, dtype: Any = None) -> Any:
-    """The same, of the shape of ``x`` and in its order in memory."""
-    if type(x) is not np.ndarray or x.size * 16 <= SMALLEST:
-        return namespace(x).empty_like(x, dtype=dtype)
+def empty_like(x: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Any:
+    """The same, in the order in memory of ``x``; of its dtype and shape, where these are not given."""
+    dtype, shape = dtype or x.dtype, shape or x.shape
+    if type(x) is not np.ndarray or prod(shape) * dtype.itemsize <= SMALLEST:
+        return namespace(x).empty_like(x, dtype=dtype, shape=shape)
     axes = _order(x)
-    out = empty(np, tuple([x.shape[a] for a in axes]), dtype or x.dtype)
-    return out.transpose([axes.index(a) for a in range(len(axes))])
+    return empty(np, tuple([shape[a] for a in axes]), dtype).transpose([axes.index(a) for a in range(len(axes))])
 
 
 def in_order_of(like: Any, x: Any) -> Any:
-    """``x`` in the order in memory of an array of the same shape."""
+    """``x`` in the order in memory of another array."""
     if _order(x) == _order(like):
         return x
-    out = empty_like(like, x.dtype)
+    out = empty_like(like, x.dtype, x.shape)
     out[...] = x
     return out
 
