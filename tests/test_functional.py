@@ -256,6 +256,20 @@ def convolution_calls(draw):
 
 
 @st.composite
+def transposed_calls(draw):
+    groups = draw(st.integers(1, 2))
+    pair = st.tuples(SIZE, SIZE)
+    kernel, steps, spacing = draw(pair), draw(pair), draw(pair)
+    x = spread(draw(SIZE), groups * draw(st.integers(1, 2)), *draw(pair))
+    weight = spread(x.shape[1], draw(st.integers(1, 2)), *kernel, seed=1)
+    room = [s * (n - 1) + d * (k - 1) for n, k, s, d in zip(x.shape[2:], kernel, steps, spacing, strict=True)]
+    borders = tuple((min(1, r // 2), min(1, r // 2)) for r in room)
+    more = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(steps, spacing, strict=True))
+    bias = [spread(weight.shape[1] * groups, seed=2)] if draw(st.booleans()) else []
+    return [x, weight, *bias], [*([] if bias else [None]), steps, spacing, borders, more, groups]
+
+
+@st.composite
 def windows(draw, axes, dilation):
     """On an input with sizes from 5 to 7; some reach outside."""
     each = st.one_of(SIZE, st.tuples(*[SIZE] * axes))
@@ -287,6 +301,7 @@ CALLS = {
     F.relu: relu_calls(),
     F.softmax: softmax_calls(),
     convolution._convolution: convolution_calls(),
+    convolution._transposed: transposed_calls(),
     pooling._largest: largest_calls(),
     pooling._averaged: average_calls(),
     losses._mean_squared_error: squared_error_calls(),

@@ -77,16 +77,23 @@ def conv_transpose2d(
     if any(m >= max(s, d) for m, s, d in zip(more, steps, spacing, strict=True)):
         raise ValueError(f"{what}: output_padding is {output_padding}, expected less than the stride or the dilation")
     covers = _covered(weight, spacing)
-    around = tuple((c - 1 - p, c - 1 - p + m) for c, p, m in zip(covers, less, more, strict=True))
-    spread = P.dilated(x, steps)
-    sizes = tuple(n + sum(zeros) - c + 1 for n, zeros, c in zip(spread.shape[2:], around, covers, strict=True))
+    axes = zip(x.shape[2:], steps, covers, less, more, strict=True)
+    sizes = tuple(s * (n - 1) + c - 2 * p + m for n, s, c, p, m in axes)
     if min(sizes) < 1:
         raise ValueError(f"{what}: the output for input {input.shape} would be {sizes} in size: use less padding")
-    spread = _bordered(spread, around)
+    borders = tuple((p, p) for p in less)
+    return as_given(_transposed(x, weight, bias, steps, spacing, borders, more, groups), input)
+
+
+@composite(kernel.transposed_forward, kernel.transposed_backward)
+def _transposed(x, weight, bias, steps, spacing, borders, more, groups):
+    covers = _covered(weight, spacing)
+    around = tuple((c - 1 - low, c - 1 - high + m) for c, (low, high), m in zip(covers, borders, more, strict=True))
+    spread = _bordered(P.dilated(x, steps), around)
     if spread is not x:
         name(spread, "spread", title="input with zeros between and around")
-    kernel = name(P.turned(_dilated(weight, spacing), groups), "rotated", title="kernel rotated by 180°")
-    return as_given(_correlated(spread, kernel, bias, (1, 1), groups), input)
+    rotated = name(P.turned(_dilated(weight, spacing), groups), "rotated", title="kernel rotated by 180°")
+    return _correlated(spread, rotated, bias, (1, 1), groups)
 
 
 def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
@@ -119,8 +126,8 @@ def _convolution(x, weight, bias, steps, spacing, borders, groups):
     return _correlated(padded, _dilated(weight, spacing), bias, steps, groups)
 
 
-def _correlated(x, kernel, bias, steps, groups):
-    z = P.correlate(x, kernel, stride=steps, groups=groups)
+def _correlated(x, kernels, bias, steps, groups):
+    z = P.correlate(x, kernels, stride=steps, groups=groups)
     return z if bias is None else z + P.reshape(bias, shape=(1, -1, *[1] * len(steps)))
 
 
