@@ -16,7 +16,7 @@ from tinynet import nn
 from tinynet.functional.kernels import convolution, memory
 from tinynet.functional.kernels.selection import kept
 
-LARGE = (64, 256)  # in float64 more than ``memory.SMALLEST``
+LARGE = (128, 256)  # in float64 more than ``memory.SMALLEST``
 FLOAT64 = np.dtype("float64")
 
 
@@ -49,7 +49,7 @@ def test_arrays_that_live_at_the_same_time_do_not_share():
     assert [x.min() for x in arrays] == [x.max() for x in arrays] == list(range(10))
 
 
-@pytest.mark.parametrize("size", [1, 2**13, 2**13 + 1, 2**14, 2**14 + 1, 2**21, 2**21 + 1])
+@pytest.mark.parametrize("size", [1, 2**14, 2**14 + 1, 2**15, 2**15 + 1, 2**21, 2**21 + 1])
 def test_an_array_has_room_for_all_its_numbers(size):
     x, y = memory.empty(np, (size,), FLOAT64), memory.empty(np, (size,), FLOAT64)
     assert x.shape == (size,) and x.dtype == FLOAT64 and x.flags.c_contiguous and x.flags.writeable

@@ -14,10 +14,11 @@ import numpy as np
 
 from tinynet.backend import namespace
 
-SMALLEST, LARGEST = 2**16, 2**24  # bytes; smaller arrays need no new pages, larger ones would hold on to too much
+# In bytes: the smaller arrays come from the heap, which keeps its pages; the larger ones would hold on to too much.
+SMALLEST, LARGEST = 2**17, 2**24
 ALIGNMENT = 64  # bytes, a line of the cache
 # Blocks that nobody uses, by size: 16 MiB of each at most. Threads may share a deque.
-_free = {2**k: deque[np.ndarray](maxlen=LARGEST >> k) for k in range(17, 25)}
+_free = {2**k: deque[np.ndarray](maxlen=LARGEST >> k) for k in range(18, 25)}
 
 
 class _Block:
