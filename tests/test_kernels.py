@@ -13,8 +13,9 @@ import tinynet as tn
 from tests.gradients import spread
 from tinynet import functional as F
 from tinynet import nn
+from tinynet import primitives as P
 from tinynet.functional.kernels import convolution, memory
-from tinynet.functional.kernels.selection import kept
+from tinynet.selection import kept
 
 LARGE = (128, 256)  # in float64 more than ``memory.SMALLEST``
 FLOAT64 = np.dtype("float64")
@@ -198,6 +199,19 @@ def test_kept_is_where_to_the_bit(dtype):
     condition = np.arange(18) < 9
     for out in (None, np.ones(18, x.dtype)):
         assert kept(condition, x, out).tobytes() == np.where(condition, x, 0).astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("shape", [(2, 9), (2, 1), (9,)])
+@pytest.mark.parametrize("condition", [np.arange(18).reshape(2, 9) % 3 == 0, np.arange(2)[:, None], np.True_, [True]])
+def test_where_is_numpys_to_the_bit(condition, shape, dtype):
+    x = np.array([0.0, -0.0, 1.5, 2.5, 3.5, -4.5, 5e-324, -7.0, 8.0] * 2)[: np.prod(shape)].reshape(shape).astype(dtype)
+    with np.errstate(invalid="ignore"):
+        x = x if dtype == "int64" else x * np.where(x == 1.5, np.inf, np.where(x == 2.5, np.nan, 1)).astype(dtype)
+    for other in (0, 0.0, 1):
+        found, expected = P.where(np.asarray(condition), x, other), np.where(condition, x, other)
+        assert found.dtype == expected.dtype and found.shape == expected.shape
+        assert found.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

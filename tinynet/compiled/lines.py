@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.run import Value
+from tinynet.selection import BITS
 
 if TYPE_CHECKING:
     from tinynet.compiled.code import Code
-
-BITS: dict[Any, Any] = {np.dtype("float64"): np.int64, np.dtype("float32"): np.int32}
 
 
 def write(code: Code, function: str, name: str, to: np.ndarray, source: np.ndarray) -> None:
@@ -27,7 +26,7 @@ def has_bits(x: Any, result: np.ndarray) -> bool:
 
 
 def keep(code: Code, name: str, condition: str, x: np.ndarray, result: np.ndarray) -> None:
-    """``where(condition, x, 0)``, as ``functional.kernels.selection`` does it."""
+    """``where(condition, x, 0)``, as ``selection.kept`` does it."""
     bits = BITS[result.dtype]
     code.scope |= {f"{name}_from": np.broadcast_to(x, result.shape).view(bits), f"{name}_to": result.view(bits)}
     code.lines.append(f"multiply({name}_from, {condition}, {name}_to)")

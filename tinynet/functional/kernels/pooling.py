@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tinynet.backend import namespace, placed
 from tinynet.functional.kernels.memory import empty_like, in_order_of
-from tinynet.functional.kernels.selection import kept
 from tinynet.functional.windows import corners, divisors
+from tinynet.selection import kept
 
 
 def max_pool_forward(x, windows, places):

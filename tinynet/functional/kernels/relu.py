@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynet.backend import namespace
 from tinynet.functional.kernels.memory import empty_like, slowest_axis
-from tinynet.functional.kernels.selection import kept
+from tinynet.selection import kept
 
 
 def relu_forward(x):
@@ -16,7 +16,7 @@ def relu_forward(x):
 
 
 def relu_backward(g, saved, x):
-    return (kept(x > 0, g),)
+    return (kept(x > 0, g, out=empty_like(g)),)
 
 
 def zeros_beside(x: Any) -> Any:
