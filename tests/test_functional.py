@@ -276,7 +276,7 @@ def windows(draw, axes, dilation):
     size, padding = draw(each), draw(st.booleans())
     borders = tuple(k // 2 * padding for k in ([size] * axes if isinstance(size, int) else size))
     x = tn.tensor(np.zeros((2, 2, *(draw(st.integers(5, 7)) for _ in range(axes)))))
-    return x.shape, windows_of("pool", x, size, draw(each), borders, dilation, draw(st.booleans()))
+    return x.shape, windows_of("pool", x, axes, size, draw(each), borders, dilation, draw(st.booleans()))
 
 
 @st.composite

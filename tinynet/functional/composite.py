@@ -50,7 +50,7 @@ class Composite:
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        if arguments or len(operands) < self.arity:
+        if arguments or len(operands) != self.arity:
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
             operands = bound.args

@@ -16,7 +16,7 @@ from tinynet.backend import kind, placed
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import pooling as kernel
 from tinynet.functional.shapes import unsqueeze
-from tinynet.functional.spatial import as_batch, as_given, per_axis
+from tinynet.functional.spatial import as_batch, as_given, check_images, per_axis
 from tinynet.functional.windows import divisors, fields_of, windows_of
 from tinynet.recording import name_after
 from tinynet.tensor import Tensor
@@ -86,11 +86,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode):
     what = f"max_pool{axes}d"
-    x = as_batch(input, axes, what)
-    windows = windows_of(what, x, kernel_size, stride, padding, dilation, ceil_mode)
-    places = None
-    if any(w.reach_outside for w in windows):
-        places = tuple(w.places(what) for w in windows)
+    check_images(input, axes, what)
+    windows = windows_of(what, input, axes, kernel_size, stride, padding, dilation, ceil_mode)
+    outside = any(w.reach_outside for w in windows)
+    places = tuple(w.places(what) for w in windows) if outside else None
     return name_after(_largest(input, windows, places), input, "pooled", title="largest of each window")
 
 
@@ -115,7 +114,7 @@ def _largest(input, windows, places):
 def _avg_pool(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad):
     what = f"avg_pool{axes}d"
     x = as_batch(input, axes, what)
-    y = _averaged(x, windows_of(what, x, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
+    y = _averaged(x, windows_of(what, x, axes, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
     return name_after(as_given(y, input), input, "averaged", title="mean of each window")
 
 
@@ -128,7 +127,7 @@ def _adaptive(axes, input, output_size):
         y = P.sum(x, axis=tuple(range(2, 2 + axes)), keepdims=True) / prod(lengths)
     elif all(n % size == 0 for n, size in zip(lengths, sizes, strict=True)):
         bins = tuple(n // size for n, size in zip(lengths, sizes, strict=True))
-        y = _averaged(x, windows_of(what, x, bins, None, 0, 1, False), True)
+        y = _averaged(x, windows_of(what, x, axes, bins, None, 0, 1, False), True)
     else:
         y = _uneven(x, sizes)
     return name_after(as_given(y, input), input, "averaged", title="mean of each bin")

@@ -77,13 +77,12 @@ class Windows:
 
 
 def windows_of(
-    function: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    function: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[Windows, ...]:
-    """Read the options: the windows along each spatial axis of ``x`` (N, C, *S). Raises ValueError for a bad one."""
-    axes = x.ndim - 2
+    """Read the options: the windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad one."""
     kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
     options = zip(
-        x.shape[2:],
+        x.shape[-axes:],
         kernel,
         per_axis(stride, axes, f"{function}: stride", default=kernel),
         per_axis(padding, axes, f"{function}: padding", 0),
