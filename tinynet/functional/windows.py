@@ -79,7 +79,7 @@ class Windows:
 def windows_of(
     function: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[Windows, ...]:
-    """Read the options: the windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad one."""
+    """The windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad option."""
     kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
     options = zip(
         x.shape[-axes:],
