@@ -1,9 +1,7 @@
-"""What the kernels of images do beyond their definitions: memory that is used again, its order, and exact selection."""
+"""What the kernels of images do beyond their definitions: the order in memory, and exact selection."""
 
 from __future__ import annotations
 
-import gc
-import threading
 from typing import Any
 
 import numpy as np
@@ -14,84 +12,8 @@ from tests.gradients import spread
 from tinynet import functional as F
 from tinynet import nn
 from tinynet import primitives as P
-from tinynet.functional.kernels import convolution, memory
+from tinynet.functional.kernels import convolution
 from tinynet.selection import kept
-
-LARGE = (128, 256)  # in float64 more than ``memory.SMALLEST``
-FLOAT64 = np.dtype("float64")
-
-
-def address(x: np.ndarray) -> int:
-    return x.__array_interface__["data"][0]
-
-
-def large(number: float = 0.0) -> np.ndarray:
-    x = memory.empty(np, LARGE, FLOAT64)
-    x[...] = number
-    return x
-
-
-# Memory
-
-
-def test_memory_is_used_again_when_the_last_view_is_gone():
-    x = large()
-    where, view = address(x), x.reshape(-1)[::2].T
-    del x
-    gc.collect()
-    others = [large() for _ in range(20)]
-    assert where not in map(address, others)
-    del view
-    assert address(large()) == where
-
-
-def test_arrays_that_live_at_the_same_time_do_not_share():
-    arrays = [large(i) for i in range(10)]
-    assert [x.min() for x in arrays] == [x.max() for x in arrays] == list(range(10))
-
-
-@pytest.mark.parametrize("size", [1, 2**14, 2**14 + 1, 2**15, 2**15 + 1, 2**21, 2**21 + 1])
-def test_an_array_has_room_for_all_its_numbers(size):
-    x, y = memory.empty(np, (size,), FLOAT64), memory.empty(np, (size,), FLOAT64)
-    assert x.shape == (size,) and x.dtype == FLOAT64 and x.flags.c_contiguous and x.flags.writeable
-    x[:], y[:] = 1, 2
-    assert x.min() == x.max() == 1 and not np.shares_memory(x, y)
-
-
-def test_not_more_is_kept_than_promised():
-    arrays = [large() for _ in range(200)]
-    del arrays
-    for size, blocks in memory._free.items():
-        assert len(blocks) * size <= memory.LARGEST
-
-
-def test_threads_do_not_get_the_same_memory():
-    wrong = []
-
-    def work(number: int) -> None:
-        for _ in range(300):
-            x = large(number)
-            y = large(-number)
-            if x.min() != number or y.max() != -number:
-                wrong.append(number)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
-@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (3, 0, 1, 2), (2, 3, 1, 0)])
-@pytest.mark.parametrize("length", [3, 40])
-def test_an_array_like_another_has_its_order(axes, length):
-    x = np.zeros((length, 4, 30, 10)).transpose(axes)
-    assert memory.empty_like(x).strides == np.empty_like(x).strides
-    assert memory.empty_like(x, np.dtype("float32")).strides == np.empty_like(x, "float32").strides
-
-
-# Networks
 
 
 def image_net() -> nn.Module:

@@ -1,9 +1,9 @@
-"""Memory of large results is used again, and never while somebody has it."""
+"""Memory of large arrays is used again, and never while somebody has it."""
 
 from __future__ import annotations
 
 import gc
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
 import numpy as np
 import pytest
@@ -11,29 +11,25 @@ import pytest
 import tinynet as tn
 from tinynet import functional as F
 from tinynet import memory, nn, optim
-from tinynet.memory import room
 
-SHAPE, DTYPE = (100, 101), np.dtype("float64")
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept():
-    memory._kept.clear()
-    yield
-    memory._kept.clear()
+LARGE = (128, 256)  # in float64 more than ``memory.SMALLEST``
+FLOAT64 = np.dtype("float64")
 
 
-def test_an_array_that_nobody_has_is_used_again():
-    first = room(SHAPE, DTYPE)
-    place = first.ctypes.data
-    del first
-    assert room(SHAPE, DTYPE).ctypes.data == place
+def address(x: np.ndarray) -> int:
+    return x.__array_interface__["data"][0]
+
+
+def large(number: float = 0.0) -> np.ndarray:
+    x = memory.empty(np, LARGE, FLOAT64)
+    x[...] = number
+    return x
 
 
 VIEWS = {
     "itself": lambda a: a,
     "a slice": lambda a: a[3:],
-    "a view of a view": lambda a: a.T[2:][:, 3:],
+    "a view of a view": lambda a: a.reshape(-1)[::2].T,
     "a buffer": memoryview,
     "an iterator": iter,
     "a tensor": tn.tensor,
@@ -41,47 +37,66 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_an_array_that_somebody_has_is_not(view):
-    first = room(SHAPE, DTYPE)
-    first[...] = 1
-    held, place = VIEWS[view](first), first.ctypes.data
+def test_memory_is_used_again_when_the_last_that_holds_it_is_gone(view):
+    first = large(1)
+    held, place = VIEWS[view](first), address(first)
     del first
-    second = room(SHAPE, DTYPE)
-    assert second.ctypes.data != place
+    others = [large() for _ in range(20)]
+    assert place not in map(address, others)
     del held
     gc.collect()
-    assert room(SHAPE, DTYPE).ctypes.data == place
+    assert address(large()) == place
 
 
-def test_other_shapes_and_dtypes_have_other_arrays():
-    one, other, single = room(SHAPE, DTYPE), room(SHAPE[::-1], DTYPE), room(SHAPE, np.dtype("float32"))
-    assert (one.shape, other.shape, single.dtype) == (SHAPE, SHAPE[::-1], np.float32)
+def test_arrays_that_live_at_the_same_time_do_not_share():
+    arrays = [large(i) for i in range(10)]
+    assert [x.min() for x in arrays] == [x.max() for x in arrays] == list(range(10))
 
 
-def test_no_more_is_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(memory, "MOST", 10 * 8 * 101 * 100)
-    held = [room(SHAPE, DTYPE) for _ in range(25)]
-    assert len({array.ctypes.data for array in held}) == 25
-    assert sum(len(arrays) for arrays in memory._kept.values()) <= 10
-    assert room((1000, 1000), DTYPE) is not room((1000, 1000), DTYPE)
+@pytest.mark.parametrize("size", [1, 2**14, 2**14 + 1, 2**15, 2**15 + 1, 2**21, 2**21 + 1])
+def test_an_array_has_room_for_all_its_numbers(size):
+    x, y = memory.empty(np, (size,), FLOAT64), memory.empty(np, (size,), FLOAT64)
+    assert x.shape == (size,) and x.dtype == FLOAT64 and x.flags.c_contiguous and x.flags.writeable
+    x[:], y[:] = 1, 2
+    assert x.min() == x.max() == 1 and not np.shares_memory(x, y)
 
 
-def test_threads_never_share_an_array():
-    def work(number: int) -> bool:
+def test_not_more_is_kept_than_promised():
+    arrays = [large() for _ in range(200)]
+    del arrays
+    for size, blocks in memory._free.items():
+        assert len(blocks) * size <= memory.LARGEST
+
+
+def test_threads_do_not_get_the_same_memory():
+    wrong = []
+
+    def work(number: int) -> None:
         for _ in range(300):
-            mine = room(SHAPE, DTYPE)
-            mine[...] = number
-            if not np.all(mine == number):
-                return False
-        return True
+            x = large(number)
+            y = large(-number)
+            if x.min() != number or y.max() != -number:
+                wrong.append(number)
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(work, range(8)))
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (3, 0, 1, 2), (2, 3, 1, 0)])
+@pytest.mark.parametrize("length", [3, 40])
+def test_an_array_like_another_has_its_order(axes, length):
+    x = np.zeros((length, 4, 30, 10)).transpose(axes)
+    assert memory.empty_like(x).strides == np.empty_like(x).strides
+    assert memory.empty_like(x, np.dtype("float32")).strides == np.empty_like(x, "float32").strides
 
 
 def test_what_training_leaves_behind_stays_as_it_was():
     """Parameters, gradients and outputs of every step, kept by a user, while the memory of others is used again."""
-    layer, x = nn.Linear(120, 110), tn.tensor(np.random.default_rng(0).normal(size=(90, 120)))
+    layer, x = nn.Linear(120, 140), tn.tensor(np.random.default_rng(0).normal(size=(150, 120)))
     optimizer, kept = optim.SGD(layer.parameters(), lr=0.1), []
     for step in range(6):
         optimizer.zero_grad()

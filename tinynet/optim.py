@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinynet.memory import LARGE, room
+from tinynet.memory import LARGE, empty
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Parameter, Tensor
 
@@ -34,7 +34,7 @@ class SGD:
             if p.grad is not None:
                 g = p.grad.data
                 if type(g) is np.ndarray:
-                    step = np.multiply(g, lr, room(g.shape, g.dtype) if g.size > LARGE else None)
+                    step = np.multiply(g, lr, empty(np, g.shape, g.dtype) if g.size > LARGE else None)
                     p.data = np.subtract(p.data, step, step)
                 else:
                     p.data = p.data - g * lr

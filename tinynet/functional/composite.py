@@ -26,7 +26,7 @@ class Composite:
     functions that make them, called where they are wanted. It gets all arguments by position, in the order of the
     definition.
 
-    ``covers(**arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
+    ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
     A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
     apart, and ``pack`` puts the definition's outputs together in the same way.
     """
@@ -54,6 +54,8 @@ class Composite:
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
             operands = bound.args
+        if self.covers is not None and not self.covers(*operands):
+            return self.definition(*operands)
         given, tracked, plain = [], False, True
         for operand in operands:
             if isinstance(operand, Tensor):

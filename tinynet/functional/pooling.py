@@ -93,7 +93,7 @@ def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode):
     return name_after(_largest(input, windows, places), input, "pooled", title="largest of each window")
 
 
-def _covered(input, windows, **_):
+def _covered(input, windows, *_):
     """Whether a kernel can do a call: it goes from place to place in the windows, and numbers them by a byte."""
     return kind(input) == "f" and prod(w.kernel for w in windows) < 128
 

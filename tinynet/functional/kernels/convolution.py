@@ -11,7 +11,7 @@ from math import prod
 
 from tinynet import nonstandard
 from tinynet.backend import namespace
-from tinynet.functional.kernels.memory import empty
+from tinynet.memory import empty
 
 SAVED = 2**24  # bytes of columns that wait for the backward pass; more are computed again
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.memory import LARGE, room
+from tinynet.memory import LARGE, empty
 
 
 def linear_forward(x, weight, bias):
@@ -30,11 +30,12 @@ def linear_backward(g, saved, x, weight, bias):
 
 
 def _product(a, b):
-    """``dot`` takes half the time of ``matmul`` for small matrices."""
-    if type(a) is np.ndarray and len(a.shape) == 2:
-        size = a.shape[0] * b.shape[1]
-        return np.dot(a, b, room((a.shape[0], b.shape[1]), a.dtype) if size > LARGE and a.dtype == b.dtype else None)
-    return a @ b
+    """``dot`` takes half the time of ``matmul`` for small matrices; for large ones, the memory counts."""
+    if type(a) is not np.ndarray or len(a.shape) != 2:
+        return a @ b
+    shape = a.shape[0], b.shape[1]
+    large = shape[0] * shape[1] > LARGE and a.dtype == b.dtype
+    return np.dot(a, b, empty(np, shape, a.dtype) if large else None)
 
 
 def _total(rows):
