@@ -24,7 +24,8 @@ from tinynet.workbook.sheet import MapSheet
 from tinynet.workbook.steps import StepsSheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, TimeStepsSheet, state_gradients
-from tinynet.workbook.xlsx import ExactWorksheet, defined_name, open_workbook
+from tinynet.workbook.worksheet import ExactWorksheet
+from tinynet.workbook.xlsx import defined_name, open_workbook
 from tinynet.workbook.yours import LIMIT, YOURS, Beside, YoursSheet, places
 
 FORMAT = "tinynet workbook 1"
