@@ -191,11 +191,9 @@ def _names(book: Book) -> dict[str, Area]:
 def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
     """The recorded numbers, at the addresses of the network sheet."""
     layout = book.layout
-    number = book.sheets.index(sheet)
+    cells = np.flatnonzero(layout.sheet[1:] == book.sheets.index(sheet)) + 1
     ws.write_string(0, 0, "The numbers as recorded, at the same addresses as on the network sheet. Checks reads them.")
-    for cell in range(1, book.plan.cells + 1):
-        if layout.sheet[cell] == number:
-            ws.write_number(int(layout.row[cell]), int(layout.column[cell]), float(book.values[cell]))
+    ws.write_numbers(layout.row[cells], layout.column[cells], book.values[cells])
 
 
 def _write_graph(book: Book, ws: Any) -> None:
