@@ -138,6 +138,7 @@ class Book:
             out.append(grid)
         return out
 
+    @cached_property
     def entries(self) -> list[Entry]:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
         families = self.layout.families

@@ -203,7 +203,7 @@ class ChecksSheet:
         self.head("Block", "sum of squares, live", "recorded", "distance", "allowed", "differs")
         book, rows = self.book, []
         largest = float(np.abs(book.values).max())
-        for entry in (entry for entry in book.entries() if entry.kind in ("forward", "backward", "update")):
+        for entry in (entry for entry in book.entries if entry.kind in ("forward", "backward", "update")):
             here, recorded = book.range(entry.area), book.recorded_range(entry.area)
             size = float(np.sum(book.numbers_in(entry.area) ** 2))
             allowed = TOLERANCE * float(np.sqrt(size)) + ROUNDING * largest

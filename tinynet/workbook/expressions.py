@@ -28,6 +28,9 @@ class Literal(Expression):
 
     values: np.ndarray
 
+    def at(self, i: int) -> float:
+        return float(self.values[i] if self.values.ndim else self.values)
+
 
 @dataclass(eq=False)
 class Apply(Expression):

@@ -26,7 +26,7 @@ from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, TimeStepsSheet, state_gradients
 from tinynet.workbook.worksheet import ExactWorksheet
 from tinynet.workbook.xlsx import defined_name, open_workbook
-from tinynet.workbook.yours import LIMIT, YOURS, Beside, YoursSheet, places
+from tinynet.workbook.yours import LIMIT, YOURS, Beside, YoursSheet, fits, places
 
 FORMAT = "tinynet workbook 1"
 CHUNK = 32_000  # characters in a cell of the hidden graph sheet
@@ -75,7 +75,7 @@ def write(
         tell(forecast(book.plan))
     write_book(book, target)
     loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
-    further = [*([YOURS] if places(book) else []), *([TIME_STEPS] if state_gradients(book) else [])]
+    further = [*([YOURS] if fits(book) else []), *([TIME_STEPS] if state_gradients(book) else [])]
     shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *further]
     frozen = list(dict.fromkeys(block.quantity for block in values_only(book.plan)))
     return Written(target, shown, book.formula_cells, target.stat().st_size, loss, frozen)
@@ -110,7 +110,7 @@ def write_beside(
     target = _target(path)
     run.require_complete("exported")
     book = Book(_in_float64(run), "names", title, BUDGET)
-    if not places(book):
+    if not fits(book):
         raise ValueError(f"the run needs more than {LIMIT:,} cells on the sheet {YOURS!r}: compare a smaller one")
     cells: dict[int, float] = {}
     aliases = {value.index: ids for value, ids in book.plan.aliases}
