@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,13 +110,16 @@ class ExactWorksheet(Worksheet):
         return result
 
     def _write_formula(self, row: int, column: int, formula: str, cell_format: Any = None, value: Any = 0) -> int:
-        """Our formulas use no function that needs a prefix: XlsxWriter would look for 29 of them in each."""
         kind = ""
         if isinstance(value, str):
             kind = ' t="e"' if value in ERRORS else ' t="str"' if value else ""
             value = self._escape_data(value)
         text = self._escape_data(formula.removeprefix("="))
         return self._put(row, column, cell_format, f"{kind}><f>{text}</f><v>{value}</v></c>")
+
+    def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
+        """Of a rule. Ours use no function that needs a prefix: XlsxWriter would look for 29 of them in each."""
+        return formula.removeprefix("=")
 
     write_number, write_blank, write_string, write_formula = _write_number, _write_blank, _write_string, _write_formula
 
@@ -141,18 +144,18 @@ class ExactWorksheet(Worksheet):
         starts = np.flatnonzero(np.diff(self.rows, prepend=-1))
         filled = dict(zip(self.rows[starts].tolist(), pairwise([*starts.tolist(), len(self.rows)]), strict=True))
         letters = [f'<c r="{column_letters(column)}' for column in range(self.dim_colmax + 1)]
-        cells = self._rendered()
+        cells = chain.from_iterable(self._rendered())
         for row in sorted(filled.keys() | self.row_info.keys()):
             if row not in filled:
                 self._write_empty_row(row, None, self.row_info[row])
                 continue
             self._write_row(row, None, self.row_info.get(row))
             number, columns = str(row + 1), self.columns[slice(*filled[row])].tolist()
-            self.fh.write("".join([letters[column] + number + next(cells) for column in columns]))
+            self.fh.write("".join([letters[c] + number + xml for c, xml in zip(columns, cells, strict=False)]))
             self._xml_end_tag("row")
 
-    def _rendered(self) -> Iterator[str]:
-        """The XML of all cells in order, behind their addresses."""
+    def _rendered(self) -> Iterator[list[str]]:
+        """The XML of all cells in order, behind their addresses, in chunks."""
         first = np.cumsum([0, *(len(lot.keys) for lot in self.lots)])
         for start in range(0, len(self.order), CHUNK):
             order = self.order[start : start + CHUNK]
@@ -161,7 +164,7 @@ class ExactWorksheet(Worksheet):
             for number in np.unique(lots):
                 mine = lots == number
                 out[mine] = self.lots[number].xml(order[mine] - first[number])
-            yield from out.tolist()
+            yield out.tolist()
 
     def _get_range_data(self, top: int, left: int, bottom: int, right: int) -> list[Any]:
         """What a chart shows without looking at the cells: those that were written one by one."""
