@@ -195,6 +195,7 @@ class ChecksSheet:
             expected = float(round(self.book.values[ids].sum()))
             total = f"SUM({self.book.range(self.book.area(ids))})"
             rows.append(self.check(family.quantity, f"={total}", expected, expected, TOLERANCE * expected))
+        self.redden(rows)
         self.row += 1
         return rows
 
@@ -211,6 +212,7 @@ class ChecksSheet:
             row = self.row
             rows.append(self.check(entry.name, f"=SUMSQ({here})", f"=SUMSQ({recorded})", size, allowed, distance))
             self.ws.write_url(row, 0, f"internal:{here}", self.s(font_color="#2451B3"), entry.name)
+        self.redden(rows)
         return rows
 
     def check(
@@ -235,7 +237,12 @@ class ChecksSheet:
             s(align="center", num_format="0"),
             0,
         )
-        red = self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10", bold=True)
-        ws.conditional_format(row, 3, row, 5, {"type": "formula", "criteria": f"=$F${row + 1}=1", "format": red})
         self.row += 1
         return row
+
+    def redden(self, rows: list[int]) -> None:
+        """Mark what differs in rows below one another."""
+        if rows:
+            red = self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10", bold=True)
+            rule = {"type": "formula", "criteria": f"=$F{rows[0] + 1}=1", "format": red}
+            self.ws.conditional_format(rows[0], 3, rows[-1], 5, rule)

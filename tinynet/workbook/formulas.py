@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 
@@ -54,8 +55,9 @@ class Addresses:
     def __init__(self, sheet: np.ndarray, row: np.ndarray, column: np.ndarray, sheets: Sequence[str]):
         self.key = np.where(np.arange(len(row)) > 0, sheet * SHEET + (row + 1) * DOWN + column + 1, 0)
         letters = [column_letters(c) for c in range(int(column.max(initial=0)) + 1)]
-        self.text = ["0", *(f"{letters[c]}{r + 1}" for r, c in zip(row[1:], column[1:], strict=True))]
-        self.sheet, self.row, self.column = sheet, row, column
+        places = zip((row[1:] + 1).tolist(), column[1:].tolist(), strict=True)
+        self.text = ["0", *(f"{letters[c]}{r}" for r, c in places)]
+        self.sheet = sheet.tolist()
         self.prefixes = [quoted(name) + "!" for name in sheets]
 
     def reference(self, cell: int, home: int) -> str | None:
@@ -70,6 +72,7 @@ class Addresses:
         return start if first == last else f"{start}:{self.text[last]}"
 
 
+@cache
 def column_letters(column: int) -> str:
     """0 → A, 25 → Z, 26 → AA …"""
     letters = ""

@@ -8,9 +8,12 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import xlsxwriter
+
+from tinynet.workbook.package import StreamingPackager
 
 MAX_NAME = 255  # characters of a range name
 
@@ -22,7 +25,8 @@ def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
     os.close(handle)
     temporary = Path(name)
     try:
-        book = xlsxwriter.Workbook(temporary, {"strings_to_formulas": False, "strings_to_urls": False})
+        book = xlsxwriter.Workbook(BytesIO(), {"strings_to_formulas": False, "strings_to_urls": False})
+        book._get_packager = lambda: StreamingPackager(temporary)
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})  # the same file from the same run
         yield book
         book.close()
