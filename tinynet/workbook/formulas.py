@@ -83,6 +83,7 @@ def column_letters(column: int) -> str:
     return letters
 
 
+@cache
 def quoted(sheet: str) -> str:
     """A sheet's name as formulas write it; one that looks like an address or a truth value needs quotes."""
     strange = re.fullmatch(r"(?i)[a-z]{1,3}\d+|r\d*c?\d*|c\d*|true|false", sheet)

@@ -19,6 +19,7 @@ from xlsxwriter.worksheet import Worksheet
 from tinynet.workbook.formulas import column_letters
 
 MAX_TEXT = 32_767  # UTF-16 units in a cell
+MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
 DOWN = 1 << 20  # a row down, in the key of a cell; a column to the right is 1
 CHUNK = 1 << 16  # cells that are XML at one time
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
@@ -38,34 +39,26 @@ class ExactWorksheet(Worksheet):
         super().__init__()
         self.lots: list[Lot] = []
         self.keys, self.xml = array("q"), list[str]()  # of the cells that are written one by one
+        self.links: list[tuple[int, int, str, str]] = []  # row, column, where to, text
 
-    # Many cells at once
-    def write_numbers(
-        self, rows: np.ndarray, columns: np.ndarray, numbers: np.ndarray, formats: Sequence[Any] | None = None
-    ) -> None:
-        """Write numbers (n,) at rows (n,) and columns (n,), each in its format."""
+    # Many cells at once. Rows and columns are arrays (n,), of which one may be a number; formats one for all, or a list
+    def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, formats: Any = None) -> None:
+        """Write the numbers (n,) at rows and columns."""
         if not np.all(np.isfinite(numbers)):
             raise ValueError(f"a number on the sheet {self.name!r} is not finite: no spreadsheet cell can hold it")
-        styles = self._styles(formats)
+        styles = _styles(formats, len(numbers))
 
         def xml(places: np.ndarray) -> list[str]:
-            found = numbers[places].tolist()
-            if styles is None:
-                return [f'"><v>{x!r}</v></c>' for x in found]
-            return [f"{styles[i]}><v>{x!r}</v></c>" for i, x in zip(places.tolist(), found, strict=True)]
+            cells = zip(places.tolist(), numbers[places].tolist(), strict=True)
+            return [f"{styles[i]}><v>{x!r}</v></c>" for i, x in cells]
 
         self.lots.append(Lot(rows * DOWN + columns, xml))
 
     def write_formulas(
-        self,
-        rows: np.ndarray,
-        columns: np.ndarray,
-        formulas: Sequence[str],
-        numbers: np.ndarray,
-        formats: Sequence[Any] | None = None,
+        self, rows: Any, columns: Any, formulas: Sequence[str], numbers: np.ndarray, formats: Any = None
     ) -> None:
-        """Write formulas, with their equals signs, and the numbers (n,) that they give."""
-        styles = self._styles(formats) or ['"'] * len(formulas)
+        """Write n formulas, with their equals signs, and the numbers (n,) that they give."""
+        styles = _styles(formats, len(formulas))
 
         def xml(places: np.ndarray) -> list[str]:
             at = places.tolist()
@@ -74,12 +67,6 @@ class ExactWorksheet(Worksheet):
             return [f"{styles[i]}><f>{text[1:]}</f><v>{x!r}</v></c>" for i, text, x in cells]
 
         self.lots.append(Lot(rows * DOWN + columns, xml))
-
-    def _styles(self, formats: Sequence[Any] | None) -> list[str] | None:
-        if formats is None:
-            return None
-        known = {one: _style(one) for one in dict.fromkeys(formats)}  # in an order that is always the same
-        return [known[one] for one in formats]
 
     # One cell
     def _put(self, row: int, column: int, cell_format: Any, content: str) -> int:
@@ -117,11 +104,20 @@ class ExactWorksheet(Worksheet):
         text = self._escape_data(formula.removeprefix("="))
         return self._put(row, column, cell_format, f"{kind}><f>{text}</f><v>{value}</v></c>")
 
+    def _write_url(
+        self, row: int, column: int, url: str, cell_format: Any = None, string: str = "", tip: Any = None
+    ) -> int:
+        """A link to another place of the workbook, ``internal:'Read me'!A1``; ours lead nowhere else."""
+        if len(self.links) < MOST_LINKS:
+            self.links.append((row, column, url.removeprefix("internal:"), string))
+        return self._write_string(row, column, string, cell_format)
+
     def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
         """Of a rule. Ours use no function that needs a prefix: XlsxWriter would look for 29 of them in each."""
         return formula.removeprefix("=")
 
     write_number, write_blank, write_string, write_formula = _write_number, _write_blank, _write_string, _write_formula
+    write_url = _write_url
 
     # The file
     def _assemble_xml_file(self) -> None:
@@ -166,6 +162,15 @@ class ExactWorksheet(Worksheet):
                 out[mine] = self.lots[number].xml(order[mine] - first[number])
             yield out.tolist()
 
+    def _write_hyperlinks(self) -> None:
+        if self.links:
+            where = self._escape_attributes
+            links = [
+                f'<hyperlink ref="{column_letters(column)}{row + 1}" location="{where(to)}" display="{where(text)}"/>'
+                for row, column, to, text in sorted(self.links)
+            ]
+            self.fh.write(f"<hyperlinks>{''.join(links)}</hyperlinks>")
+
     def _get_range_data(self, top: int, left: int, bottom: int, right: int) -> list[Any]:
         """What a chart shows without looking at the cells: those that were written one by one."""
         wanted = {row * DOWN + column: None for row in range(top, bottom + 1) for column in range(left, right + 1)}
@@ -181,6 +186,13 @@ class ExactWorksheet(Worksheet):
 def _style(cell_format: Any) -> str:
     """The end of the address, and the attribute of the format."""
     return '"' if cell_format is None else f'" s="{cell_format._get_xf_index()}"'
+
+
+def _styles(formats: Any, n: int) -> Sequence[str]:
+    if not isinstance(formats, list):
+        return [_style(formats)] * n
+    known = {one: _style(one) for one in dict.fromkeys(formats)}  # in an order that is always the same
+    return [known[one] for one in formats]
 
 
 def _escaped(texts: list[str]) -> list[str]:
