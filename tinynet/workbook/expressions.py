@@ -7,12 +7,20 @@ constant zero". The same tree becomes a formula, a line of worked numbers, and a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+FEW = 200  # numbers that a set sorts out sooner than a table
 
 
 class Expression:
     """Base of the kinds below."""
+
+    @cached_property
+    def reads(self) -> list[np.ndarray]:
+        """The cells that each of the leaves holds, in order and without the constant zero."""
+        return [distinct(ids) for ids in leaves(self)]
 
 
 @dataclass(eq=False)
@@ -82,6 +90,14 @@ class Position(Expression):
     """Which of the cells ``ids`` (n, K), counted from 0, is the first of the largest."""
 
     ids: np.ndarray
+
+
+def distinct(ids: np.ndarray) -> np.ndarray:
+    """The different numbers among ``ids`` that are above 0, in order, without the sorting of np.unique."""
+    if ids.size > FEW:
+        found = np.flatnonzero(np.bincount(ids.reshape(-1)))
+        return found[1:] if found[0] == 0 else found
+    return np.array(sorted(set(ids.reshape(-1).tolist()) - {0}), dtype=np.int64)
 
 
 def is_number(expression: Expression, number: float) -> bool:

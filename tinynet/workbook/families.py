@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.run import Value
-from tinynet.workbook.expressions import Cells, Pick, dots, leaves
+from tinynet.workbook.expressions import Cells, Pick, distinct, dots
 from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
@@ -140,8 +140,8 @@ class Families:
         found: list[Family] = []
         for block in family.computed:
             assert block.expression is not None
-            for ids in leaves(block.expression):
-                for index in np.unique(self.owner[ids[ids > 0]]):
+            for ids in block.expression.reads:
+                for index in np.unique(self.owner[ids]):
                     other = self.of_block.get(id(self.plan.blocks[index]))
                     if other is not None and other is not family and other not in found:
                         found.append(other)
@@ -249,8 +249,8 @@ class Families:
     def uses_parameters(self, family: Family) -> bool:
         """Tell whether a quantity is computed with weights."""
         for block in family.computed:
-            for ids in leaves(block.expression):  # type: ignore[arg-type]
-                if any(self._is_parameter(self.plan.blocks[i]) for i in np.unique(self.owner[ids[ids > 0]])):
+            for ids in block.expression.reads:  # type: ignore[union-attr]
+                if any(self._is_parameter(self.plan.blocks[i]) for i in np.unique(self.owner[ids])):
                     return True
         return False
 
@@ -341,12 +341,12 @@ def mirror_role(block: Block) -> str:
 
 def ranks(keys: np.ndarray) -> np.ndarray:
     """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
-    counts: Counter = Counter()
-    out = np.empty(len(keys), dtype=int)
-    for i, key in enumerate(map(tuple, keys)):
-        out[i] = counts[key]
-        counts[key] += 1
-    return out
+    counts: dict[tuple[int, ...], int] = {}
+    out = []
+    for key in map(tuple, keys.tolist()):
+        out.append(counts.get(key, 0))
+        counts[key] = out[-1] + 1
+    return np.array(out, dtype=int)
 
 
 def column_keys(block: Block, tags: Tags) -> np.ndarray:
@@ -367,8 +367,8 @@ def family_rows(family: Family, tags: Tags) -> int:
 
 
 def _cells_of(family: Family) -> np.ndarray:
-    parts = [ids.reshape(-1) for block in family.computed for ids in leaves(block.expression)]  # type: ignore[arg-type]
-    return np.unique(np.concatenate(parts)) if parts else np.array([], dtype=int)
+    parts = [ids for block in family.computed for ids in block.expression.reads]  # type: ignore[union-attr]
+    return distinct(np.concatenate(parts)) if parts else np.array([], dtype=int)
 
 
 def last_part(quantity: str) -> str:
