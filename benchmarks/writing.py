@@ -23,8 +23,8 @@ from benchmarks.networks import Convolution, Lstm, Mlp, Network
 from benchmarks.peers.ours import recorded
 from benchmarks.report import print_heading, save
 from benchmarks.timing import medians, peak
+from tinynet.workbook.addresses import column_letters
 from tinynet.workbook.book import Book
-from tinynet.workbook.formulas import column_letters
 from tinynet.workbook.package import LEVEL
 from tinynet.workbook.write import write_book
 

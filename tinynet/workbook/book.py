@@ -11,9 +11,10 @@ import numpy as np
 from tinynet.backend import to_host
 from tinynet.run import Run
 from tinynet.workbook import budget
+from tinynet.workbook.addresses import Addresses, column_letters, quoted
 from tinynet.workbook.expressions import Expression, picks
 from tinynet.workbook.families import Family, parameter_of
-from tinynet.workbook.formulas import Addresses, column_letters, formulas, quoted
+from tinynet.workbook.formulas import formulas
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.sheet import Sheet

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
+from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -18,7 +19,7 @@ from tinynet.workbook.expressions import (
     Position,
     Total,
 )
-from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, Addresses, choose
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, choose
 from tinynet.workbook.plan import Block
 from tinynet.workbook.words import SIGNS, SYMBOLS, present, short
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from xlsxwriter.worksheet import Worksheet
 
-from tinynet.workbook.formulas import column_letters
+from tinynet.workbook.addresses import column_letters
 
 MAX_TEXT = 32_767  # UTF-16 units in a cell
 MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more

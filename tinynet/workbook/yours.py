@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.workbook import style
+from tinynet.workbook.addresses import column_letters
 from tinynet.workbook.book import READ_ME, Book, Entry, cell_name
-from tinynet.workbook.formulas import column_letters
 from tinynet.workbook.sheet import MAX_COLUMNS, MAX_ROWS
 from tinynet.workbook.style import Styles
 
