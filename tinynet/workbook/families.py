@@ -141,11 +141,15 @@ class Families:
         for block in family.computed:
             assert block.expression is not None
             for ids in block.expression.reads:
-                for index in np.unique(self.owner[ids]):
+                for index in self._owners(ids):
                     other = self.of_block.get(id(self.plan.blocks[index]))
                     if other is not None and other is not family and other not in found:
                         found.append(other)
         return found
+
+    def _owners(self, ids: np.ndarray) -> list[int]:
+        """The blocks that cells belong to, by their index."""
+        return (distinct(self.owner[ids] + 1) - 1).tolist()
 
     def mirror_image(self, gradients: list[Family]) -> list[Family]:
         """Order gradients as they are computed; the shares of one stand before their sum."""
@@ -250,7 +254,7 @@ class Families:
         """Tell whether a quantity is computed with weights."""
         for block in family.computed:
             for ids in block.expression.reads:  # type: ignore[union-attr]
-                if any(self._is_parameter(self.plan.blocks[i]) for i in np.unique(self.owner[ids])):
+                if any(self._is_parameter(self.plan.blocks[i]) for i in self._owners(ids)):
                     return True
         return False
 
@@ -341,9 +345,9 @@ def mirror_role(block: Block) -> str:
 
 def ranks(keys: np.ndarray) -> np.ndarray:
     """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
-    counts: dict[tuple[int, ...], int] = {}
-    out = []
-    for key in map(tuple, keys.tolist()):
+    counts: dict[tuple[int, int], int] = {}
+    out: list[int] = []
+    for key in zip(*keys.T.tolist(), strict=True):
         out.append(counts.get(key, 0))
         counts[key] = out[-1] + 1
     return np.array(out, dtype=int)
@@ -357,8 +361,8 @@ def column_keys(block: Block, tags: Tags) -> np.ndarray:
 
 def is_tagged(block: Block, tags: Tags, timed: bool) -> bool:
     """Tell whether a block stands in the columns of steps and samples (a summary, such as the loss, does not)."""
-    keys = column_keys(block, tags)
-    return bool(np.all(keys[:, 0 if timed else 1] != NONE)) if len(keys) else False
+    tag = (tags.time if timed else tags.sample)[block.value.index]
+    return bool(tag.size and (tag != NONE).all())
 
 
 def family_rows(family: Family, tags: Tags) -> int:

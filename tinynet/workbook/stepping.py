@@ -77,9 +77,8 @@ class Moments:
 
     def _reads(self, moment: Moment) -> list[int]:
         ids = [part for block in moment.blocks for part in block.expression.reads]  # type: ignore[union-attr]
-        marks = np.unique(self.mark[np.concatenate(ids)]) if ids else np.array([], dtype=int)
-        marks = marks[marks != 0]
-        return marks.tolist() if len(marks) <= MOST_READ else []
+        marks = {mark for part in ids for mark in self.mark[part].tolist()} - {0}
+        return sorted(marks) if len(marks) <= MOST_READ else []
 
 
 def _neighbours(a: int | None, b: int | None) -> bool:
