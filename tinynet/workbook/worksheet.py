@@ -101,6 +101,8 @@ class ExactWorksheet(Worksheet):
         if isinstance(value, str):
             kind = ' t="e"' if value in ERRORS else ' t="str"' if value else ""
             value = self._escape_data(value)
+        elif isinstance(value, bool):
+            kind, value = ' t="b"', int(value)
         text = self._escape_data(formula.removeprefix("="))
         return self._put(row, column, cell_format, f"{kind}><f>{text}</f><v>{value}</v></c>")
 
