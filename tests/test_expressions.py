@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 
 from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import Cells, Dot, Extreme, Position, distinct, total
-from tinynet.workbook.formulas import formulas
+from tinynet.workbook.formulas import _Renderer, formulas
 
 SIDE = 5  # cells stand in a square
 
@@ -28,9 +28,11 @@ def rows(columns: int, least: int = 0) -> st.SearchStrategy[np.ndarray]:
 @given(st.sampled_from([1, 2, 3, 4]).flatmap(rows))
 def test_the_largest_of_many_rows_is_that_of_each(ids: np.ndarray):
     ids = ids[np.any(ids > 0, axis=1)]
-    for kind in (lambda some: Extreme("MAX", some), Position):
-        alone = [formulas(kind(row[None]), 1, addresses(), 0)[0] for row in ids]
-        assert formulas(kind(ids), len(ids), addresses(), 0) == alone
+    renderer = _Renderer(addresses(), 0, "x")
+    largest = [renderer.extreme_of("MAX", row) for row in ids]
+    assert formulas(Extreme("MAX", ids), len(ids), addresses(), 0) == [f"={text}" for text in largest]
+    places = [renderer.position(row, text) for row, text in zip(ids, largest, strict=True)]
+    assert formulas(Position(ids), len(ids), addresses(), 0) == [f"={text}" for text in places]
 
 
 @given(rows(2, least=1))
