@@ -71,7 +71,7 @@ def test_what_is_read_is_what_xlsxwriter_writes(tmp_path: Path):
 def test_many_at_once_are_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, places: list, data: st.DataObject):
     numbers = data.draw(npst.arrays(float, len(places), elements=st.floats(allow_nan=False, allow_infinity=False)))
     rows, columns = np.array(places).T
-    formulas = [f'={row}<{column}&"&"' for row, column in places]
+    formulas = [f'={row}<{column}>{row}&"&"' for row, column in places]
     kept = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worksheet, "CHUNK", data.draw(st.integers(1, 7)))

@@ -163,10 +163,8 @@ class _Renderer:
     def extremes_of(self, function: str, ids: np.ndarray) -> list[str]:
         """Of rows that are one range each, all at once; of others one by one."""
         out = [""] * len(ids)
-        ordered = np.sort(ids, axis=1)
-        repeated = np.any((np.diff(ordered, axis=1) == 0) & (ordered[:, 1:] > 0), axis=1)
         for elements, order, lines in by_address(self.addresses.key[ids], None):
-            if len(lines) == 1 and not np.any(repeated[elements]):
+            if len(lines) == 1:
                 side = Side(self.addresses, self.home, ids, elements, order)
                 zero = ",0" if side.count < ids.shape[1] else ""
                 texts = [f"{function}({cells}{zero})" for cells in side.ranges(lines[0])]
