@@ -7,9 +7,7 @@ only where ``mirrors_numpy`` holds: the fused kernels. ``xp`` is the array libra
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
