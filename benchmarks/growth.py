@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.chart import Curve, write_charts
 from benchmarks.networks import Lstm
 from benchmarks.peers.ours import compiled, eager, recorded
 from benchmarks.report import print_heading, save
@@ -94,11 +95,24 @@ def print_growth(row: Growth) -> None:
     )
 
 
+def curves(rows: Sequence[Growth]) -> list[Curve]:
+    return [
+        Curve(
+            f"LSTM: {row.along}",
+            f"{row.what}, exponent {row.exponents[0]:.2f}",
+            row.sizes,
+            [1e3 * s for s in row.seconds],
+        )
+        for row in rows
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth")
     parser.add_argument("--only", default="", metavar="TEXT", help="only units, steps, batch or cells")
     parser.add_argument("--seconds", type=float, default=0.5, help="for each measurement")
     parser.add_argument("--json", metavar="PATH", help="write the results there, too")
+    parser.add_argument("--chart", metavar="PATH", help="and a workbook (.xlsx) with their curves")
     arguments = parser.parse_args()
     print_heading()
     print(f"LSTM, float64: {', '.join(f'{size} {name}' for name, size in BASE.items())}, but for what grows")
@@ -111,6 +125,8 @@ def main() -> None:
             rows += found
             for row in found:
                 print_growth(row)
+    if arguments.chart:
+        write_charts(arguments.chart, curves(rows), "milliseconds")
     save(arguments.json, growth=[row._asdict() | {"exponents": row.exponents} for row in rows])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import openpyxl
 import pytest
 
 from benchmarks import __main__, growth, writing
@@ -50,3 +51,18 @@ def test_growth():
 def test_writing():
     found = writing.measured(Mlp(1, 1, 1, batch=1), rounds=1)
     assert found.cells > found.formula_cells > 0 and min(found.seconds.values()) > 0
+
+
+def test_curves_become_charts_of_a_workbook(tmp_path):
+    from benchmarks.chart import Curve, write_charts
+
+    path = tmp_path / "growth.xlsx"
+    write_charts(
+        str(path), [Curve("steps", "eager", [1, 2], [3.0, 5.0]), Curve("units", "eager", [4, 8], [1.0, 2.5])], "ms"
+    )
+    book = openpyxl.load_workbook(path)
+    assert [[cell.value for cell in row] for row in book["Numbers"].iter_rows(min_row=3)] == [
+        [1, 3, None, 4, 1],
+        [2, 5, None, 8, 2.5],
+    ]
+    assert len(book["Charts"]._charts) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -629,3 +630,33 @@ def test_what_only_the_steps_of_one_measurement_see_makes_nothing_wrong():
 
     report = check_backward(function, lambda g, x: 2 * g, np.zeros(1))
     assert report.verdict == "cannot tell" and "two measurements differ" in report.reason
+
+
+STEPPED_OVER = {
+    "a pole": (lambda x: 1e-300 / x, lambda g, x: -g * (1e-300 / x**2), np.array([-1e-150, 1e150, -6e-13])),
+    "rounding": (
+        lambda x: x * 0.5 * (1 + P.erf(tn.tensor(x / np.sqrt(2))).data),
+        lambda g, x: g * (0.5 * math.erfc(-x.item() / 2**0.5) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)),
+        np.array([-7.67]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPPED_OVER)
+def test_a_right_gradient_that_most_steps_pass_over_is_not_wrong(name):
+    function, rule, x = STEPPED_OVER[name]
+    for seed in range(5):
+        assert check_backward(function, rule, x, seed=seed).verdict != "wrong"
+
+
+def test_kinks_of_a_recurrent_net_at_many_distances_make_no_gradient_wrong():
+    x = [[-1.9165071566792573, 1.3497741085378327e-08], [-3.9907679135671194e-07, -0.8300829275131108]]
+    x += [[1.979489351623919, 0.252985125001252], [-3.8693234375401018e-13, 1.7359516317443266e-09]]
+    x += [[3.407033171183557e-08, -4.331379486506389e-06], [1.9823624489769826e-13, 0.45358567174034503]]
+    x += [[0.18392722041207454, 0.00017420006551925569], [5.434719251867876e-12, -3.629644089754627e-11]]
+    x += [[0.0, 1.4672025303592857e-05]]
+    weights = np.array([[1.870400681666653, 1.1993814764463568]]), np.array([[-0.3933855260694732]])
+    arrays = np.array(x).reshape(3, 3, 2), np.zeros((3, 1)), *weights, np.zeros(1), np.zeros(1)
+    for seed in (0, 1225):
+        report = check_gradients(lambda *a: F.rnn(*a, nonlinearity="relu")[0], *arrays, seed=seed)
+        assert report.verdict == "cannot tell"

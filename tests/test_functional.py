@@ -11,8 +11,9 @@ import tinynet as tn
 from tests.gradients import spread
 from tests.spreadsheets import require
 from tinynet import functional as F
-from tinynet.functional import activations, losses, recurrent
+from tinynet.functional import activations, convolution, losses, pooling, recurrent
 from tinynet.functional.composite import Composite
+from tinynet.functional.windows import windows_of
 
 
 def assert_agrees(torch, mine, theirs, *arrays):
@@ -193,19 +194,26 @@ def cross_entropy_calls(draw):
 
 
 SIZE = st.integers(1, 3)
+PLAIN = (None, False, None)  # the order of time: lengths, reverse, truncate
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3))
 
 
 @st.composite
 def rnn_calls(draw):
     arrays, rest = rnn_operands(draw(SIZES), 1, 1, draw(st.booleans()))
-    return arrays, [*rest, draw(st.sampled_from(["tanh", "relu"])), draw(st.sampled_from(["", "_l1"]))]
+    return arrays, [*rest, draw(st.sampled_from(["tanh", "relu"])), draw(st.sampled_from(["", "_l1"])), *PLAIN]
 
 
 @st.composite
 def lstm_calls(draw):
     arrays, rest = rnn_operands(draw(SIZES), 4, 2, draw(st.booleans()))
-    return arrays, [*rest, ""]
+    return arrays, [*rest, "", None, None, False, None, *PLAIN]
+
+
+@st.composite
+def gru_calls(draw):
+    arrays, rest = rnn_operands(draw(SIZES), 3, 1, draw(st.booleans()))
+    return arrays, [*rest, "", True, *PLAIN]
 
 
 @st.composite
@@ -221,19 +229,97 @@ def squared_error_calls(draw):
     return [spread(*shape), spread(*shape, seed=1)], []
 
 
+@st.composite
+def mean_cross_entropy_calls(draw):
+    """Of classes (…), without the axis of length 1."""
+    arrays, (target,) = draw(cross_entropy_calls())
+    return arrays, [target[..., 0]]
+
+
+@st.composite
+def relu_calls(draw):
+    return [spread(*draw(st.sampled_from([(), (3,), (2, 3), (2, 3, 2, 2)])))], []
+
+
+@st.composite
+def convolution_calls(draw):
+    """With their sizes per axis, as the public functions hand them on; also more borders than the kernel is wide."""
+    axes, groups = draw(st.sampled_from([1, 2])), draw(st.integers(1, 2))
+    per_axis = st.tuples(*[SIZE] * axes)
+    kernel, steps, spacing = draw(per_axis), draw(per_axis), draw(per_axis)
+    borders = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * axes))
+    sizes = [d * (k - 1) + 1 + draw(st.integers(0, 3)) for k, d in zip(kernel, spacing, strict=True)]
+    x = spread(draw(SIZE), groups * draw(st.integers(1, 2)), *sizes)
+    weight = spread(groups * draw(st.integers(1, 2)), x.shape[1] // groups, *kernel, seed=1)
+    rest = [steps, spacing, borders, groups]
+    return ([x, weight], [None, *rest]) if draw(st.booleans()) else ([x, weight, spread(len(weight), seed=2)], rest)
+
+
+@st.composite
+def transposed_calls(draw):
+    groups = draw(st.integers(1, 2))
+    pair = st.tuples(SIZE, SIZE)
+    kernel, steps, spacing = draw(pair), draw(pair), draw(pair)
+    x = spread(draw(SIZE), groups * draw(st.integers(1, 2)), *draw(pair))
+    weight = spread(x.shape[1], draw(st.integers(1, 2)), *kernel, seed=1)
+    room = [s * (n - 1) + d * (k - 1) for n, k, s, d in zip(x.shape[2:], kernel, steps, spacing, strict=True)]
+    borders = tuple((min(1, r // 2), min(1, r // 2)) for r in room)
+    more = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(steps, spacing, strict=True))
+    bias = [spread(weight.shape[1] * groups, seed=2)] if draw(st.booleans()) else []
+    return [x, weight, *bias], [*([] if bias else [None]), steps, spacing, borders, more, groups]
+
+
+@st.composite
+def windows(draw, axes, dilation):
+    """On an input with sizes from 5 to 7; some reach outside."""
+    each = st.one_of(SIZE, st.tuples(*[SIZE] * axes))
+    size, padding = draw(each), draw(st.booleans())
+    borders = tuple(k // 2 * padding for k in ([size] * axes if isinstance(size, int) else size))
+    x = tn.tensor(np.zeros((2, 2, *(draw(st.integers(5, 7)) for _ in range(axes)))))
+    return x.shape, windows_of("pool", x, axes, size, draw(each), borders, dilation, draw(st.booleans()))
+
+
+@st.composite
+def largest_calls(draw):
+    """Some numbers are equal, and the batch may be left out."""
+    shape, drawn = draw(windows(draw(st.sampled_from([1, 2])), draw(st.integers(1, 2))))
+    x = np.round(spread(*shape))
+    outside = any(w.reach_outside for w in drawn)
+    places = tuple(w.places("pool") for w in drawn) if outside else None
+    return [x[0] if draw(st.booleans()) else x], [drawn, places]
+
+
+@st.composite
+def average_calls(draw):
+    shape, drawn = draw(windows(draw(st.sampled_from([1, 2])), 1))
+    return [spread(*shape)], [drawn, draw(st.booleans())]
+
+
 # Of each composite: calls as (arrays that take a gradient, the arguments that follow them).
 CALLS = {
     F.linear: linear_calls(),
+    F.relu: relu_calls(),
     F.softmax: softmax_calls(),
+    convolution._convolution: convolution_calls(),
+    convolution._transposed: transposed_calls(),
+    pooling._largest: largest_calls(),
+    pooling._averaged: average_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
-    F.rnn: rnn_calls(),
-    F.lstm: lstm_calls(),
+    losses._mean_cross_entropy: mean_cross_entropy_calls(),
+    recurrent._rnn: rnn_calls(),
+    recurrent._lstm: lstm_calls(),
+    recurrent._gru: gru_calls(),
 }
 
 
 def test_every_composite_is_held_to_its_definition():
-    found = {c for m in (activations, losses, recurrent, F) for c in vars(m).values() if isinstance(c, Composite)}
+    found = {
+        c
+        for m in (activations, convolution, losses, pooling, recurrent, F)
+        for c in vars(m).values()
+        if isinstance(c, Composite)
+    }
     assert found == set(CALLS)
 
 
@@ -242,11 +328,11 @@ def weights(x, seed):
 
 
 def outputs_and_derivatives(function, arrays, rest):
-    """All outputs, and the first and second derivatives of a sum of them with fixed random weights."""
+    """All outputs, and the first and second derivatives of a sum of their squares with fixed random weights."""
     leaves = [tn.tensor(array, requires_grad=True) for array in arrays]
     outputs = function(*leaves, *rest)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    weigh = [(weights(y, i) * y).sum() for i, y in enumerate(outputs)]
+    weigh = [(weights(y, i) * y * y).sum() for i, y in enumerate(outputs)]
     total = sum(weigh[1:], weigh[0])
     once = tn.grad(total, leaves)
     slope = [(weights(g, 7) * g).sum() for g in tn.grad(total, leaves, create_graph=True)]
@@ -293,10 +379,10 @@ def test_a_composite_whose_operands_depend_on_each_other_counts_each_path_once()
     """Here one tensor is both weights, and the initial state is computed from the input."""
 
     def function(rnn, x, w):
-        return rnn(x, x[0] * w[0], w, w, None, None, "tanh", "")[0].sum()
+        return rnn(x, x[0] * w[0], w, w, None, None, "tanh", "", *PLAIN)[0].sum()
 
     results = []
-    for rnn in (F.rnn, F.rnn.definition):
+    for rnn in (recurrent._rnn, recurrent._rnn.definition):
         x, w = tn.tensor(spread(3, 1, 2), requires_grad=True), tn.tensor(spread(2, 2), requires_grad=True)
         first = tn.grad(function(rnn, x, w), (x, w), create_graph=True)
         results.append([*first, *tn.grad(sum((g * g).sum() for g in first), (x, w))])

@@ -85,7 +85,7 @@ def test_numbers_beyond_the_budget_are_computed(tmp_path: Path):
     written = run.to_excel(tmp_path / "x.xlsx", max_cells=250, values_beyond=True)
     assert "new_output.weight" in written.values_only
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
-    area = next(e.area for e in read_book(tmp_path / "x.xlsx").book.entries() if e.name == "lr")
+    area = next(e.area for e in read_book(tmp_path / "x.xlsx").book.entries if e.name == "lr")
     book[area.sheet.name].cell(area.top + 1, area.left + 1).value = 0.125
     book.save(tmp_path / "x.xlsx")
     expected = run.replay(lr=0.125)

@@ -184,6 +184,11 @@ def test_a_loop_is_a_series_in_time_with_each_pooling_in_it():
     assert names == [f"conv2d.averaged{again}[{t}]" for t in range(2) for again in ("", "_2")]
 
 
+def test_a_recorded_pooling_of_one_example_makes_a_batch_of_it_once():
+    run = assert_recorded_alike(lambda x: F.max_pool2d(x, 2), image(2)[0])
+    assert [step.primitive for step in run if step.phase == "forward"].count("reshape") == 3
+
+
 def test_a_recorded_average_is_a_sum_over_the_image_where_one_number_is_left():
     run = assert_recorded_alike(lambda x: F.adaptive_avg_pool2d(x, 1), image(2))
     assert [step.primitive for step in run if step.phase == "forward"] == ["sum", "divide"]

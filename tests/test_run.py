@@ -435,3 +435,16 @@ def test_another_dtype(trained):
     single = run.astype("float32")
     assert {v.array.dtype.kind + str(v.array.dtype.itemsize) for v in single.values} == {"f4", "i8"}
     np.testing.assert_allclose(single["d_lstm.weight_ih_l0"], run["d_lstm.weight_ih_l0"], atol=1e-6)
+
+
+def test_what_was_recorded_is_safe_from_later_changes_though_views_of_it_are_views():
+    x = tn.tensor(np.arange(6.0).reshape(2, 3), name="x")
+    with tn.record() as run:
+        turned = x.T
+        row = turned[1]
+        row * 2
+    before = [value.array.copy() for value in run.values]
+    x.data[...] = -1
+    for value, array in zip(run.values, before, strict=True):
+        np.testing.assert_array_equal(value.array, array)
+    assert all(np.shares_memory(step.output.array, run["x"]) for step in run.steps[:2])

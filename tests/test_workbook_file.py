@@ -24,7 +24,8 @@ from tests.workbooks import Sample, assert_agrees, opened, sample
 from tinynet import models
 from tinynet.workbook import layout, read_book, verify, write
 from tinynet.workbook.steps import StepsSheet
-from tinynet.workbook.xlsx import ExactWorksheet, defined_name
+from tinynet.workbook.worksheet import ExactWorksheet
+from tinynet.workbook.xlsx import defined_name
 
 PORTABLE = "ABS AND COUNTIF EXP HYPERLINK IF INDEX INT ISNUMBER LEFT LN MATCH MAX MIN MMULT SIGN SQRT SUM SUMPRODUCT"
 FUNCTIONS = {*PORTABLE.split(), "SUMSQ", "TANH", "TEXT", "COUNTA", "ROUND"}

@@ -102,7 +102,7 @@ def beside(values: Values, one: Sample, name: str) -> str:
 def test_every_named_block_stands_there_once_in_the_order_of_execution(name: str, books: dict[str, Sample]):
     one = books[name]
     found = places(one.book)
-    assert [place.entry.name for place in found] == [entry.name for entry in one.book.entries()]
+    assert [place.entry.name for place in found] == [entry.name for entry in one.book.entries]
     assert len({place.name for place in found}) == len(found)
     covered = np.concatenate([place.entry.ids.reshape(-1) for place in found])
     assert sorted(covered.tolist()) == list(range(1, one.book.plan.cells + 1))

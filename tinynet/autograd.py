@@ -7,10 +7,12 @@ recursion, so that chains of any length work.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from contextlib import nullcontext
+from heapq import heappop, heappush
 from typing import Any
+
+import numpy as np
 
 from tinynet.backend import copied, namespace
 from tinynet.tape import no_grad, state
@@ -23,8 +25,11 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     ``gradient`` has the shape of ``y`` and may be left out where ``y`` is a single number. Raises ValueError if
     ``y`` has no history, or has more than one element and no ``gradient``.
     """
-    for leaf, g in _differentiate(y, gradient, None, create_graph=False).values():
-        leaf.grad = _own(g) if leaf.grad is None else _untracked_sum(leaf.grad, g)
+    for leaf, g, fresh in _differentiate(y, gradient, None, create_graph=False).values():
+        if leaf.grad is not None:
+            leaf.grad = _untracked_sum(leaf.grad, _tensor(g))
+        else:
+            leaf.grad = Tensor._wrap(g) if fresh else _own(_tensor(g))
 
 
 def grad(
@@ -40,7 +45,7 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"xs[{i}] does not require a gradient: make it with requires_grad=True")
     found = _differentiate(y, gradient, wanted, create_graph)
-    grads = tuple(found[id(x)][1] if id(x) in found else _zeros_like(x) for x in wanted)
+    grads = tuple(_tensor(found[id(x)][1]) if id(x) in found else _zeros_like(x) for x in wanted)
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
@@ -54,20 +59,20 @@ def partials(y: Tensor, xs: Sequence[Tensor], gradient: Any, create_graph: bool)
 
 
 def _differentiate(y, gradient, wanted, create_graph, beyond=True):
-    """Return {id(x): (x, cotangent)} for the wanted tensors, or for all leaves where ``wanted`` is None.
+    """Return {id(x): (x, cotangent, fresh)} for the wanted tensors, or for all leaves where ``wanted`` is None.
 
-    With ``beyond=False`` the wanted tensors are taken for leaves.
+    With ``beyond=False`` the wanted tensors are taken for leaves. ``fresh`` cotangents are arrays that nobody else has.
     """
     if not y.requires_grad:
         raise ValueError(
             "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
         )
+    keys = None if wanted is None else {id(x) for x in wanted}
+    # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
+    if not create_graph and state.recorder is None:
+        return _sweep(y, _seed(y, gradient).data, keys, beyond, as_tensors=False)
     with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
-        seed = _seed(y, gradient)
-        # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
-        as_tensors = create_graph or state.recorder is not None
-        sweep = _Sweep(as_tensors, None if wanted is None else {id(x) for x in wanted}, beyond)
-        return sweep.run(y, seed if as_tensors else seed.data)
+        return _sweep(y, _seed(y, gradient), keys, beyond, as_tensors=True)
 
 
 def _seed(y, gradient):
@@ -88,61 +93,62 @@ def _seed(y, gradient):
     return seed
 
 
-class _Sweep:
-    """One pass backwards. Contributions to a tensor wait until the last of its consumers has been visited."""
+def _sweep(y, seed, wanted, beyond, as_tensors):
+    """One pass backwards. What arrives at a tensor is held until the last of its consumers has been visited."""
+    recorder = state.recorder
+    held: dict[int, tuple] = {}
+    leaves: dict[int, tuple] = {}
+    heap: list[tuple[int, int]] = []
+    found = {}
+    arriving, time, new = [(y, seed)], None, False
+    while True:
+        for x, g in arriving:
+            if g is None:
+                continue
+            key, node = id(x), x.node
+            there = leaves if node is None else held
+            before = there.get(key)
+            if before is None:
+                there[key] = (x, g if recorder is None else [(g, time)], new)
+                if node is not None:
+                    heappush(heap, (-node.order, key))
+            elif recorder is None:
+                there[key] = (x, _sum(before[1], g, before[2]), True)
+            else:
+                before[1].append((g, time))
+        if not heap:
+            break
+        key = heappop(heap)[1]
+        x, g, fresh = held.pop(key)
+        if recorder is not None:
+            g = recorder.gradient(x, g)
+        here = wanted is not None and key in wanted
+        if here:
+            found[key] = x, g, fresh
+        arriving = []
+        if beyond or not here:
+            new, time = x.node.fresh and not as_tensors, x.node.time
+            if recorder is None:
+                arriving = x.node.cotangents(g, x, as_tensors)
+            else:
+                with recorder.at_time(time):
+                    arriving = x.node.cotangents(g, x, as_tensors)
+    for key, (x, g, fresh) in leaves.items():
+        if wanted is None or key in wanted:
+            found[key] = x, g if recorder is None else recorder.gradient(x, g), fresh
+    return found
 
-    def __init__(self, as_tensors: bool, wanted: set[int] | None, beyond: bool):
-        self.as_tensors, self.wanted, self.beyond = as_tensors, wanted, beyond
-        self.waiting: dict[int, tuple[Tensor, list]] = {}
-        self.heap: list[tuple[int, int]] = []
-        self.leaves: list[int] = []
 
-    def run(self, y: Tensor, seed: Any) -> dict[int, tuple[Tensor, Tensor]]:
-        self.send(y, seed, None)
-        found = {}
-        while self.heap or self.leaves:
-            key = heapq.heappop(self.heap)[1] if self.heap else self.leaves.pop(0)
-            x, contributions = self.waiting.pop(key)
-            g = _total(x, contributions)
-            here = x.node is None if self.wanted is None else key in self.wanted
-            if here:
-                found[key] = (x, g if isinstance(g, Tensor) else Tensor._wrap(g))
-            if x.node is not None and (self.beyond or not here):
-                self.visit(x, g)
-        return found
-
-    def visit(self, x: Tensor, g: Any) -> None:
-        node = x.node
-        assert node is not None
-        if state.recorder is None:
-            for operand, cotangent in node.cotangents(g, x, self.as_tensors):
-                self.send(operand, cotangent, None)
-            return
-        with state.recorder.at_time(node.time):
-            for operand, cotangent in node.cotangents(g, x, self.as_tensors):
-                self.send(operand, cotangent, node.time)
-
-    def send(self, x: Tensor, cotangent: Any, time: int | None) -> None:
-        key = id(x)
-        waiting = self.waiting.get(key)
-        if waiting is not None:
-            waiting[1].append((cotangent, time))
-            return
-        self.waiting[key] = (x, [(cotangent, time)])
-        if x.node is None:
-            self.leaves.append(key)
-        else:
-            heapq.heappush(self.heap, (-x.node.order, key))
+def _sum(a: Any, b: Any, fresh: bool) -> Any:
+    """Add up two cotangents, in the memory of the first where that is nobody else's."""
+    if fresh and type(a) is np.ndarray and a.dtype == b.dtype:
+        a += b
+        return a
+    return a + b
 
 
-def _total(x: Tensor, contributions: list) -> Any:
-    """Add up what arrived at ``x``; a recording names the sum, and the share that comes from the next step."""
-    if state.recorder is not None:
-        return state.recorder.gradient(x, contributions)
-    total = contributions[0][0]
-    for cotangent, _ in contributions[1:]:
-        total = total + cotangent
-    return total
+def _tensor(g: Any) -> Tensor:
+    return g if isinstance(g, Tensor) else Tensor._wrap(g)
 
 
 def _own(g: Tensor) -> Tensor:

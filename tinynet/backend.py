@@ -137,9 +137,8 @@ def adopted(x: Any) -> Any:
     return placed(x) if isinstance(x, np.ndarray) and _default_library is not np else x
 
 
-def moved(x: Any, name: str) -> Any:
-    """Copy an array to another library, by name; return it as it is where it is one of that library's."""
-    xp = library(name)
+def moved(x: Any, xp: Any) -> Any:
+    """Copy an array to another library; return it as it is where it is one of that library's."""
     return x if _library_of(x) is xp else nonstandard.array(xp, to_host(x))
 
 

@@ -239,7 +239,7 @@ def info(arguments: argparse.Namespace) -> int:
     """``tinynet info``: every named block, its shape, sheet and range."""
     book = workbook.read_book(arguments.file).book
     rows = [("name", "shape", "kind", "sheet", "range")]
-    for entry in book.entries():
+    for entry in book.entries:
         shape = "×".join(map(str, entry.shape)) or "1"
         rows.append((entry.name, shape, entry.kind, entry.area.sheet.name, book.range(entry.area).rpartition("!")[2]))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]

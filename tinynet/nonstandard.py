@@ -7,7 +7,7 @@ only where ``mirrors_numpy`` holds: the fused kernels. ``xp`` is the array libra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def cast(xp: Any, x: Any, dtype: Any) -> Any:
     return x.astype(dtype) if mirrors_numpy(xp) else xp.astype(x, getattr(xp, dtype_name(dtype)))
 
 
+@cache
 def dtype_name(dtype: Any) -> str:
     """The name of any library's dtype: ``"float64"``."""
     return np.dtype(dtype).name if isinstance(dtype, type) else str(dtype).rpartition(".")[2]
@@ -120,12 +121,12 @@ def windows(xp: Any, x: Any, size: Sizes, stride: Sizes, dilation: Sizes) -> Any
     return xp.reshape(fields, (*fields.shape[:-1], *size))
 
 
-def corners(spatial: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[Any, ...]]:
+@lru_cache(maxsize=1024)
+def corners(spatial: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> list[tuple[Any, ...]]:
     """For each place in a window, the index of what all the windows have there."""
     reach = [n - d * (k - 1) for n, k, d in zip(spatial, size, dilation, strict=True)]
-    for place in np.ndindex(*size):
-        starts = [d * i for i, d in zip(place, dilation, strict=True)]
-        yield (..., *(slice(a, a + r, s) for a, r, s in zip(starts, reach, stride, strict=True)))
+    starts = ([d * i for i, d in zip(place, dilation, strict=True)] for place in np.ndindex(*size))
+    return [(..., *(slice(a, a + r, s) for a, r, s in zip(start, reach, stride, strict=True))) for start in starts]
 
 
 # Places that are data: arrays of ``xp``

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tinynet.memory import LARGE, empty
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Parameter, Tensor
 
@@ -28,11 +29,15 @@ class SGD:
         if state.recorder is not None:
             self._recorded_step()
             return
+        lr = float(self.lr)
         for p in self.params:
             if p.grad is not None:
-                step = float(self.lr) * p.grad.data
-                # One new array instead of two, which for a large parameter costs as much as the arithmetic.
-                p.data = np.subtract(p.data, step, out=step) if type(step) is np.ndarray else p.data - step
+                g = p.grad.data
+                if type(g) is np.ndarray:
+                    step = np.multiply(g, lr, empty(np, g.shape, g.dtype) if g.size > LARGE else None)
+                    p.data = np.subtract(p.data, step, step)
+                else:
+                    p.data = p.data - g * lr
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

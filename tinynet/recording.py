@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,14 @@ def scope(label: str):
 
 def part(label: str):
     """Context that adds ``label`` (such as "layer 1") to the titles given inside it."""
-    return state.recorder.in_part(label) if state.recorder is not None else switched()
+    return state.recorder.in_part(label) if state.recorder is not None else nullcontext()
 
 
 def time_step(t: int):
     """Context in which names get the time step ``[t]``, counted from 0. Raises ValueError for a negative one."""
     if t < 0:
         raise ValueError(f"time_step is {t}: time steps are counted from 0")
-    return state.recorder.at_time(t) if state.recorder is not None else switched()
+    return state.recorder.at_time(t) if state.recorder is not None else nullcontext()
 
 
 class Recorder:
@@ -90,8 +90,7 @@ class Recorder:
         if self.phase == "forward" and self.updating:
             self.update, self.updating = self.update + 1, False
         inputs = tuple(self._operand(operand) for operand in operands)
-        # A copy: what is done to the tensor's array later must not reach the recording.
-        out.value = self._value(copied(out.data), source=out.data)
+        out.value = self._value(_kept(primitive, inputs, arguments, out.data), source=out.data)
         number = len(self.run.steps) + 1
         step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
         self.run.steps.append(step)
@@ -322,6 +321,18 @@ class Recorder:
                         number += 1
                     taken[f"{name_}_{number}"] += 1
                     value.quantity = f"{value.quantity}_{number}"
+
+
+def _kept(primitive: Primitive, inputs: tuple, arguments: dict[str, Any], array: Any) -> Any:
+    """A copy, as what is done to a tensor's array later must not reach the recording; a view of a copy if it was one.
+
+    Where numbers are only moved, each step of a recurrent net would else have a copy of the transposed weights.
+    """
+    if primitive.kind == "structural" and type(array) is np.ndarray and array.base is not None and len(inputs) == 1:
+        moved = primitive.forward(np, inputs[0].array, **arguments)
+        if np.may_share_memory(moved, inputs[0].array):
+            return moved
+    return copied(array)
 
 
 def _sum(contributions: list[Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import serialization
-from tinynet.backend import cast, is_array, is_floating, moved, namespace, placed, to_host
+from tinynet.backend import cast, is_array, is_floating, library, moved, namespace, placed, to_host
 from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
 
@@ -184,7 +184,8 @@ class Run:
 
     def to(self, name: str) -> Run:
         """Return the run with its arrays in another array library (see ``tinynet.use``); itself where they are."""
-        arrays = {value.index: moved(value.array, name) for value in self.values}
+        xp = library(name)
+        arrays = {value.index: moved(value.array, xp) for value in self.values}
         there = all(arrays[value.index] is value.array for value in self.values)
         return self if there else self._recomputed(arrays)
 

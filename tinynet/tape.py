@@ -8,7 +8,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinynet.primitives.core import Primitive
     from tinynet.recording import Recorder
     from tinynet.tensor import Tensor
 
@@ -26,30 +25,28 @@ state = State()
 
 
 class Node:
-    """One differentiable operation: what ran, on what, and when (``order`` grows with creation)."""
+    """One differentiable operation: what ran, on what, and when (``order`` grows with creation).
 
-    __slots__ = ("arguments", "operands", "order", "primitive", "time")
+    ``arrays`` are those of the operands as they were then: an optimiser may give a parameter another array.
+    """
 
-    def __init__(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any]):
-        self.primitive = primitive
-        self.operands = operands
-        self.arguments = arguments
+    __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time")
+
+    fresh = False  # whether its cotangents are new arrays, which nobody else has
+
+    def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list):
+        self.primitive, self.operands, self.arguments, self.arrays = primitive, operands, arguments, arrays
         self.order = next(_order)
-        self.time = state.recorder.time if state.recorder is not None else None
+        self.time = None if state.recorder is None else state.recorder.time
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Iterator[tuple[Tensor, Any]]:
-        """Yield (operand, what ``g`` sends to it) for each operand that requires a gradient."""
-        operands, output = (self.operands, y) if as_tensors else (arrays(self.operands), y.data)
-        for i, operand in enumerate(self.operands):
-            if getattr(operand, "requires_grad", False):
-                cotangent = self.primitive.vjp(i, g, output, operands, self.arguments)
-                if cotangent is not None:
-                    yield operand, cotangent
-
-
-def arrays(operands: tuple) -> tuple:
-    """Return the operands with the array in place of every Tensor."""
-    return tuple([operand.data if hasattr(operand, "requires_grad") else operand for operand in operands])
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
+        """Return (operand, what ``g`` sends to it) for each operand that requires a gradient; None for nothing."""
+        operands, output = (self.operands, y) if as_tensors else (self.arrays, y.data)
+        return [
+            (operand, self.primitive.vjp(i, g, output, operands, self.arguments))
+            for i, operand in enumerate(self.operands)
+            if getattr(operand, "requires_grad", False)
+        ]
 
 
 @contextmanager

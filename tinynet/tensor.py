@@ -10,6 +10,8 @@ import numpy as np
 from tinynet import backend
 from tinynet.tape import Node, state
 
+_new = object.__new__
+
 
 class Tensor:
     """An array with a gradient. It mirrors the array API (``@ * + - / ** .T .sum .reshape [..]``).
@@ -18,15 +20,15 @@ class Tensor:
     accumulated over all calls.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "name", "node", "requires_grad", "value")
     __array_ufunc__ = None  # so that array * Tensor is Tensor.__rmul__
 
     data: Any
-    grad: Tensor | None
-    node: Node | None
-    name: str | None
-    requires_grad: bool
-    value: Any
+    # Most tensors have nothing but data: what the class says holds until something else is set.
+    grad: Tensor | None = None
+    node: Node | None = None
+    name: str | None = None
+    requires_grad: bool = False
+    value: Any = None
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None):
         array = data.data if isinstance(data, Tensor) else data
@@ -36,20 +38,15 @@ class Tensor:
             _check_numeric(array, data)
         if dtype is not None:
             array = backend.cast(array, dtype)
-        self._set(array)
-        self.name = name
+        self.data, self.name = array, name
         if requires_grad:
             self.requires_grad_()
-
-    def _set(self, array: Any) -> None:
-        self.data, self.requires_grad = array, False
-        self.grad = self.node = self.name = self.value = None
 
     @classmethod
     def _wrap(cls, array: Any) -> Tensor:
         """Make a Tensor of an array as it is (a NumPy scalar becomes a 0-d array)."""
-        out = Tensor.__new__(Tensor)
-        out._set(array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array))
+        out = _new(Tensor)
+        out.data = array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array)
         return out
 
     def requires_grad_(self) -> Tensor:
@@ -99,7 +96,7 @@ class Tensor:
         """Return the one number of a tensor of size 1. Raises ValueError for any other size."""
         if self.size != 1:
             raise ValueError(f"item() needs a tensor with one element, this one has shape {self.shape}")
-        return backend.to_host(self.data).reshape(()).item()
+        return backend.to_host(self.data).item()
 
     def numpy(self) -> np.ndarray:
         """Return the numbers as a NumPy array (shared, where they already are one; copied to the host otherwise)."""
@@ -116,7 +113,7 @@ class Tensor:
 
         Raises ValueError for a tensor with a history, because gradients do not cross from one library to another.
         """
-        array = backend.moved(self.data, name)
+        array = backend.moved(self.data, backend.library(name))
         if array is self.data:
             return self
         if self.node is not None:
@@ -277,16 +274,12 @@ class Tensor:
 class Parameter(Tensor):
     """A tensor that a module learns: it always requires a gradient."""
 
-    __slots__ = ()
-
     def __init__(self, data: Any, name: str | None = None):
         super().__init__(backend.adopted(data), requires_grad=True, name=name)
 
 
 class Buffer(Tensor):
     """A tensor that belongs to the state of a module but is not learned, such as a running mean."""
-
-    __slots__ = ()
 
     def __init__(self, data: Any):
         super().__init__(backend.adopted(data))

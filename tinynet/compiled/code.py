@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.compiled.early import compute_early
 from tinynet.compiled.families import Families
 from tinynet.compiled.gates import squash_at_once
+from tinynet.compiled.images import Images
 from tinynet.compiled.joins import join_parts
 from tinynet.compiled.lanes import in_a_row
 from tinynet.compiled.layout import Layout
@@ -49,6 +50,7 @@ class Code:
         self.program = Program(run)
         for improve in PASSES:
             improve(self.program)
+        self.images = Images(self.program.steps)
         updates = Updates(run, self.program.steps, ELEMENTWISE)
         families = Families(self.program.steps, updates.waits)
         groups = at_once(families)
@@ -64,7 +66,10 @@ class Code:
 
     def set_leaves(self) -> None:
         for value in self.run.leaves:
-            recorded, value.array = value.array, self.layout.room(value)
+            recorded = value.array
+            if self.layout.is_alone(value):
+                self.layout.rooms[value.index] = self.images.leaf(value)
+            value.array = self.layout.room(value)
             value.array[...] = recorded
 
     def drop_arrays(self) -> None:
@@ -132,9 +137,13 @@ class Code:
         return moved if np.may_share_memory(moved, source) else None
 
     def place(self, step: Step) -> np.ndarray:
-        if step.output.index in self.turned:
-            return np.zeros(step.output.shape[::-1], step.output.array.dtype).T
-        return self.layout.room(step.output)
+        out = step.output
+        if out.index in self.turned:
+            return np.zeros(out.shape[::-1], out.array.dtype).T
+        whole = self.layout.root(out)
+        if self.layout.is_alone(whole) and whole.index not in self.layout.rooms and whole.shape == out.shape:
+            self.layout.rooms[whole.index] = self.images.buffer(step, out.array)
+        return self.layout.room(out)
 
     def write(self, step: Step) -> None:
         out = step.output

@@ -75,8 +75,13 @@ class Layout:
         roots = [self.root(lane) for lane in lanes if isinstance(lane, Value)]
         for a, b in pairwise(roots):
             alike = a.shape == b.shape and a.array.dtype == b.array.dtype
-            if alike and a is not b and a.copy_of is None and b.copy_of is None:
+            if alike and a is not b and self._is_free(a) and self._is_free(b):
                 self._link(a, b)
+
+    def _is_free(self, root: Value) -> bool:
+        """Whether a value may lie in a row: an updated one lies where its parameter does, an image by itself."""
+        made = self.by.get(root.index)
+        return root.copy_of is None and (made is None or made.primitive != "correlate")
 
     def _link(self, a: Value, b: Value) -> None:
         near_a, near_b = (self.neighbours.setdefault(value.index, []) for value in (a, b))

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinynet.compiled import convolution, pooling
+from tinynet.compiled.lines import has_bits, keep
+from tinynet.functional.kernels.relu import zeros_beside
 from tinynet.run import Step, Value
 
 if TYPE_CHECKING:
@@ -32,7 +35,8 @@ def sigmoid(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 
 def relu(code: Code, step: Step, names: list[str], out: str) -> bool:
-    code.lines.append(f"maximum({names[0]}, 0, out={out})")
+    code.scope[f"{out}_zeros"] = zeros_beside(step.output.array)
+    code.lines.append(f"maximum({names[0]}, {out}_zeros, out={out})")
     return True
 
 
@@ -76,12 +80,15 @@ def pad(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 
 def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
-    code.lines.append(f"copyto({out}, {names[0]}[{_places(code, step, out)}])")
+    if not pooling.take_along_axis(code, step, names, out):
+        code.lines.append(f"copyto({out}, {names[0]}[{_places(code, step, out)}])")
     return True
 
 
 def put_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
     """Where one number goes to each lane, none meet."""
+    if pooling.put_along_axis(code, step, names, out):
+        return True
     alone = step.operands[1].shape[step.arguments["axis"]] == 1
     if alone:
         code.lines += [f"{out}.fill(0)", f"{out}[{_places(code, step, out)}] = {names[0]}"]
@@ -102,6 +109,17 @@ def _into(code: Code, name: str, part: np.ndarray, source: str) -> bool:
     return True
 
 
+def where(code: Code, step: Step, names: list[str], out: str) -> bool:
+    condition, x, other = step.operands
+    result = step.output.array
+    if not isinstance(condition, Value) or condition.array.dtype != bool or condition.shape != result.shape:
+        return False
+    if not has_bits(x, result) or not isinstance(other, int) or other != 0:
+        return False
+    keep(code, out, names[0], x.array, result)
+    return True
+
+
 WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "matmul": matmul,
     "sigmoid": sigmoid,
@@ -112,4 +130,9 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "pad": pad,
     "take_along_axis": take_along_axis,
     "put_along_axis": put_along_axis,
+    "where": where,
+    "correlate": convolution.correlate,
+    "windows": pooling.windows,
+    "fold": pooling.fold,
+    "argmax": pooling.argmax,
 }

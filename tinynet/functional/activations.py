@@ -6,6 +6,7 @@ import math
 
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
+from tinynet.functional.kernels import relu as relu_kernel
 from tinynet.functional.kernels import softmax as kernel
 from tinynet.recording import name, name_after
 from tinynet.tensor import Tensor
@@ -21,6 +22,7 @@ def sigmoid(input: Tensor) -> Tensor:
     return name_after(P.sigmoid(input), input, "sigmoid")
 
 
+@composite(relu_kernel.relu_forward, relu_kernel.relu_backward)
 def relu(input: Tensor) -> Tensor:
     """max(x, 0); the derivative at 0 is 0."""
     return name_after(P.relu(input), input, "relu")

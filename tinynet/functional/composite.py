@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
+
+import numpy as np
 
 from tinynet import autograd
 from tinynet.backend import is_floating, namespace
 from tinynet.nonstandard import mirrors_numpy
-from tinynet.tape import Node, arrays, state, switched
+from tinynet.tape import Node, state, switched
 from tinynet.tensor import Tensor
 
 
@@ -20,10 +22,11 @@ class Composite:
     ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
     recorded, and on arrays that know no more than the array-API standard. The kernel, plain NumPy (or CuPy), runs
     otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, *arrays) -> cotangents``, one for each
-    of the first operands (None where there is none; those beyond have none). It gets all arguments by position, in
-    the order of the definition.
+    of the first operands (None where there is none; those beyond have none): new arrays, which nobody else has, or
+    functions that make them, called where they are wanted. It gets all arguments by position, in the order of the
+    definition.
 
-    ``covers(**arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
+    ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
     A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
     apart, and ``pack`` puts the definition's outputs together in the same way.
     """
@@ -38,7 +41,7 @@ class Composite:
         covers: Callable[..., bool] | None = None,
     ):
         self.definition, self.kernel_forward, self.kernel_backward = definition, forward, backward
-        self.pack, self.unpack = pack or _as_it_is, unpack or _as_it_is
+        self.pack, self.unpack = pack, unpack
         self.covers = covers
         self.signature = inspect.signature(definition)
         self.arity = len(self.signature.parameters)
@@ -47,52 +50,57 @@ class Composite:
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
-        if self.covers is not None or arguments or len(operands) < self.arity:
+        if arguments or len(operands) != self.arity:
             bound = self.signature.bind(*operands, **arguments)
             bound.apply_defaults()
-            if self.covers is not None and not self.covers(**bound.arguments):
-                return self.definition(*bound.args)
             operands = bound.args
-        given = arrays(operands)
-        if not mirrors_numpy(namespace(*given)):
+        if self.covers is not None and not self.covers(*operands):
+            return self.definition(*operands)
+        given, tracked, plain = [], False, True
+        for operand in operands:
+            if isinstance(operand, Tensor):
+                array = operand.data
+                plain = plain and type(array) is np.ndarray
+                tracked = tracked or operand.requires_grad
+                given.append(array)
+            else:
+                given.append(operand)
+        if not plain and not mirrors_numpy(namespace(*given)):
             return self.definition(*operands)
         result, saved = self.kernel_forward(*given)
         out = Tensor._wrap(result)
-        tracked = any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands)
-        if state.grad_enabled and tracked and is_floating(out.data):
+        if tracked and state.grad_enabled and is_floating(out.data):
             out.requires_grad = True
-            out.node = FusedNode(self, operands, saved)
-        return self.unpack(out)
+            out.node = FusedNode(self, operands, saved, given)
+        return out if self.unpack is None else self.unpack(out)
 
 
 class FusedNode(Node):
-    """What a kernel leaves behind. Differentiated again (or recorded), it goes back to the definition."""
+    """What a kernel leaves behind: its ``arguments`` are what it saved.
 
-    __slots__ = ("saved",)
+    Differentiated again (or recorded), it goes back to the definition.
+    """
 
-    def __init__(self, composite: Composite, operands: tuple, saved: Any):
-        super().__init__(composite, operands, {})  # type: ignore[arg-type]
-        self.saved = saved
+    __slots__ = ()
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Iterator[tuple[Tensor, Any]]:
+    fresh = True
+
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
         composite: Any = self.primitive
         if as_tensors:
             tracked = {id(o): o for o in self.operands if getattr(o, "requires_grad", False)}.values()
             with switched(grad_enabled=True):
-                again = composite.pack(composite.definition(*self.operands))
-            found = autograd.partials(again, tuple(tracked), g, state.grad_enabled)
-            yield from ((o, cotangent) for o, cotangent in zip(tracked, found, strict=True) if cotangent is not None)
-            return
-        found = composite.kernel_backward(g, self.saved, *arrays(self.operands))
-        for operand, cotangent in zip(self.operands, found, strict=False):
-            if cotangent is not None and getattr(operand, "requires_grad", False):
-                yield operand, cotangent() if callable(cotangent) else cotangent
+                again = composite.definition(*self.operands)
+                again = again if composite.pack is None else composite.pack(again)
+            return list(zip(tracked, autograd.partials(again, tuple(tracked), g, state.grad_enabled), strict=True))
+        found = composite.kernel_backward(g, self.arguments, *self.arrays)
+        return [
+            (operand, cotangent() if callable(cotangent) else cotangent)
+            for operand, cotangent in zip(self.operands, found, strict=False)
+            if isinstance(operand, Tensor) and operand.requires_grad
+        ]
 
 
 def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:
     """Decorate a definition with its kernel: ``@composite(forward, backward)``; see ``Composite``."""
     return lambda definition: Composite(definition, forward, backward, **options)
-
-
-def _as_it_is(x: Any) -> Any:
-    return x

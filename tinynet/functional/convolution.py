@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import primitives as P
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import convolution as kernel
 from tinynet.functional.spatial import KERNEL, as_batch, as_given, per_axis
 from tinynet.recording import name
 from tinynet.tensor import Tensor
@@ -75,16 +77,23 @@ def conv_transpose2d(
     if any(m >= max(s, d) for m, s, d in zip(more, steps, spacing, strict=True)):
         raise ValueError(f"{what}: output_padding is {output_padding}, expected less than the stride or the dilation")
     covers = _covered(weight, spacing)
-    around = tuple((c - 1 - p, c - 1 - p + m) for c, p, m in zip(covers, less, more, strict=True))
-    spread = P.dilated(x, steps)
-    sizes = tuple(n + sum(zeros) - c + 1 for n, zeros, c in zip(spread.shape[2:], around, covers, strict=True))
+    axes = zip(x.shape[2:], steps, covers, less, more, strict=True)
+    sizes = tuple(s * (n - 1) + c - 2 * p + m for n, s, c, p, m in axes)
     if min(sizes) < 1:
         raise ValueError(f"{what}: the output for input {input.shape} would be {sizes} in size: use less padding")
-    spread = _bordered(spread, around)
+    borders = tuple((p, p) for p in less)
+    return as_given(_transposed(x, weight, bias, steps, spacing, borders, more, groups), input)
+
+
+@composite(kernel.transposed_forward, kernel.transposed_backward)
+def _transposed(x, weight, bias, steps, spacing, borders, more, groups):
+    covers = _covered(weight, spacing)
+    around = tuple((c - 1 - low, c - 1 - high + m) for c, (low, high), m in zip(covers, borders, more, strict=True))
+    spread = _bordered(P.dilated(x, steps), around)
     if spread is not x:
         name(spread, "spread", title="input with zeros between and around")
-    kernel = name(P.turned(_dilated(weight, spacing), groups), "rotated", title="kernel rotated by 180°")
-    return as_given(_correlated(spread, kernel, bias, (1, 1), groups), input)
+    rotated = name(P.turned(_dilated(weight, spacing), groups), "rotated", title="kernel rotated by 180°")
+    return _correlated(spread, rotated, bias, (1, 1), groups)
 
 
 def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
@@ -99,19 +108,26 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
         )
     _check_bias(what, bias, weight.shape[0])
     covers = _covered(weight, spacing)
-    padded = _bordered(x, _borders(what, padding, covers, steps))
-    if any(c > n for c, n in zip(covers, padded.shape[2:], strict=True)):
+    borders = _borders(what, padding, covers, steps)
+    outside = tuple(low + n + high for (low, high), n in zip(borders, x.shape[2:], strict=True))
+    if any(c > n for c, n in zip(covers, outside, strict=True)):
         raise ValueError(
             f"{what}: a kernel that covers {covers} does not fit into input {input.shape}, which is "
-            f"{padded.shape[2:]} with its border: use a smaller kernel or more padding"
+            f"{outside} with its border: use a smaller kernel or more padding"
         )
+    return as_given(_convolution(x, weight, bias, steps, spacing, borders, groups), input)
+
+
+@composite(kernel.convolution_forward, kernel.convolution_backward)
+def _convolution(x, weight, bias, steps, spacing, borders, groups):
+    padded = _bordered(x, borders)
     if padded is not x:
         name(padded, "padded", title="input with a border of zeros")
-    return as_given(_correlated(padded, _dilated(weight, spacing), bias, steps, groups), input)
+    return _correlated(padded, _dilated(weight, spacing), bias, steps, groups)
 
 
-def _correlated(x, kernel, bias, steps, groups):
-    z = P.correlate(x, kernel, stride=steps, groups=groups)
+def _correlated(x, kernels, bias, steps, groups):
+    z = P.correlate(x, kernels, stride=steps, groups=groups)
     return z if bias is None else z + P.reshape(bias, shape=(1, -1, *[1] * len(steps)))
 
 

@@ -47,8 +47,19 @@ def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor
         raise ValueError(f"target holds class {low if low < 0 else high}: expected 0 to {input.shape[-1] - 1}")
     if is_recording() and classes.name is None:
         name(classes, "target")
-    losses = _cross_entropy(input, P.reshape(classes, shape=(*classes.shape, 1)))
-    return _reduce(P.reshape(losses, shape=classes.shape), reduction)
+    if reduction == "mean":
+        return _mean_cross_entropy(input, classes)
+    return _reduce(_cross_entropies(input, classes), reduction)
+
+
+def _cross_entropies(input: Tensor, target: Tensor) -> Tensor:
+    losses = _cross_entropy(input, P.reshape(target, shape=(*target.shape, 1)))
+    return P.reshape(losses, shape=target.shape)
+
+
+@composite(kernel.mean_cross_entropy_forward, kernel.mean_cross_entropy_backward)
+def _mean_cross_entropy(input: Tensor, target: Tensor) -> Tensor:
+    return _reduce(_cross_entropies(input, target), "mean")
 
 
 def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
@@ -59,7 +70,7 @@ def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     wanted = beside(input, target, name="target")
     if wanted.shape != input.shape:
         raise ValueError(f"target has shape {wanted.shape}, expected {input.shape}, the shape of the input")
-    if reduction == "mean" and not is_recording():
+    if reduction == "mean":
         return _mean_squared_error(input, wanted)
     return _squared_error(input, wanted, reduction)
 

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.backend import placed
-from tinynet.functional.spatial import as_batch, as_given, per_axis
-from tinynet.functional.windows import fields_of, windows_of
+from tinynet.backend import kind, placed
+from tinynet.functional.composite import composite
+from tinynet.functional.kernels import pooling as kernel
+from tinynet.functional.shapes import unsqueeze
+from tinynet.functional.spatial import as_batch, as_given, check_images, per_axis
+from tinynet.functional.windows import divisors, fields_of, windows_of
 from tinynet.recording import name_after
 from tinynet.tensor import Tensor
 
@@ -83,22 +86,35 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode):
     what = f"max_pool{axes}d"
-    x = as_batch(input, axes, what)
-    windows = windows_of(what, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if any(w.reach_outside for w in windows):
-        x = P.getitem(x, index=(slice(None), slice(None), *np.ix_(*(w.places(what) for w in windows))))
+    check_images(input, axes, what)
+    windows = windows_of(what, input, axes, kernel_size, stride, padding, dilation, ceil_mode)
+    outside = any(w.reach_outside for w in windows)
+    places = tuple(w.places(what) for w in windows) if outside else None
+    return name_after(_largest(input, windows, places), input, "pooled", title="largest of each window")
+
+
+def _covered(input, windows, *_):
+    """Whether a kernel can do a call: it goes from place to place in the windows, and numbers them by a byte."""
+    return kind(input) == "f" and prod(w.kernel for w in windows) < 128
+
+
+@composite(kernel.max_pool_forward, kernel.max_pool_backward, covers=_covered)
+def _largest(input, windows, places):
+    """Where windows reach outside the input, ``places`` are what they see there, along each axis."""
+    x = input if input.ndim == len(windows) + 2 else unsqueeze(input, 0)
+    if places is not None:
+        x = P.getitem(x, index=(slice(None), slice(None), *np.ix_(*places)))
     fields = fields_of(x, windows)
     last = fields.ndim - 1
     chosen = name_after(P.argmax(fields, axis=last), input, "chosen", title="place of the largest in each window")
     largest = P.take_along_axis(fields, chosen, axis=last)
-    y = P.reshape(largest, shape=largest.shape[:last])
-    return name_after(as_given(y, input), input, "pooled", title="largest of each window")
+    return as_given(P.reshape(largest, shape=largest.shape[:last]), input)
 
 
 def _avg_pool(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad):
     what = f"avg_pool{axes}d"
     x = as_batch(input, axes, what)
-    y = _averaged(x, windows_of(what, x, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
+    y = _averaged(x, windows_of(what, x, axes, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
     return name_after(as_given(y, input), input, "averaged", title="mean of each window")
 
 
@@ -111,16 +127,18 @@ def _adaptive(axes, input, output_size):
         y = P.sum(x, axis=tuple(range(2, 2 + axes)), keepdims=True) / prod(lengths)
     elif all(n % size == 0 for n, size in zip(lengths, sizes, strict=True)):
         bins = tuple(n // size for n, size in zip(lengths, sizes, strict=True))
-        y = _averaged(x, windows_of(what, x, bins, None, 0, 1, False), True)
+        y = _averaged(x, windows_of(what, x, axes, bins, None, 0, 1, False), True)
     else:
         y = _uneven(x, sizes)
     return name_after(as_given(y, input), input, "averaged", title="mean of each bin")
 
 
-def _averaged(x, windows, count_include_pad):
+@composite(kernel.average_forward, kernel.average_backward, covers=_covered)
+def _averaged(input, windows, count_include_pad):
+    x = input
     if any(w.reach_outside for w in windows):
         x = P.pad(x, pad_width=((0, 0), (0, 0), *((w.padding, w.beyond) for w in windows)))
-    return _means(fields_of(x, windows), [w.counts(w.padding if count_include_pad else 0) for w in windows])
+    return _means(fields_of(x, windows), divisors(windows, count_include_pad))
 
 
 def _uneven(x, sizes):
@@ -136,13 +154,10 @@ def _uneven(x, sizes):
         counts.append(after - first)
     x = P.pad(x, pad_width=((0, 0), (0, 0), *((0, 1) for _ in sizes)))
     bins = P.getitem(x, index=(slice(None), slice(None), *index))
-    return _means(P.reshape(bins, shape=(*bins.shape[: 2 + axes], -1)), counts)
+    return _means(P.reshape(bins, shape=(*bins.shape[: 2 + axes], -1)), reduce(np.multiply.outer, counts))
 
 
 def _means(fields, counts):
-    """Sum over the last axis and divide by the product of the counts, each given along an axis."""
+    """Sum over the last axis and divide by the counts."""
     total = P.sum(fields, axis=fields.ndim - 1, keepdims=False)
-    count = reduce(np.multiply.outer, counts)
-    if np.ptp(count) == 0:
-        return total / int(count.flat[0])
-    return total / placed(count, total.data, total.dtype)
+    return total / (counts if isinstance(counts, int) else placed(counts, total.data, total.dtype))

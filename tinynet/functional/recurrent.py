@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from tinynet import primitives as P
 from tinynet.functional.composite import composite
-from tinynet.functional.kernels import recurrent as kernel
+from tinynet.functional.kernels.gru import gru_backward, gru_forward
+from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
+from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
 from tinynet.functional.shapes import cat, stack, unsqueeze
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
@@ -203,22 +205,9 @@ def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
     return [x[t] if label is None else name(x[t], label, t, title="input") for t in range(x.shape[0])]
 
 
-# Whole layers
+# Whole layers: the public function, and the definition with its kernel, which knows nothing of the options
 
 
-def _plain(**arguments: object) -> bool:
-    """Whether the kernels cover a call: they know nothing of lengths, directions, cuts and variants."""
-    unknown = ("lengths", "reverse", "truncate", "projection", "peepholes", "coupled", "cell_clip")
-    return all(arguments.get(option) is None or arguments[option] is False for option in unknown)
-
-
-@composite(
-    kernel.rnn_forward,
-    kernel.rnn_backward,
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, packed[-1]),
-    covers=_plain,
-)
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -237,6 +226,18 @@ def rnn(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
     the last (N, H).
     """
+    plain = lengths is None and truncate is None and not reverse
+    layer = _rnn if plain else _rnn.definition
+    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
+
+
+@composite(
+    rnn_forward,
+    rnn_backward,
+    pack=lambda result: result[0],
+    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
+)
+def _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_whole(suffix, W_ih=weight_ih, W_hh=weight_hh, b_ih=bias_ih, b_hh=bias_hh)
 
@@ -247,13 +248,6 @@ def rnn(
     return stack(outputs), h
 
 
-@composite(
-    kernel.lstm_forward,
-    kernel.lstm_backward,
-    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
-    unpack=lambda packed: (packed[:-1], packed[-2], packed[-1]),
-    covers=_plain,
-)
 def lstm(
     x: Tensor,
     h: Tensor,
@@ -276,6 +270,19 @@ def lstm(
     ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,), gates i, f, g, o stacked by
     rows (PyTorch's order; i, g, o where coupled); returns all h (T, N, H), the last h and the last c (N, H).
     """
+    plain = projection is None and peepholes is None and cell_clip is None and lengths is None and truncate is None
+    layer = _lstm if plain and not coupled and not reverse else _lstm.definition
+    options = projection, peepholes, coupled, cell_clip, lengths, reverse, truncate
+    return layer(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
+
+
+@composite(
+    lstm_forward,
+    lstm_backward,
+    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
+    unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
+)
+def _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, projection, peepholes, coupled, cell_clip, *order):
     gates = COUPLED_GATES if coupled else LSTM_GATES
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, gates, suffix)
@@ -294,7 +301,7 @@ def lstm(
             **names,
         )
 
-    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, lengths, reverse, truncate)
+    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, *order)
     return stack(outputs), h, c
 
 
@@ -316,6 +323,18 @@ def gru(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (3H, I) and (3H, H), biases (3H,), gates r, z, n stacked by
     rows; returns all h (T, N, H), and the last (N, H).
     """
+    plain = reset_after and lengths is None and truncate is None and not reverse
+    layer = _gru if plain else _gru.definition
+    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate)
+
+
+@composite(
+    gru_forward,
+    gru_backward,
+    pack=lambda result: result[0],
+    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
+)
+def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, GRU_GATES, suffix)
 

@@ -20,6 +20,8 @@ def per_axis(
 
     Raises ValueError for anything else.
     """
+    if type(value) is int and value >= least:
+        return (value,) * axes
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
     sizes = given
     if default is not None and len(given) == axes:
@@ -30,11 +32,16 @@ def per_axis(
     return tuple(int(size) for size in sizes)
 
 
-def as_batch(input: Tensor, axes: int, function: str) -> Tensor:
-    """Return (N, C, *S) as it is and (C, *S) as a batch of one. Raises ValueError for anything else, or C or S of 0."""
+def check_images(input: Tensor, axes: int, function: str) -> None:
+    """Raise ValueError for anything but (N, C, *S) and (C, *S), with C and S of at least 1."""
     if input.ndim not in (axes + 1, axes + 2) or 0 in input.shape[-axes - 1 :]:
         expected = f"(N, C, {AXES[axes]}) or (C, {AXES[axes]}), with sizes of at least 1"
         raise ValueError(f"{function} expects {expected}, got {input.shape}")
+
+
+def as_batch(input: Tensor, axes: int, function: str) -> Tensor:
+    """Return (N, C, *S) as it is and (C, *S) as a batch of one; see ``check_images`` for what it raises."""
+    check_images(input, axes, function)
     return unsqueeze(input, 0) if input.ndim == axes + 1 else input
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,29 @@ class Windows:
     @property
     def beyond(self) -> int:
         """How many places after the input the last window covers."""
-        return max(0, int(self.starts[-1]) + self.dilation * (self.kernel - 1) + 1 - self.length)
+        last = (self.count - 1) * self.stride - self.padding
+        return max(0, last + self.dilation * (self.kernel - 1) + 1 - self.length)
 
     @property
     def reach_outside(self) -> bool:
         return self.padding > 0 or self.beyond > 0
+
+    @property
+    def overlap(self) -> bool:
+        return self.count > 1 and self.stride <= self.dilation * (self.kernel - 1)
+
+    @property
+    def tile(self) -> bool:
+        """Whether each number of the input is seen by exactly one window."""
+        return not self.reach_outside and self.stride == self.kernel and self.stride * self.count == self.length
+
+    def seen_at(self, place: int) -> tuple[slice, slice]:
+        """What of the input the windows have at this place in them, and which of them: some have what lies outside."""
+        shift = self.dilation * place - self.padding
+        first = max(0, -(shift // self.stride))
+        after = min(self.count, (self.length - 1 - shift) // self.stride + 1)
+        start, many = shift + self.stride * first, max(0, after - first)
+        return slice(start, start + self.stride * many, self.stride), slice(first, first + many)
 
     def counts(self, border: int) -> np.ndarray:
         """How many places each window covers of the input and a border around it (without dilation)."""
@@ -58,13 +77,12 @@ class Windows:
 
 
 def windows_of(
-    function: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> list[Windows]:
-    """Read the options: the windows along each spatial axis of ``x`` (N, C, *S). Raises ValueError for a bad one."""
-    axes = x.ndim - 2
+    function: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[Windows, ...]:
+    """The windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad option."""
     kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
     options = zip(
-        x.shape[2:],
+        x.shape[-axes:],
         kernel,
         per_axis(stride, axes, f"{function}: stride", default=kernel),
         per_axis(padding, axes, f"{function}: padding", 0),
@@ -83,10 +101,24 @@ def windows_of(
         if count < 1:
             raise ValueError(f"{function}: a window that covers {covers} does not fit into input {x.shape}")
         windows.append(Windows(n, k, s, p, d, count))
-    return windows
+    return tuple(windows)
 
 
-def fields_of(x: Tensor, windows: list[Windows]) -> Tensor:
+@lru_cache(maxsize=1024)
+def corners(windows: tuple[Windows, ...]) -> list[tuple[Any, Any]]:
+    """For each place in a window: the index of what the windows have there, and the index of these windows."""
+    places = np.ndindex(*(w.kernel for w in windows))
+    seen = ([w.seen_at(i) for w, i in zip(windows, place, strict=True)] for place in places)
+    return [((..., *(x for x, _ in axes)), (..., *(y for _, y in axes))) for axes in seen]
+
+
+def divisors(windows: tuple[Windows, ...], count_include_pad: bool) -> Any:
+    """How many numbers each window has the mean of: one number where that is the same for all."""
+    counts = reduce(np.multiply.outer, [w.counts(w.padding if count_include_pad else 0) for w in windows])
+    return counts if np.ptp(counts) else int(counts.flat[0])
+
+
+def fields_of(x: Tensor, windows: tuple[Windows, ...]) -> Tensor:
     """The numbers in each window, in the last axis: (N, C, *S) to (N, C, *P, K)."""
     return P.windows(
         x,

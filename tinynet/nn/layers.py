@@ -55,8 +55,9 @@ class Sequential(Module):
             setattr(self, name_, module)
 
     def forward(self, input: Any) -> Any:
-        for _, module in self.children():
-            input = module(input)
+        for module in vars(self).values():
+            if isinstance(module, Module):
+                input = module(input)
         return input
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinynet.backend import copied, kind, moved, placed
+from tinynet.backend import copied, kind, library, moved, placed
 from tinynet.nn.state import as_array, read_state
 from tinynet.tape import state
 from tinynet.tensor import Buffer, Parameter, Tensor
@@ -82,8 +82,9 @@ class Module:
 
         They stay the same objects, so that an optimiser made before goes on with them. Returns the module.
         """
+        xp = library(name)
         for _, tensor in self._named(Parameter, Buffer):
-            tensor.data = moved(tensor.data, name)
+            tensor.data = moved(tensor.data, xp)
             tensor.grad = None if tensor.grad is None else tensor.grad.to(name)
         return self
 

@@ -83,7 +83,7 @@ class _Recurrent(Module):
         """Return weight_ih, weight_hh, bias_ih and bias_hh (None without bias)."""
         return [self.parameter(label, layer, reverse) for label in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
-    def run(self, x: Any, states: list[Tensor], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
+    def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         """Run one layer in one direction: the outputs (T, N, size), then the last states."""
         raise NotImplementedError
 
@@ -92,8 +92,7 @@ class _Recurrent(Module):
         x, first = self._time_first(input)
         initial = self._initial(states, x, batched)
         sizes = self._lengths(lengths, x)
-        last: list[list[Tensor]] = [[] for _ in initial]
-        label = first
+        last, label = [], first
         for layer in range(self.num_layers):
             series: Any = x if state.recorder is None else steps.time_steps(x, label)
             found = []
@@ -103,12 +102,11 @@ class _Recurrent(Module):
                 with part(self._part(layer, reverse)):
                     outputs, *ends = self._directed(series, [s[place] for s in initial], layer, reverse, options)
                 found.append(outputs)
-                for collected, end in zip(last, ends, strict=True):
-                    collected.append(end)
+                last.append(ends)
             x, label = (found[0] if len(found) == 1 else F.cat(found, -1)), None
             if layer + 1 < self.num_layers:
                 x = F.dropout(x, self.dropout, self.training)
-        ends = [F.stack(collected) for collected in last]
+        ends = [_stacked(states) for states in zip(*last, strict=True)]
         if not batched:
             return x[:, 0], self._packed([end[:, 0] for end in ends])
         return (x.transpose(0, 1) if self.batch_first else x), self._packed(ends)
@@ -118,7 +116,7 @@ class _Recurrent(Module):
         if reverse and state.recorder is None and options["lengths"] is None:
             outputs, *ends = self.run(F.flip(x, 0), states, layer, reverse, options)
             return (F.flip(outputs, 0), *ends)
-        return self.run(x, states, layer, reverse, {**options, "reverse": reverse})
+        return self.run(x, states, layer, reverse, options | {"reverse": reverse})
 
     def _suffix(self, layer: int, reverse: bool) -> str:
         return (f"_l{layer}" if self.num_layers > 1 else "") + ("_reverse" if reverse else "")
@@ -150,7 +148,7 @@ class _Recurrent(Module):
         """The initial states by place (layer · directions + direction): given, or zeros."""
         count, sizes = self.num_layers * self.directions, self._state_sizes()
         if given is None:
-            return [[Tensor(zeros((x.shape[1], size), beside=x.data)) for _ in range(count)] for size in sizes]
+            return [[Tensor._wrap(zeros((x.shape[1], size), beside=x.data)) for _ in range(count)] for size in sizes]
         states = _states(self, given, len(sizes))
         for state_, size in zip(states, sizes, strict=True):
             expected = (count, x.shape[1], size) if batched else (count, size)
@@ -194,8 +192,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, **options)
         self.nonlinearity = nonlinearity
 
-    def run(self, x: Any, states: list[Tensor], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
-        return F.rnn(x, *states, *self.weights(layer, reverse), self.nonlinearity, **options)
+    def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
+        return F.rnn(x, states[0], *self.weights(layer, reverse), **options | {"nonlinearity": self.nonlinearity})
 
 
 class GRU(_Recurrent):
@@ -219,7 +217,7 @@ class GRU(_Recurrent):
         self.reset_after = reset_after
         super().__init__(input_size, hidden_size, num_layers, bias, **options)
 
-    def run(self, x: Any, states: list[Tensor], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
+    def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         return F.gru(x, states[0], *self.weights(layer, reverse), **options | {"reset_after": self.reset_after})
 
 
@@ -277,18 +275,23 @@ class LSTM(_Recurrent):
     def _state_sizes(self) -> list[int]:
         return [self.output_size, self.hidden_size]
 
-    def run(self, x: Any, states: list[Tensor], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
+    def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
+        variants = {
+            "projection": self.parameter("weight_hr", layer, reverse),
+            "peepholes": self._peepholes(layer, reverse) if self.peepholes else None,
+            "coupled": self.coupled_gates,
+            "cell_clip": self.cell_clip,
+        }
+        return F.lstm(x, states[0], states[1], *self.weights(layer, reverse), **options | variants)
+
+    def _peepholes(self, layer: int, reverse: bool) -> steps.Peepholes:
         looks: list[Any] = [self.parameter(f"weight_c{gate}", layer, reverse) for gate in "ifo"]
-        return F.lstm(
-            x,
-            *states,
-            *self.weights(layer, reverse),
-            projection=self.parameter("weight_hr", layer, reverse),
-            peepholes=steps.Peepholes(*looks) if self.peepholes else None,
-            coupled=self.coupled_gates,
-            cell_clip=self.cell_clip,
-            **options,
-        )
+        return steps.Peepholes(*looks)
+
+
+def _stacked(states: Sequence[Tensor]) -> Tensor:
+    """The last states of all passes, (passes, N, H): a view of a single one, except in a recording."""
+    return states[0][None] if len(states) == 1 and state.recorder is None else F.stack(states)
 
 
 def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:

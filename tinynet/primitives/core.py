@@ -48,12 +48,12 @@ class Primitive:
         out = Tensor._wrap(result)
         if tracked and state.grad_enabled and self.vjps and is_floating(result):
             out.requires_grad = True
-            out.node = Node(self, operands, arguments)
+            out.node = Node(self, operands, arguments, arrays)
         if state.recorder is not None:
             state.recorder.add(self, operands, arguments, out)
         return out
 
-    def vjp(self, i: int, g: Any, y: Any, operands: tuple, arguments: dict[str, Any]) -> Any:
+    def vjp(self, i: int, g: Any, y: Any, operands: Any, arguments: dict[str, Any]) -> Any:
         """Return the cotangent of operand ``i``, in that operand's shape; None where there is no derivative."""
         if callable(self.vjps):
             return self.vjps(i, g, y, *operands, **arguments)
@@ -61,7 +61,9 @@ class Primitive:
         if rule is None:
             return None
         result = rule(g, y, *operands, **arguments)
-        return unbroadcast(result, operands[i].shape) if self.kind == "elementwise" else result
+        if self.kind != "elementwise" or result.shape == operands[i].shape:
+            return result
+        return unbroadcast(result, operands[i].shape)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

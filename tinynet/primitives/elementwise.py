@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from tinynet.primitives.core import Primitive
+from tinynet.selection import kept
 
 
 def _elementwise(name, forward, *vjps):
@@ -61,6 +64,12 @@ _ERF_FAR = (
 # fmt: on
 
 
+def _where(xp, condition, a, b):
+    if type(condition) is np.ndarray and condition.dtype == bool and type(b) is int and b == 0 and xp.ndim(a):
+        return kept(condition, a)
+    return xp.where(condition, a, b)
+
+
 def _ties_shared(g, wins, ties):
     """The cotangent of a maximum: all of it to the winner, half each where the two are equal (as PyTorch)."""
     return where(wins, g, where(ties, 0.5 * g, 0))
@@ -111,7 +120,7 @@ minimum: Primitive = _elementwise(
 )
 where: Primitive = _elementwise(
     "where",
-    lambda xp, c, a, b: xp.where(c, a, b),
+    _where,
     None,
     lambda g, y, c, a, b: where(c, g, 0),
     lambda g, y, c, a, b: where(c, 0, g),

@@ -22,9 +22,7 @@ def _inverse(axes):
 
 
 def _concatenate_vjp(i, g, y, *xs, axis):
-    start = 0
-    for x in xs[:i]:
-        start += x.shape[axis]
+    start = sum([x.shape[axis] for x in xs[:i]])
     before = (slice(None),) * (axis % len(g.shape))
     return getitem(g, index=(*before, slice(start, start + xs[i].shape[axis])))
 

@@ -16,6 +16,8 @@ ONE_BY_ONE = 1000  # elements; of more, what is not right is looked for in halve
 ENOUGH = 20  # elements that are not right, of those that are looked for in halves
 SINGLE = float(np.finfo(np.float32).eps)
 INEXACT = 0.01  # error of a numerical derivative, beyond which it proves nothing
+DECADES = [0.83 * 10.0**-k for k in range(1, 25)]  # of steps
+LARGE = [0.83 * 10.0 ** (-k / 2) for k in range(2, 7)]  # steps
 NONE = 10 * EPSILON  # of the cotangents' size: what rounding leaves of a derivative that is zero
 
 
@@ -129,7 +131,26 @@ class Lines:
             differs |= abs(closer.value - estimate.value) > closer.error + estimate.error
         else:  # too noisy to tell by itself, but a slope of another order is no noise
             differs |= abs(closer.value) > 1000 * (abs(estimate.value) + estimate.error)
+        differs = differs or self._as_claimed_nearby(group, near, estimate)
         return "two measurements differ: something happens very near" if differs else ""
+
+    def _as_claimed_nearby(self, group: np.ndarray, near: float, estimate: Estimate) -> bool:
+        """Whether other steps have the slope that is claimed: small ones of three decades, or two of the largest."""
+        gap = abs(float(self.claimed[group[0]]) - estimate.value)
+        if not np.isfinite(gap):
+            return False
+        nearby = [self._in_a_row(group, [scale * t for t in DECADES], gap / 20) for scale in (1.0, near) if scale]
+        return max(nearby) >= 3 or self._in_a_row(group, LARGE, gap / 3) >= 2
+
+    def _in_a_row(self, group: np.ndarray, steps: list[float], gap: float) -> int:
+        """How many steps in a row, each of which moves something, have the slope that is claimed."""
+        claimed, function = float(self.claimed[group[0]]), self._along(group, np.ones(1))
+        longest = found = 0
+        for t in steps:
+            rise = float(np.sum(function(t) - function(-t)))
+            found = found + 1 if rise != 0 and abs(rise / (2 * t) - claimed) <= gap else 0
+            longest = max(longest, found)
+        return longest
 
     def _estimate(self, group: np.ndarray, along: np.ndarray | None = None, first: float = 1.0) -> Estimate:
         """The derivative by one element, or along a group of them."""

@@ -12,7 +12,8 @@ from tinynet.testing.verdict import Report
 from tinynet.workbook import style
 from tinynet.workbook.book import cell_name
 from tinynet.workbook.style import Styles
-from tinynet.workbook.xlsx import ExactWorksheet, open_workbook
+from tinynet.workbook.worksheet import ExactWorksheet
+from tinynet.workbook.xlsx import open_workbook
 
 SHEET = "Counterexample"
 WIDEST = 12  # numbers of a row that are shown of each array

@@ -11,9 +11,10 @@ import numpy as np
 from tinynet.backend import to_host
 from tinynet.run import Run
 from tinynet.workbook import budget
+from tinynet.workbook.addresses import Addresses, column_letters, quoted
 from tinynet.workbook.expressions import Expression, picks
 from tinynet.workbook.families import Family, parameter_of
-from tinynet.workbook.formulas import Addresses, column_letters, formulas, quoted
+from tinynet.workbook.formulas import formulas
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.sheet import Sheet
@@ -92,12 +93,18 @@ class Book:
     def formula_cells(self) -> int:
         return budget.formula_cells(self.plan)
 
-    def formulas(self, block: Block) -> list[str]:
-        """The formulas of a block, in the order of its elements."""
-        expression = block.expression
-        assert isinstance(expression, Expression)
-        home = int(self.layout.sheet[block.ids.flat[0]]) if block.ids.size else 0
-        return formulas(expression, block.ids.size, self.addresses, home, block.name)
+    @cached_property
+    def formulas(self) -> list[str]:
+        """The formulas of all cells by id; none where numbers stand."""
+        out = [""] * (self.plan.cells + 1)
+        for block in self.plan.blocks:
+            if block.is_formula and block.ids.size:
+                assert isinstance(block.expression, Expression)
+                first = int(block.ids.flat[0])
+                home = int(self.layout.sheet[first])
+                texts = formulas(block.expression, block.ids.size, self.addresses, home, block.name)
+                out[first : first + len(texts)] = texts
+        return out
 
     def area(self, ids: np.ndarray) -> Area:
         """The rectangle that the cells ``ids`` span."""
@@ -138,6 +145,7 @@ class Book:
             out.append(grid)
         return out
 
+    @cached_property
     def entries(self) -> list[Entry]:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
         families = self.layout.families

@@ -22,6 +22,7 @@ class ChecksSheet:
 
     def __init__(self, book: Book, ws: Any, styles: Styles):
         self.book, self.ws, self.s, self.row = book, ws, styles, 0
+        self.number = styles(align="center", num_format="0.000000")
 
     def write(self) -> None:
         ws, s = self.ws, self.s
@@ -185,57 +186,55 @@ class ChecksSheet:
     # What must hold
     def probabilities(self) -> list[int]:
         """The probabilities of every sample sum to 1."""
-        rows: list[int] = []
         families = [f for f in self.book.layout.families.all if f.title == "probabilities" and f.phase == "forward"]
         if not families:
-            return rows
+            return []
         self.head("Probabilities", "sum", "expected", "difference", "allowed", "differs")
-        for family in families:
-            ids = self.book.family_ids(family)
-            expected = float(round(self.book.values[ids].sum()))
-            total = f"SUM({self.book.range(self.book.area(ids))})"
-            rows.append(self.check(family.quantity, f"={total}", expected, expected, TOLERANCE * expected))
+        ids = [self.book.family_ids(family) for family in families]
+        live = [f"=SUM({self.book.range(self.book.area(cells))})" for cells in ids]
+        expected = np.array([float(round(self.book.values[cells].sum())) for cells in ids])
+        rows = self.row + np.arange(len(families))
+        for row, family in zip(rows.tolist(), families, strict=True):
+            self.ws.write_string(row, 0, family.quantity, self.s())
+        self.ws.write_numbers(rows, 2, expected, self.number)
+        self.compare(rows, live, expected, [f"=ABS(B{row}-C{row})" for row in rows + 1], TOLERANCE * expected)
         self.row += 1
-        return rows
+        return rows.tolist()
 
     def blocks(self) -> list[int]:
         """Every computed block in the order of execution, live, against the hidden sheet of recorded numbers."""
         self.head("Block", "sum of squares, live", "recorded", "distance", "allowed", "differs")
-        book, rows = self.book, []
-        largest = float(np.abs(book.values).max())
-        for entry in (entry for entry in book.entries() if entry.kind in ("forward", "backward", "update")):
-            here, recorded = book.range(entry.area), book.recorded_range(entry.area)
-            size = float(np.sum(book.numbers_in(entry.area) ** 2))
-            allowed = TOLERANCE * float(np.sqrt(size)) + ROUNDING * largest
-            distance = f"=SQRT(SUMPRODUCT(({here}-{recorded})*({here}-{recorded})))"
-            row = self.row
-            rows.append(self.check(entry.name, f"=SUMSQ({here})", f"=SUMSQ({recorded})", size, allowed, distance))
-            self.ws.write_url(row, 0, f"internal:{here}", self.s(font_color="#2451B3"), entry.name)
-        return rows
+        book = self.book
+        entries = [entry for entry in book.entries if entry.kind in ("forward", "backward", "update")]
+        here = [book.range(entry.area) for entry in entries]
+        recorded = [book.recorded_range(entry.area) for entry in entries]
+        sizes = np.array([float(np.sum(book.numbers_in(entry.area) ** 2)) for entry in entries])
+        rows = self.row + np.arange(len(entries))
+        link = self.s(font_color="#2451B3")
+        for row, entry, place in zip(rows.tolist(), entries, here, strict=True):
+            self.ws.write_url(row, 0, f"internal:{place}", link, entry.name)
+        self.ws.write_formulas(rows, 2, [f"=SUMSQ({place})" for place in recorded], sizes, self.number)
+        live = [f"=SUMSQ({place})" for place in here]
+        distances = [f"=SQRT(SUMPRODUCT(({a}-{b})*({a}-{b})))" for a, b in zip(here, recorded, strict=True)]
+        allowed = TOLERANCE * np.sqrt(sizes) + ROUNDING * float(np.abs(book.values).max())
+        self.compare(rows, live, sizes, distances, allowed)
+        return rows.tolist()
 
-    def check(
-        self, label: str, live: str, recorded: Any, cached: float, allowed: float, distance: str | None = None
-    ) -> int:
-        ws, s, row = self.ws, self.s, self.row
-        number = s(align="center", num_format="0.000000")
-        ws.write_string(row, 0, label, s())
-        ws.write_formula(row, 1, live, number, cached)
-        if isinstance(recorded, str):
-            ws.write_formula(row, 2, recorded, number, cached)
-        else:
-            ws.write_number(row, 2, recorded, number)
-        tiny = s(align="center", num_format="0.0E+0")
-        ws.write_formula(row, 3, distance or f"=ABS(B{row + 1}-C{row + 1})", tiny, 0)
-        ws.write_number(row, 4, allowed, tiny)
+    def compare(
+        self, rows: np.ndarray, live: list[str], numbers: np.ndarray, distances: list[str], allowed: np.ndarray
+    ) -> None:
+        """Beside what was recorded: what is there now, how far it is from that, how far it may be, and the verdict."""
+        if not rows.size:
+            return
+        zero = np.zeros(len(rows), dtype=int)
+        tiny, flag = self.s(align="center", num_format="0.0E+0"), self.s(align="center", num_format="0")
+        self.ws.write_formulas(rows, 1, live, numbers, self.number)
+        self.ws.write_formulas(rows, 3, distances, zero, tiny)
+        self.ws.write_numbers(rows, 4, allowed, tiny)
         # An error in the block is a difference too: it must not hide the verdict.
-        ws.write_formula(
-            row,
-            5,
-            f"=IF(ISNUMBER(D{row + 1}),IF(D{row + 1}<=E{row + 1},0,1),1)",
-            s(align="center", num_format="0"),
-            0,
-        )
+        differs = [f"=IF(ISNUMBER(D{row}),IF(D{row}<=E{row},0,1),1)" for row in (rows + 1).tolist()]
+        self.ws.write_formulas(rows, 5, differs, zero, flag)
         red = self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10", bold=True)
-        ws.conditional_format(row, 3, row, 5, {"type": "formula", "criteria": f"=$F${row + 1}=1", "format": red})
-        self.row += 1
-        return row
+        rule = {"type": "formula", "criteria": f"=$F{rows[0] + 1}=1", "format": red}
+        self.ws.conditional_format(int(rows[0]), 3, int(rows[-1]), 5, rule)
+        self.row += len(rows)

@@ -220,7 +220,9 @@ class ColumnBuilder(Builder):
             keys = column_keys(block, self.tags)
             if is_tagged(block, self.tags, self.layout.timed):
                 row = ranks(keys)
-                column = np.array([columns.get(tuple(key), self.sheet.value_start) for key in keys.tolist()])
+                column = np.array(
+                    [columns.get(key, self.sheet.value_start) for key in zip(*keys.T.tolist(), strict=True)]
+                )
             else:
                 row, column = self.matrix(block)
             self.layout.place(block.ids, self.sheet, self.row + row, column)

@@ -7,12 +7,20 @@ constant zero". The same tree becomes a formula, a line of worked numbers, and a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+FEW = 200  # numbers that a set sorts out sooner than a table
 
 
 class Expression:
     """Base of the kinds below."""
+
+    @cached_property
+    def reads(self) -> list[np.ndarray]:
+        """The cells that each of the leaves holds, in order and without the constant zero."""
+        return [distinct(ids) for ids in leaves(self)]
 
 
 @dataclass(eq=False)
@@ -27,6 +35,9 @@ class Literal(Expression):
     """Numbers written into the formula: one for all, or ``values`` (n,)."""
 
     values: np.ndarray
+
+    def at(self, i: int) -> float:
+        return float(self.values[i] if self.values.ndim else self.values)
 
 
 @dataclass(eq=False)
@@ -49,13 +60,25 @@ class Dot(Expression):
     """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None.
 
     ``loose`` says that it was put together from single products, and may take more of them; ``slides`` that ``left``
-    is a window and ``right`` a kernel.
+    is a window and ``right`` a kernel. ``room`` is where the sides stand if it was put together from several.
     """
 
     left: np.ndarray
     right: np.ndarray | None
     loose: bool = False
     slides: bool = False
+    room: Room | None = None
+
+
+@dataclass(eq=False)
+class Room:
+    """Buffers (n, C), of which a contraction takes the first ``used`` columns, and a longer one may take more.
+
+    A sum over time grows by a term a step. So its terms are stored once, not once more with every step.
+    """
+
+    buffers: list[np.ndarray]
+    used: int
 
 
 @dataclass(eq=False)
@@ -79,6 +102,14 @@ class Position(Expression):
     """Which of the cells ``ids`` (n, K), counted from 0, is the first of the largest."""
 
     ids: np.ndarray
+
+
+def distinct(ids: np.ndarray) -> np.ndarray:
+    """The different numbers among ``ids`` that are above 0, in order, without the sorting of np.unique."""
+    if ids.size > FEW:
+        found = np.flatnonzero(np.bincount(ids.reshape(-1)))
+        return found[1:] if found[0] == 0 else found
+    return np.array(sorted(set(ids.reshape(-1).tolist()) - {0}), dtype=np.int64)
 
 
 def is_number(expression: Expression, number: float) -> bool:
@@ -183,10 +214,7 @@ def _cell_times_cell(term: Expression) -> list[np.ndarray]:
 
 def _merged(a: Expression, b: Expression) -> Expression | None:
     if isinstance(a, Dot) and isinstance(b, Dot) and (a.right is None) == (b.right is None) and a.loose == b.loose:
-        left = np.concatenate([a.left, b.left], axis=1)
-        if a.right is None or b.right is None:
-            return Dot(left, None, a.loose)
-        return Dot(left, np.concatenate([a.right, b.right], axis=1), a.loose, a.slides)
+        return _longer(a, b)
     if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
         return _merged(a, Dot(b.ids[:, None], None, a.loose))
     if isinstance(a, Dot) and a.right is not None and a.loose and _cell_times_cell(b):
@@ -196,6 +224,23 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
         # Pieces that fill each other's zeros: laid side by side, nothing is added.
         return Cells(a.ids + b.ids)
     return None
+
+
+def _longer(a: Dot, b: Dot) -> Dot:
+    """The terms of both: those of ``a`` stay where they are, if behind them there is room."""
+    old, new = ([side for side in (dot.left, dot.right) if side is not None] for dot in (a, b))
+    start, end = a.left.shape[1], a.left.shape[1] + b.left.shape[1]
+    room = a.room
+    if room is None or room.used != start or room.buffers[0].shape[1] < end:
+        columns = end if room is None else 2 * end
+        room = Room([np.empty((len(side), columns), dtype=side.dtype) for side in old], start)
+        for buffer, side in zip(room.buffers, old, strict=True):
+            buffer[:, :start] = side
+    for buffer, side in zip(room.buffers, new, strict=True):
+        buffer[:, start:end] = side
+    room.used = end
+    sides = [buffer[:, :end] for buffer in room.buffers]
+    return Dot(sides[0], None if a.right is None else sides[1], a.loose, a.slides, room)
 
 
 def product(a: Expression, b: Expression) -> Expression:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.run import Value
-from tinynet.workbook.expressions import Cells, Pick, dots, leaves
+from tinynet.workbook.expressions import Cells, Pick, distinct, dots
 from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
@@ -140,12 +140,16 @@ class Families:
         found: list[Family] = []
         for block in family.computed:
             assert block.expression is not None
-            for ids in leaves(block.expression):
-                for index in np.unique(self.owner[ids[ids > 0]]):
+            for ids in block.expression.reads:
+                for index in self._owners(ids):
                     other = self.of_block.get(id(self.plan.blocks[index]))
                     if other is not None and other is not family and other not in found:
                         found.append(other)
         return found
+
+    def _owners(self, ids: np.ndarray) -> list[int]:
+        """The blocks that cells belong to, by their index."""
+        return (distinct(self.owner[ids] + 1) - 1).tolist()
 
     def mirror_image(self, gradients: list[Family]) -> list[Family]:
         """Order gradients as they are computed; the shares of one stand before their sum."""
@@ -249,8 +253,8 @@ class Families:
     def uses_parameters(self, family: Family) -> bool:
         """Tell whether a quantity is computed with weights."""
         for block in family.computed:
-            for ids in leaves(block.expression):  # type: ignore[arg-type]
-                if any(self._is_parameter(self.plan.blocks[i]) for i in np.unique(self.owner[ids[ids > 0]])):
+            for ids in block.expression.reads:  # type: ignore[union-attr]
+                if any(self._is_parameter(self.plan.blocks[i]) for i in self._owners(ids)):
                     return True
         return False
 
@@ -341,12 +345,12 @@ def mirror_role(block: Block) -> str:
 
 def ranks(keys: np.ndarray) -> np.ndarray:
     """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
-    counts: Counter = Counter()
-    out = np.empty(len(keys), dtype=int)
-    for i, key in enumerate(map(tuple, keys)):
-        out[i] = counts[key]
-        counts[key] += 1
-    return out
+    counts: dict[tuple[int, int], int] = {}
+    out: list[int] = []
+    for key in zip(*keys.T.tolist(), strict=True):
+        out.append(counts.get(key, 0))
+        counts[key] = out[-1] + 1
+    return np.array(out, dtype=int)
 
 
 def column_keys(block: Block, tags: Tags) -> np.ndarray:
@@ -357,8 +361,8 @@ def column_keys(block: Block, tags: Tags) -> np.ndarray:
 
 def is_tagged(block: Block, tags: Tags, timed: bool) -> bool:
     """Tell whether a block stands in the columns of steps and samples (a summary, such as the loss, does not)."""
-    keys = column_keys(block, tags)
-    return bool(np.all(keys[:, 0 if timed else 1] != NONE)) if len(keys) else False
+    tag = (tags.time if timed else tags.sample)[block.value.index]
+    return bool(tag.size and (tag != NONE).all())
 
 
 def family_rows(family: Family, tags: Tags) -> int:
@@ -367,8 +371,8 @@ def family_rows(family: Family, tags: Tags) -> int:
 
 
 def _cells_of(family: Family) -> np.ndarray:
-    parts = [ids.reshape(-1) for block in family.computed for ids in leaves(block.expression)]  # type: ignore[arg-type]
-    return np.unique(np.concatenate(parts)) if parts else np.array([], dtype=int)
+    parts = [ids for block in family.computed for ids in block.expression.reads]  # type: ignore[union-attr]
+    return distinct(np.concatenate(parts)) if parts else np.array([], dtype=int)
 
 
 def last_part(quantity: str) -> str:

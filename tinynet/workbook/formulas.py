@@ -6,20 +6,19 @@ outside SUMPRODUCT and SUM(MMULT()), no LET, OFFSET or INDIRECT.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 
+from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Position, Total
-from tinynet.workbook.runs import DOWN, SHEET, Line, grouped
+from tinynet.workbook.runs import DOWN, by_address, grouped
+from tinynet.workbook.sums import ARGUMENTS, Side, chunks, products, sums
 
 LIMIT = 8192  # characters in a formula
 NESTED = 60  # IFs within one another
-ARGUMENTS = 200  # of a function: Excel takes 255
 CHOICES = 29  # that a CHOOSE is given: Excel takes 254, LibreOffice about 30
-EXPLICIT = 6  # a sum of up to so many products is written out
 
 COMPARE, ADD, MULTIPLY, POWER, ATOM = range(5)
 
@@ -46,45 +45,6 @@ COMPARISONS = {
 }
 
 Text = tuple[list[str | None], int]  # one formula an element, None where it is zero; how tightly it binds
-
-
-class Addresses:
-    """Cell addresses as text, and as sortable keys, by cell id."""
-
-    def __init__(self, sheet: np.ndarray, row: np.ndarray, column: np.ndarray, sheets: Sequence[str]):
-        self.key = np.where(np.arange(len(row)) > 0, sheet * SHEET + (row + 1) * DOWN + column + 1, 0)
-        letters = [column_letters(c) for c in range(int(column.max(initial=0)) + 1)]
-        self.text = ["0", *(f"{letters[c]}{r + 1}" for r, c in zip(row[1:], column[1:], strict=True))]
-        self.sheet, self.row, self.column = sheet, row, column
-        self.prefixes = [quoted(name) + "!" for name in sheets]
-
-    def reference(self, cell: int, home: int) -> str | None:
-        """The address of one cell as a formula on sheet ``home`` writes it; None for the constant zero."""
-        if cell == 0:
-            return None
-        return self.text[cell] if self.sheet[cell] == home else self.prefixes[self.sheet[cell]] + self.text[cell]
-
-    def range(self, first: int, last: int, home: int) -> str:
-        start = self.reference(first, home)
-        assert start is not None
-        return start if first == last else f"{start}:{self.text[last]}"
-
-
-def column_letters(column: int) -> str:
-    """0 → A, 25 → Z, 26 → AA …"""
-    letters = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
-
-
-def quoted(sheet: str) -> str:
-    """A sheet's name as formulas write it; one that looks like an address or a truth value needs quotes."""
-    strange = re.fullmatch(r"(?i)[a-z]{1,3}\d+|r\d*c?\d*|c\d*|true|false", sheet)
-    plain = re.fullmatch(r"[A-Za-z_]\w*", sheet) and not strange
-    return sheet if plain else "'" + sheet.replace("'", "''") + "'"
 
 
 def number(x: float) -> str:
@@ -114,12 +74,12 @@ def formulas(expression: Expression, n: int, addresses: Addresses, home: int, na
 class _Renderer:
     def __init__(self, addresses: Addresses, home: int, name: str):
         self.addresses, self.home, self.name = addresses, home, name
-        self.extremes: dict[tuple[str, bytes], str] = {}  # the gradients of all cells look for the same one
+        self.known: dict[tuple[str, bytes], str] = {}  # the largest: the gradients of all cells look for the same
 
     def render(self, expression: Expression, n: int) -> Text:
         match expression:
             case Cells(ids):
-                return [self.addresses.reference(i, self.home) for i in ids.tolist()], ATOM
+                return self.addresses.references(ids, self.home), ATOM
             case Literal(values):
                 numbers = np.broadcast_to(values, (n,)).tolist()
                 return [number(x) if x else None for x in numbers], ATOM if np.all(values >= 0) else ADD
@@ -127,9 +87,10 @@ class _Renderer:
                 texts = self.dot(left, right)
                 return texts, ADD if any("+" in text for text in texts if text) else MULTIPLY
             case Extreme(function, ids):
-                return [self.extreme(function, row) for row in ids], ATOM
+                return list(self.extremes(function, ids)), ATOM
             case Position(ids):
-                return [self.position(row) for row in ids], ADD
+                largest = self.extremes("MAX", ids)
+                return [self.position(row, text) for row, text in zip(ids, largest, strict=True)], ADD
             case Pick(choices, index):
                 return [self.pick(row, i) for row, i in zip(choices, index.tolist(), strict=True)], ATOM
             case Total(terms):
@@ -180,58 +141,52 @@ class _Renderer:
         out: list[str | None] = [None] * len(left)
         key = self.addresses.key
         for elements, order, lines in grouped(key[left], None if right is None else key[right]):
-            for element, positions in zip(elements.tolist(), order, strict=True):
-                a = left[element][positions].tolist()
-                b = None if right is None else right[element][positions].tolist()
-                out[element] = self.sum_of(a, lines) if b is None else self.products(a, b, lines)
-        return out
-
-    def sum_of(self, cells: list[int], lines: list[Line]) -> str | None:
-        if len(cells) < 2:
-            return self.addresses.reference(cells[0], self.home) if cells else None
-        ranges = [self.addresses.range(cells[x.start], cells[x.start + x.count - 1], self.home) for x in lines]
-        return _chunked_sum(ranges)
-
-    def products(self, a: list[int], b: list[int], lines: list[Line]) -> str | None:
-        parts = []
-        for line in lines:
-            first, last = line.start, line.start + line.count - 1
-            if len(a) <= EXPLICIT or line.count == 1:
-                pairs = zip(a[first : last + 1], b[first : last + 1], strict=True)
-                parts.append("+".join(f"{self.cell(i)}*{self.cell(j)}" for i, j in pairs))
+            a = Side(self.addresses, self.home, left, elements, order)
+            if not a.count:
                 continue
-            one = self.addresses.range(a[first], a[last], self.home)
-            two = self.addresses.range(b[first], b[last], self.home)
-            if line.step == line.other:
-                parts.append(f"SUMPRODUCT({one},{two})")
-            else:
-                row, column = (one, two) if line.step == 1 else (two, one)
-                parts.append(f"SUM(MMULT({row},{column}))")
-        return "+".join(parts) if parts else None
+            texts = sums(a, lines) if right is None else products(a, replace(a, ids=right), lines)
+            for element, text in zip(elements.tolist(), texts, strict=True):
+                out[element] = text
+        return out
 
     def cell(self, cell: int) -> str:
         return self.addresses.reference(cell, self.home) or "0"
 
-    def extreme(self, function: str, ids: np.ndarray) -> str:
-        """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
-        key = function, ids.tobytes()
-        if key not in self.extremes:
-            self.extremes[key] = self.extreme_of(function, ids)
-        return self.extremes[key]
+    def extremes(self, function: str, ids: np.ndarray) -> list[str]:
+        """MAX or MIN of each row of ids (n, K), of which many are alike."""
+        names = [(function, row.tobytes()) for row in ids]
+        new = {name: row for name, row in zip(names, ids, strict=True) if name not in self.known}
+        if new:
+            self.known |= zip(new, self.extremes_of(function, np.stack(list(new.values()))), strict=True)
+        return [self.known[name] for name in names]
+
+    def extremes_of(self, function: str, ids: np.ndarray) -> list[str]:
+        """Of rows that are one range each, all at once; of others one by one."""
+        out = [""] * len(ids)
+        for elements, order, lines in by_address(self.addresses.key[ids], None):
+            if len(lines) == 1:
+                side = Side(self.addresses, self.home, ids, elements, order)
+                zero = ",0" if side.count < ids.shape[1] else ""
+                texts = [f"{function}({cells}{zero})" for cells in side.ranges(lines[0])]
+            else:
+                texts = [self.extreme_of(function, ids[element]) for element in elements]
+            for element, text in zip(elements.tolist(), texts, strict=True):
+                out[element] = text
+        return out
 
     def extreme_of(self, function: str, ids: np.ndarray) -> str:
+        """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
         cells = [i for i in dict.fromkeys(ids.tolist()) if i]
         _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
         ordered = [cells[i] for i in order[0]]
         ranges = [self.addresses.range(ordered[x.start], ordered[x.start + x.count - 1], self.home) for x in lines]
         parts = [*ranges, *([] if ids.all() else ["0"])]
         while len(parts) > ARGUMENTS:
-            parts = [f"{function}({','.join(chunk)})" for chunk in _chunks(parts)]
+            parts = [f"{function}({','.join(chunk)})" for chunk in chunks(parts)]
         return f"{function}({','.join(parts)})"
 
-    def position(self, ids: np.ndarray) -> str:
+    def position(self, ids: np.ndarray, largest: str) -> str:
         """The place of the first of the largest: MATCH where the cells stand in line, else one after the other."""
-        largest = self.extreme("MAX", ids)
         if ids.all() and set(np.diff(self.addresses.key[ids]).tolist()) in ({1}, {DOWN}):
             return f"MATCH({largest},{self.addresses.range(int(ids[0]), int(ids[-1]), self.home)},0)-1"
         if len(ids) > NESTED:
@@ -270,11 +225,3 @@ def _wrapped(text: Text, needed: int) -> list[str | None]:
 
 def _numeric(text: Text) -> list[str | None]:
     return [f"({x})*1" if x else x for x in text[0]] if text[1] == COMPARE else text[0]
-
-
-def _chunked_sum(ranges: list[str]) -> str:
-    return "+".join(f"SUM({','.join(chunk)})" for chunk in _chunks(ranges))
-
-
-def _chunks(arguments: list[str]) -> list[list[str]]:
-    return [arguments[i : i + ARGUMENTS] for i in range(0, len(arguments), ARGUMENTS)]

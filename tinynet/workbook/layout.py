@@ -184,8 +184,9 @@ class Layout:
         if not np.all(self.placed[1:]):
             lost = self.plan.blocks[self.families.owner[int(np.argmin(self.placed[1:])) + 1]]
             raise AssertionError(f"{lost.name} found no place on any sheet")
-        places = np.stack([self.sheet, self.row, self.column])[:, 1:]
-        if len(np.unique(places, axis=1).T) != self.plan.cells:
+        rows, columns = (int(line.max(initial=0)) + 1 for line in (self.row, self.column))
+        places = (self.sheet * rows + self.row) * columns + self.column
+        if len(np.unique(places[1:])) != self.plan.cells:
             raise AssertionError("two cells were given the same place")
         for sheet in self.sheets:
             columns = 2 * sheet.edge + 64  # the marks of the step control stand in as many again

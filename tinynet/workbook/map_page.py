@@ -55,10 +55,12 @@ class MapPage(Page):
             if len(part.strips) > 1:
                 self.ws.write_string(top, SYMBOL, f"channel {channel}", bold)
 
-    def look(self, block: Block, edge: bool) -> Any:
+    def role(self, block: Block) -> str:
         places = block.is_formula and block.value.array.dtype.kind in "iu"
-        role = "place" if places else self.role(block)
-        return self.styles.square(role, block.phase == "backward", self.width)
+        return "place" if places else super().role(block)
+
+    def look(self, role: str, small: bool, edge: bool) -> Any:
+        return self.styles.square(role, small, self.width)
 
     def equations(self, part: Part) -> str:
         """Within a sheet, its own quantities go without the name of their layer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, STEPS, Book, cell_name
 from tinynet.workbook.colours import CONTROL_ROW, HIDE_ROW, Colours
@@ -234,30 +236,43 @@ class Page:
 
     # Cells
     def cells(self) -> None:
-        index = self.book.sheets.index(self.sheet)
-        for block in self.book.plan.blocks:
-            if block.ids.size and self.book.layout.sheet[block.ids.flat[0]] == index:
-                self.block(block)
+        index, sheet = self.book.sheets.index(self.sheet), self.book.layout.sheet
+        blocks = [block for block in self.book.plan.blocks if block.ids.size and sheet[block.ids.flat[0]] == index]
+        for block in blocks:
+            self.validate(block)
+        self.numbers([block for block in blocks if not block.is_formula])
+        self.formulas([block for block in blocks if block.is_formula])
+        ids = np.concatenate([block.ids.reshape(-1) for block in blocks] or [np.zeros(0, dtype=int)])
+        layout, marks = self.book.layout, self.book.moments.mark[ids]
+        self.ws.write_numbers(layout.row[ids], layout.column[ids] + self.offset, marks)
         Colours(self.book, self.sheet, self.ws, self.styles, self.offset).write()
 
-    def block(self, block: Block) -> None:
-        layout, values, mark = self.book.layout, self.book.values, self.book.moments.mark
-        plain, edge = (self.look(block, edge) for edge in (False, True))
-        ids = block.ids.reshape(-1).tolist()
-        texts = self.book.formulas(block) if block.is_formula else None
-        self.validate(block)
-        for i, cell in enumerate(ids):
-            row, column = int(layout.row[cell]), int(layout.column[cell])
-            fmt = edge if column in self.edges else plain
-            if texts is None:
-                self.ws.write_number(row, column, float(values[cell]), fmt)
-            else:
-                self.ws.write_formula(row, column, texts[i], fmt, float(values[cell]))
-            self.ws.write_number(row, column + self.offset, int(mark[cell]))
+    def numbers(self, blocks: list[Block]) -> None:
+        """The blocks that hold no formulas."""
+        if blocks:
+            ids, rows, columns, formats = self.standing(blocks)
+            self.ws.write_numbers(rows, columns, self.book.values[ids], formats)
 
-    def look(self, block: Block, edge: bool) -> Any:
-        """The format of the cells of a block; ``edge`` where something begins."""
-        return self.styles.cell(self.role(block), block.phase == "backward", edge)
+    def formulas(self, blocks: list[Block]) -> None:
+        if blocks:
+            ids, rows, columns, formats = self.standing(blocks)
+            formulas = [self.book.formulas[i] for i in ids.tolist()]
+            self.ws.write_formulas(rows, columns, formulas, self.book.values[ids], formats)
+
+    def standing(self, blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
+        """The ids of all cells of some blocks, their rows and columns, and their formats."""
+        ids = np.concatenate([block.ids.reshape(-1) for block in blocks])
+        rows, columns = self.book.layout.row[ids], self.book.layout.column[ids]
+        whose = np.repeat(np.arange(len(blocks)), [block.ids.size for block in blocks])
+        edges = np.isin(columns, list(self.edges))
+        kinds = [(self.role(block), block.phase == "backward") for block in blocks]
+        looks = {kind: [self.look(*kind, edge=edge) for edge in (False, True)] for kind in dict.fromkeys(kinds)}
+        formats = [looks[kinds[i]][edge] for i, edge in zip(whose.tolist(), edges.tolist(), strict=True)]
+        return ids, rows, columns, formats
+
+    def look(self, role: str, small: bool, edge: bool) -> Any:
+        """The format of cells; ``edge`` where something begins."""
+        return self.styles.cell(role, small, edge)
 
     def validate(self, block: Block) -> None:
         """An index, such as a target class, must be one of the numbers that it can choose among."""
@@ -269,8 +284,7 @@ class Page:
             texts = {"error_title": "No such place", "error_message": message}
             self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
-    @staticmethod
-    def role(block: Block) -> str:
+    def role(self, block: Block) -> str:
         if block.as_values:
             return "frozen"
         if block.expression is not None:

@@ -280,9 +280,9 @@ def _changed_formulas(loaded: Loaded) -> Iterator[Difference]:
     """The computed cells of the network that hold something else than their formula."""
     book = loaded.book
     for block in (block for block in book.plan.blocks if block.is_formula):
-        for cell, wanted in zip(block.ids.reshape(-1).tolist(), book.formulas(block), strict=True):
+        for cell in block.ids.reshape(-1).tolist():
             sheet, address = _where(book, cell)
-            holds = loaded.contents[sheet].get(address)
+            holds, wanted = loaded.contents[sheet].get(address), book.formulas[cell]
             if holds != wanted and _formula(holds) != _formula(wanted):
                 yield _not_its_formula(sheet, address, block.name, holds, wanted)
 

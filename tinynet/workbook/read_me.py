@@ -14,7 +14,7 @@ from tinynet.workbook.sheet import FIRST_SLOT, MapSheet, Sheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, state_gradients
 from tinynet.workbook.words import clipped
-from tinynet.workbook.yours import LIMIT, YOURS, needed, places
+from tinynet.workbook.yours import LIMIT, YOURS, fits, needed
 
 
 class ReadMe:
@@ -83,7 +83,7 @@ class ReadMe:
             "Is every cell what it was when this was recorded? And what did your edits do to the loss?",
             f"{CHECKS}!A1",
         )
-        if places(self.book):
+        if fits(self.book):
             text = "Paste your own numbers beside ours: what differs turns red, and the first block that does is named."
             self.line(YOURS, text, f"{YOURS}!A1")
         else:

@@ -24,6 +24,8 @@ class Spatial:
         self.axes: dict[int, Axes] = {}
         self.kernels = _kernels(run)
         steps = [step for step in run.steps if step.phase != "update"]
+        if not any(step.primitive in ("correlate", "windows", "fold") for step in steps):
+            return  # these alone say what is spatial
         found = -1
         while found < len(self.axes):
             found = len(self.axes)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinynet.workbook.expressions import leaves
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
 
@@ -73,14 +72,13 @@ class Moments:
             return False
         if block.update != first.update:
             return False
-        needed = [ids.reshape(-1) for ids in leaves(block.expression)]  # type: ignore[arg-type]
+        needed = block.expression.reads  # type: ignore[union-attr]
         return not needed or not np.any(self.mark[np.concatenate(needed)] // PER_MOMENT == moment.number)
 
     def _reads(self, moment: Moment) -> list[int]:
-        ids = [part.reshape(-1) for block in moment.blocks for part in leaves(block.expression)]  # type: ignore[arg-type]
-        marks = np.unique(self.mark[np.concatenate(ids)]) if ids else np.array([], dtype=int)
-        marks = marks[marks != 0]
-        return marks.tolist() if len(marks) <= MOST_READ else []
+        ids = [part for block in moment.blocks for part in block.expression.reads]  # type: ignore[union-attr]
+        marks = {mark for part in ids for mark in self.mark[part].tolist()} - {0}
+        return sorted(marks) if len(marks) <= MOST_READ else []
 
 
 def _neighbours(a: int | None, b: int | None) -> bool:

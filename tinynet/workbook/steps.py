@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book
@@ -41,6 +43,7 @@ class StepsSheet:
         self.start()
         for moment in self.book.moments.all:
             self.moment(moment)
+        self.reads()
         ws.freeze_panes(FIRST_STEP_ROW, 1)
         ws.set_paper(9)
         ws.set_landscape()
@@ -55,8 +58,6 @@ class StepsSheet:
         self.ws.write_string(row, 4, START_HINT, self.s())
         self.ws.write_string(row, 7, f"'{self.book.sheets[0].name}'!A1")
         self.ws.write_string(row, 2, "")
-        for k in range(MOST_READ):
-            self.ws.write_number(row, READS_COLUMN + k, 0)
 
     def moment(self, moment: Moment) -> None:
         ws, s, row = self.ws, self.s, FIRST_STEP_ROW + moment.number
@@ -77,8 +78,14 @@ class StepsSheet:
         )
         ws.write_url(row, 6, f"internal:{target}", s(font_color="#2451B3", underline=1, align="center"), "→")
         ws.write_string(row, 7, target)
-        for k in range(MOST_READ):
-            ws.write_number(row, READS_COLUMN + k, moment.reads[k] if k < len(moment.reads) else 0)
+
+    def reads(self) -> None:
+        """The marks of what every step reads; step 0 reads nothing."""
+        marks = np.zeros((len(self.book.moments.all) + 1, MOST_READ), dtype=int)
+        for moment in self.book.moments.all:
+            marks[moment.number, : len(moment.reads)] = moment.reads
+        rows, columns = np.indices(marks.shape).reshape(2, -1)
+        self.ws.write_numbers(FIRST_STEP_ROW + rows, READS_COLUMN + columns, marks.reshape(-1))
 
     def label(self, block: Block) -> str:
         """What the first element of a block is called in words: ``c[3]``."""

@@ -143,7 +143,7 @@ def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
     result = of[0]
     for tag in of[1:]:
         result = joined(result, tag)
-    return np.broadcast_to(result, shape).copy()
+    return result if len(of) > 1 and result.shape == shape else np.broadcast_to(result, shape).copy()
 
 
 def _of_batch(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:

@@ -17,7 +17,6 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
-    gathered,
 )
 from tinynet.workbook.families import Family, last_part
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
@@ -47,6 +46,7 @@ class Words:
         self.symbol = np.full(plan.cells + 1, "0", dtype=object)
         self.time = np.full(plan.cells + 1, np.iinfo(np.int64).min)
         self.names_of_pieces: set[str] = set()
+        self.equations: dict[int, str] = {}  # by the id of the block
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
             self.symbol[block.ids] = family.symbol if family else last_part(block.quantity)
@@ -70,67 +70,64 @@ class Words:
 
         Where its first and its last element are computed from different things, both are said.
         """
-        first, last = self.element(block, 0), self.element(block, block.ids.size - 1)
-        return first if first == last else f"{first}, …, {last}"
+        if id(block) not in self.equations:
+            first, last = self.element(block, 0), self.element(block, block.ids.size - 1)
+            self.equations[id(block)] = first if first == last else f"{first}, …, {last}"
+        return self.equations[id(block)]
 
     def element(self, block: Block, place: int) -> str:
         """The equation of one element of a block."""
-        expression = element_of(block, place)
-        if isinstance(block.expression, Cells) and np.any(block.expression.ids == 0):
-            expression = Cells(np.array(present(block.expression.ids)[:1]))
-            text = f"{self._symbols(expression, block.time)[0]}, and 0 around it"
+        expression = block.expression
+        assert expression is not None
+        if isinstance(expression, Cells) and np.any(expression.ids == 0):
+            text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 around it"
         else:
-            text, _ = self._symbols(expression, block.time)
+            text, _ = self._symbols(expression, place, block.time)
         return f"{self.symbol[block.ids.flat[place]]} = {text or 0}"
 
-    def _symbols(self, e: Expression, t: int | None) -> tuple[str, int]:
+    def _symbols(self, e: Expression, i: int, t: int | None) -> tuple[str, int]:
+        """Element ``i`` of an expression in symbols, and how tightly they bind."""
         match e:
             case Cells(ids):
-                return self._name(int(ids[0]), t), ATOM
-            case Literal(values):
-                return short(values), ATOM
+                return self._name(int(ids[i]), t), ATOM
+            case Literal():
+                return short(e.at(i)), ATOM
             case Extreme(function, ids):
-                return f"{function.lower()} {self._name(present(ids[0])[0], t)}", MULTIPLY
+                return f"{function.lower()} {self._name(present(ids[i])[0], t)}", MULTIPLY
             case Position(ids):
-                return f"place of max {self._name(present(ids[0])[0], t)}", MULTIPLY
+                return f"place of max {self._name(present(ids[i])[0], t)}", MULTIPLY
             case Pick(choices, index):
-                return f"{self._name(int(choices[0][0]), t)}[{self._name(int(index[0]), t)}]", ATOM
+                return f"{self._name(int(choices[i][0]), t)}[{self._name(int(index[i]), t)}]", ATOM
             case Dot(left, right, slides=True) if right is not None:
-                return f"{self._name(present(right[0])[0], t)} ∗ {self._name(present(left[0])[0], t)}", MULTIPLY
+                return f"{self._name(present(right[i])[0], t)} ∗ {self._name(present(left[i])[0], t)}", MULTIPLY
             case Dot(left, right):
-                return self._contraction(left[0], None if right is None else right[0], t), ADD
+                return self._contraction(left[i], None if right is None else right[i], t), ADD
             case Total(terms):
-                parts = [(sign, *self._symbols(term, t)) for sign, term in terms]
+                parts = [(sign, *self._symbols(term, i, t)) for sign, term in terms]
                 return _signed([(s, x if b >= (ADD if s > 0 else MULTIPLY) else f"({x})") for s, x, b in parts]), ADD
             case Apply("where", operands):
-                condition, a, b = (self._symbols(operand, t)[0] for operand in operands)
+                condition, a, b = (self._symbols(operand, i, t)[0] for operand in operands)
                 return (f"[{condition}]·{a}", MULTIPLY) if b == "0" else (f"({a} if {condition} else {b})", ATOM)
             case Apply("is_row", [Cells(ids), Literal()]):
-                return f"{self._name(int(ids[0]), t)} = row", COMPARE
-            case Apply("multiply", operands) if any(map(self._is_scalar, operands)):
-                return "·".join(_over(self._symbols(operand, t)) for operand in operands), MULTIPLY
-            case Apply(primitive, [a, Literal(values)]) if primitive in COMPARISONS and t is not None:
+                return f"{self._name(int(ids[i]), t)} = row", COMPARE
+            case Apply("multiply", operands) if any(self._is_scalar(operand, i) for operand in operands):
+                return "·".join(_over(self._symbols(operand, i, t)) for operand in operands), MULTIPLY
+            case Apply(primitive, [a, Literal() as bound]) if primitive in COMPARISONS and t is not None:
                 # Compared with the number of the time step: with t, so that it is one equation for all steps.
-                bound = "t" if float(values.reshape(-1)[0]) == t else short(values)
-                return f"{self._symbols(a, t)[0]} {SIGNS[primitive]} {bound}", COMPARE
+                limit = "t" if bound.at(i) == t else short(bound.at(i))
+                return f"{self._symbols(a, i, t)[0]} {SIGNS[primitive]} {limit}", COMPARE
             case Apply(primitive, operands):
-                return _applied(primitive, [self._symbols(operand, t) for operand in operands])
+                return _applied(primitive, [self._symbols(operand, i, t) for operand in operands])
         return "", ATOM
 
-    def _is_scalar(self, e: Expression) -> bool:
+    def _is_scalar(self, e: Expression, i: int) -> bool:
         """Tell whether a factor is one number for the whole block, such as the learning rate."""
         if not isinstance(e, Cells):
             return isinstance(e, Literal)
-        return self.layout.plan.blocks[self.layout.families.owner[e.ids[0]]].ids.size == 1
+        return self.layout.plan.blocks[self.layout.families.owner[e.ids[i]]].ids.size == 1
 
     def _name(self, cell: int, t: int | None) -> str:
-        if cell == 0:
-            return "0"
-        symbol, time = str(self.symbol[cell]), int(self.time[cell])
-        if t is None or time == t or time < INITIAL:
-            return symbol
-        step = "initial" if time == INITIAL and t != 0 else f"t{time - t:+d}"
-        return f"{symbol}[{step}]"
+        return "0" if cell == 0 else _named(str(self.symbol[cell]), int(self.time[cell]), t)
 
     def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
         """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
@@ -138,20 +135,20 @@ class Words:
             cells = present(left)
             names = " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in cells))
             return f"Σ {names}" if len(cells) > 1 else names
-        pairs: dict[str, None] = {}
-        for a, b in zip(left.tolist(), right.tolist(), strict=True):
-            if a and b:
-                pairs[self._pair(a, b, left, t)] = None
-        return " + ".join(pairs) or "0"
+        rows: dict[str, set[int]] = {}  # in which each matrix is read
+        for symbol, row in zip(self.symbol[left].tolist(), self.layout.row[left].tolist(), strict=True):
+            rows.setdefault(symbol, set()).add(row)
+        both = (left > 0) & (right > 0)
+        columns = [known[side[both]].tolist() for side in (left, right) for known in (self.symbol, self.time)]
+        pairs = dict.fromkeys(zip(*columns, strict=True))
+        texts = (self._pair(a, i, b, j, t, transposed=len(rows[a]) > 1) for a, i, b, j in pairs)
+        return " + ".join(dict.fromkeys(texts)) or "0"
 
-    def _pair(self, a: int, b: int, left: np.ndarray, t: int | None) -> str:
-        if self.symbol[a] not in self.names_of_pieces:
+    def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, transposed: bool) -> str:
+        if a not in self.names_of_pieces:
             # A sum over time steps or samples: the steps themselves are not spelled out.
-            earlier = "[t-1]" if t is None and int(self.time[b]) == int(self.time[a]) - 1 else ""
-            return f"Σ {self._plain(a)}·{self._plain(b)}{earlier}"
-        same = [i for i in present(left) if self.symbol[i] == self.symbol[a]]
-        transposed = len(same) > 1 and len(set(self.layout.row[same])) > 1
-        return f"{self.symbol[a]}{'ᵀ' if transposed else ''}·{self._name(b, t)}"
+            return f"Σ {a}·{b}{'[t-1]' if t is None and time_of_b == time_of_a - 1 else ''}"
+        return f"{a}{'ᵀ' if transposed else ''}·{_named(b, time_of_b, t)}"
 
     def _plain(self, cell: int) -> str:
         return str(self.symbol[cell])
@@ -162,17 +159,20 @@ def clipped(text: str, room: int) -> str:
     return text if len(text) <= room else text[: max(room - 1, 0)].rstrip() + "…"
 
 
-def element_of(block: Block, place: int) -> Expression:
-    assert block.expression is not None
-    return gathered(block.expression, np.array([place]))
+def _named(symbol: str, time: int, t: int | None) -> str:
+    """A quantity of one time step as step ``t`` sees it: ``h[t-1]``."""
+    if t is None or time == t or time < INITIAL:
+        return symbol
+    step = "initial" if time == INITIAL and t != 0 else f"t{time - t:+d}"
+    return f"{symbol}[{step}]"
 
 
-def short(values: np.ndarray) -> str:
-    return number(float(f"{float(values.reshape(-1)[0]):.4g}"))
+def short(value: float) -> str:
+    return number(float(f"{value:.4g}"))
 
 
 def present(ids: np.ndarray) -> list[int]:
-    return [int(i) for i in ids if i] or [0]
+    return [i for i in ids.tolist() if i] or [0]
 
 
 def _signed(terms: list[tuple[int, str]]) -> str:

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
+from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -17,11 +18,10 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
-    is_number,
 )
-from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, Addresses, choose
+from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, choose
 from tinynet.workbook.plan import Block
-from tinynet.workbook.words import SIGNS, SYMBOLS, element_of, present, short
+from tinynet.workbook.words import SIGNS, SYMBOLS, present, short
 
 SHOWN = 3  # products of a long sum that are worked out before the dots
 PLAIN, TINY = "0.000", "0.0E+0"
@@ -64,7 +64,8 @@ class Worked:
         if block.ids.ndim > 2:  # of a map, the number that stands out
             place = int(np.abs(self.values[block.ids]).argmax())
             where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
-        parts, _ = self.render(element_of(block, place))
+        assert block.expression is not None
+        parts, _ = self.render(block.expression, place)
         result: Parts = ["  =  ", self.live(int(block.ids.flat[place]))]
         formula, text = _as_text([f"{label}{where}:  ", *parts, *result])
         return (formula, text) if len(formula) <= LIMIT else _as_text([f"{label}{where}:  …", *result])
@@ -73,29 +74,30 @@ class Worked:
         reference = self.addresses.reference(cell, -1)
         return "0" if reference is None else Live(reference, float(self.values[cell]))
 
-    def render(self, e: Expression) -> Text:
+    def render(self, e: Expression, i: int) -> Text:
+        """Element ``i`` of an expression."""
         match e:
             case Cells(ids):
-                return [self.live(int(ids[0]))], ATOM
-            case Literal(values):
-                return [short(values)], ATOM
+                return [self.live(int(ids[i]))], ATOM
+            case Literal():
+                return [short(e.at(i))], ATOM
             case Extreme(function, ids):
-                return [f"{function.lower()}(", *self.several(present(ids[0]), ", "), ")"], ATOM
+                return [f"{function.lower()}(", *self.several(present(ids[i]), ", "), ")"], ATOM
             case Position(ids):
-                return ["place of the largest of ", *self.several(present(ids[0]), ", ")], ADD
+                return ["place of the largest of ", *self.several(present(ids[i]), ", ")], ADD
             case Pick(choices, index):
-                return [self.picked(choices[0], int(index[0]))], ATOM
+                return [self.picked(choices[i], int(index[i]))], ATOM
             case Dot(left, right):
-                return self.products(left[0], None if right is None else right[0]), ADD
+                return self.products(left[i], None if right is None else right[i]), ADD
             case Total(terms):
-                return self.total(terms), ADD
+                return self.total(terms, i), ADD
             case Apply("where", [condition, a, b]):
-                test, yes, no = (self.render(part)[0] for part in (condition, a, b))
-                if is_number(b, 0):
+                test, yes, no = (self.render(part, i)[0] for part in (condition, a, b))
+                if isinstance(b, Literal) and b.at(i) == 0:
                     return ["[", *test, "]·", *yes], MULTIPLY
                 return ["(", *yes, " if ", *test, " else ", *no, ")"], ATOM
             case Apply(primitive, operands):
-                return _applied(primitive, [self.render(operand) for operand in operands])
+                return _applied(primitive, [self.render(operand, i) for operand in operands])
         raise TypeError(f"no such expression: {e!r}")
 
     def picked(self, choices: np.ndarray, index: int) -> Live:
@@ -115,10 +117,10 @@ class Worked:
         more: list[Parts] = [[f"… ({len(pairs)} products)"]] if len(pairs) > SHOWN else []
         return _separated([*shown, *more], " + ") or ["0"]
 
-    def total(self, terms: list[tuple[int, Expression]]) -> Parts:
+    def total(self, terms: list[tuple[int, Expression]], i: int) -> Parts:
         out: Parts = []
         for sign, term in terms:
-            parts = _wrapped(self.render(term), ADD if sign > 0 else MULTIPLY)
+            parts = _wrapped(self.render(term, i), ADD if sign > 0 else MULTIPLY)
             lead = f" {'+' if sign > 0 else '−'} " if out else "" if sign > 0 else "−"
             out += [lead, *parts]
         return out or ["0"]

@@ -1,7 +1,4 @@
-"""What XlsxWriter does not do by itself: exact numbers, no noise, no half-written file, no illegal name.
-
-The private hooks are those of `ExactWorksheet`: tested, and the version pinned in pyproject.toml.
-"""
+"""What XlsxWriter does not do by itself: no noise, no half-written file, no illegal name."""
 
 from __future__ import annotations
 
@@ -11,35 +8,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import xlsxwriter
-from xlsxwriter.worksheet import Worksheet
 
-MAX_TEXT, MAX_NAME = 32_767, 255  # characters of a cell, and of a range name
+from tinynet.workbook.package import StreamingPackager
 
-
-class ExactWorksheet(Worksheet):
-    """A worksheet that writes every float so that it reads back bit for bit (XlsxWriter keeps 16 digits)."""
-
-    def _xml_number_element(self, number: float, attributes: Any = ()) -> None:
-        attr = "".join(f' {key}="{value}"' for key, value in attributes)
-        self.fh.write(f"<c{attr}><v>{float(number)!r}</v></c>")
-
-    def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
-        """Our formulas use no function that needs a prefix: XlsxWriter would look for 29 of them in each."""
-        return formula.removeprefix("=")
-
-    def _write_string(self, row: int, col: int, string: str, cell_format: Any = None) -> Any:
-        """XlsxWriter cuts a text that is too long, and only returns a number. Raises ValueError instead."""
-        result = super()._write_string(row, col, string, cell_format)
-        if result:
-            raise ValueError(
-                f"a text of {len(string):,} characters on the sheet {self.name!r} does not fit into a cell, which "
-                f"holds {MAX_TEXT:,}: shorten the title, description or name that begins {string[:40]!r}"
-            )
-        return result
+MAX_NAME = 255  # characters of a range name
 
 
 @contextmanager
@@ -49,7 +25,8 @@ def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
     os.close(handle)
     temporary = Path(name)
     try:
-        book = xlsxwriter.Workbook(temporary, {"strings_to_formulas": False, "strings_to_urls": False})
+        book = xlsxwriter.Workbook(BytesIO(), {"strings_to_formulas": False, "strings_to_urls": False})
+        book._get_packager = lambda: StreamingPackager(temporary)
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})  # the same file from the same run
         yield book
         book.close()

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.workbook import style
+from tinynet.workbook.addresses import column_letters
 from tinynet.workbook.book import READ_ME, Book, Entry, cell_name
-from tinynet.workbook.formulas import column_letters
 from tinynet.workbook.sheet import MAX_COLUMNS, MAX_ROWS
 from tinynet.workbook.style import Styles
 
@@ -60,26 +60,38 @@ class Place:
         return start if start == end else f"{start}:{end}"
 
 
+def fits(book: Book) -> bool:
+    """Whether the sheet is not too large."""
+    shapes = [_spread(entry) for entry in book.entries]
+    rows, widths = zip(*shapes, strict=True)
+    high = sum(rows) + 2 * len(rows) + 64
+    return needed(book) <= LIMIT and 2 * max(widths) + 64 <= MAX_COLUMNS and high <= MAX_ROWS
+
+
 def places(book: Book) -> list[Place]:
     """Every named block in the order of execution, one below the other; none where the sheet would be too large."""
-    entries = book.entries()
-    widths = [entry.ids.shape[-1] if entry.ids.ndim else 1 for entry in entries]
-    rows = [entry.ids.size // width for entry, width in zip(entries, widths, strict=True)]
-    if needed(book) > LIMIT or 2 * max(widths) + 64 > MAX_COLUMNS or sum(rows) + 2 * len(rows) + 64 > MAX_ROWS:
+    if not fits(book):
         return []
-    usual = max((width for width in widths if width <= USUAL), default=0)
+    usual = max((width for _, width in map(_spread, book.entries) if width <= USUAL), default=0)
     found, head, seen = [], FIRST_ROW, Counter[str]()
-    for entry, width, height in zip(entries, widths, rows, strict=True):
+    for entry in book.entries:
+        rows, width = _spread(entry)
         seen[entry.name] += 1
         name = entry.name if seen[entry.name] == 1 else f"{entry.name} ({seen[entry.name]})"
-        found.append(Place(name, entry, head, height, width, 1, 2 + max(width, usual)))
-        head += height + 2
+        found.append(Place(name, entry, head, rows, width, 1, 2 + max(width, usual)))
+        head += rows + 2
     return found
+
+
+def _spread(entry: Entry) -> tuple[int, int]:
+    """The rows and the columns that a block takes."""
+    width = entry.ids.shape[-1] if entry.ids.ndim else 1
+    return entry.ids.size // width, width
 
 
 def needed(book: Book) -> int:
     """How many formula cells the sheet takes: every number, six for each block, the search, the verdict."""
-    sizes = [entry.ids.size for entry in book.entries()]
+    sizes = [entry.ids.size for entry in book.entries]
     return sum(sizes) + 6 * len(sizes) + max(sizes, default=0) + 14
 
 

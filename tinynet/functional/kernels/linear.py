@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinynet.memory import LARGE, empty
+
 
 def linear_forward(x, weight, bias):
     y = _product(x, weight.T)
@@ -16,16 +18,25 @@ def linear_forward(x, weight, bias):
 
 
 def linear_backward(g, saved, x, weight, bias):
-    def rows(a):
-        return a if len(a.shape) == 2 else a.reshape(-1, a.shape[-1])
-
+    if len(g.shape) == 2:
+        rows, inputs = g, x
+    else:
+        rows, inputs = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
     return (
         lambda: _product(g, weight),
-        lambda: _product(rows(g).T, rows(x)),
-        None if bias is None else lambda: rows(g).sum(0),
+        lambda: _product(rows.T, inputs),
+        None if bias is None else lambda: _total(rows),
     )
 
 
 def _product(a, b):
-    """``dot`` takes half the time of ``matmul`` for small matrices."""
-    return np.dot(a, b) if type(a) is np.ndarray and len(a.shape) == 2 else a @ b
+    """``dot`` takes half the time of ``matmul`` for small matrices; for large ones, the memory counts."""
+    if type(a) is not np.ndarray or len(a.shape) != 2:
+        return a @ b
+    shape = a.shape[0], b.shape[1]
+    large = shape[0] * shape[1] > LARGE and a.dtype == b.dtype
+    return np.dot(a, b, empty(np, shape, a.dtype) if large else None)
+
+
+def _total(rows):
+    return np.add.reduce(rows, 0) if type(rows) is np.ndarray else rows.sum(0)

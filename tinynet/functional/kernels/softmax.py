@@ -29,3 +29,26 @@ def cross_entropy_backward(g, p, x, target):
     xp = namespace(p)
     onehot = xp.arange(p.shape[-1]) == target
     return g * (p - onehot), None
+
+
+def mean_cross_entropy_forward(x, target):
+    """Of scores (…, C) and classes (…): one number."""
+    xp = namespace(x)
+    classes = target.reshape(-1)
+    places = xp.arange(classes.size), classes
+    e = x.reshape(classes.size, x.shape[-1])
+    e = e - e.max(1, keepdims=True)
+    scores = e[places]
+    e = xp.exp(e)
+    total = e.sum(1, keepdims=True)
+    e /= total
+    count = max(classes.size, 1)
+    return (xp.log(total).sum() - scores.sum()) / count, (e, places, count)
+
+
+def mean_cross_entropy_backward(g, saved, x, target):
+    p, places, count = saved
+    slope = g / count
+    dx = p * slope
+    dx[places] -= slope
+    return dx.reshape(x.shape), None

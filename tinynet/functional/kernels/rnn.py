@@ -1,0 +1,69 @@
+"""A vanilla recurrent layer over a whole sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynet.backend import namespace
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
+from tinynet.functional.kernels.workspace import Workspace, borrow
+
+
+class Ahead(Workspace):
+    """Rows [h | 1 | x]; one z for all time steps; and all h, which are computed faster where they lie together."""
+
+    def __init__(self, xp: Any, steps: int, batch: int, inputs: int, units: int, bias: bool, dtype: Any):
+        self.rows = Rows(xp, steps, batch, units, inputs, units, bias, dtype)
+        self.states, self.z = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
+        self.steps = list(zip(self.rows.rows[:-1], self.states, self.rows.left[1:], strict=True))
+
+
+class Back(Workspace):
+    """dz: what arrives at h, times a slope that is known for all time steps at once and stands where dz will."""
+
+    def __init__(self, xp: Any, steps: int, batch: int, units: int, dtype: Any):
+        self.dz = xp.empty((steps, batch, units), dtype=dtype)
+        self.flat = self.dz.reshape(steps * batch, units)
+        self.steps = list(self.dz)[::-1]
+
+
+def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
+    xp, bias = namespace(x), added(bias_ih, bias_hh)
+    dtype = xp.result_type(x, h, weight_ih, weight_hh)
+    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
+    ahead = loan.workspace
+    ahead.rows.load(weight_hh, bias, weight_ih)
+    ahead.rows.left[0], ahead.rows.right[:-1] = h, x
+    dot, tanh, maximum, weights, z = xp.dot, xp.tanh, xp.maximum, ahead.rows.product, ahead.z
+    for row, state, place in ahead.steps:
+        dot(row, weights, z)
+        if nonlinearity == "tanh":
+            tanh(z, state)
+        else:
+            maximum(z, 0, out=state)
+        place[...] = state
+    return ahead.states.copy(), loan
+
+
+def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
+    xp, ahead = namespace(g), saved.workspace
+    loan = borrow(Back, xp, *g.shape, ahead.z.dtype)
+    back = loan.workspace
+    if nonlinearity == "tanh":
+        xp.multiply(ahead.states, ahead.states, back.dz)
+        xp.subtract(1, back.dz, back.dz)
+    else:
+        back.dz[...] = ahead.states > 0
+    dh = xp.zeros(ahead.z.shape, ahead.z.dtype)
+    add, multiply, dot = xp.add, xp.multiply, xp.dot
+    for arriving, dz in zip(backwards(g), back.steps, strict=True):
+        if arriving is not None:
+            add(dh, arriving, dh)
+        multiply(dz, dh, dz)
+        dot(dz, weight_hh, dh)
+
+    def dx():
+        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
+
+    d_weight_hh, d_bias, d_weight_ih = ahead.rows.gradients(back.flat)
+    return dx, dh, d_weight_ih, d_weight_hh, *parted(d_bias, bias_ih, bias_hh)
