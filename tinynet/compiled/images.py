@@ -17,7 +17,7 @@ from tinynet.run import Step, Value
 
 
 class Images:
-    """What is known of the steps: the one that makes a value, what reads it, and the columns that there are already."""
+    """What is known of a value: the step that makes it, what reads it, and the columns that there are already."""
 
     def __init__(self, steps: list[Step]):
         self.made_by = {step.output.index: step for step in steps}

@@ -17,7 +17,7 @@ def stacked(lanes: Lanes) -> np.ndarray:
 
 
 def is_shared(lanes: Lanes) -> bool:
-    """Whether all are the same numbers, in the same place (of arrays of which ``runs`` said that …)."""
+    """Whether lanes at equal distances are all the same numbers, in the same place."""
     return len(lanes) == 1 or _address(lanes[0]) == _address(lanes[1])
 
 
