@@ -1,7 +1,16 @@
 """A recorded run as straight-line code over fixed buffers: the fast way to train something small and see every number.
 
-Every value of the run has its buffer, which each call fills again; what only moves numbers is a view of another
+Every value with a name has its buffer, which each call fills again; what only moves numbers is a view of another
 buffer and costs nothing. A parameter and its updated value share one buffer, so that each call goes on training.
+
+Each file here is a step on the way, and none knows of layers, only of primitives, names and time steps:
+
+1. ``program`` holds the steps. ``zeros``, ``joins``, ``products``, ``repeats`` and ``gates`` replace some by fewer.
+2. ``families`` finds what does the same at different times, and what waits for itself from one time to the next: a
+   loop. ``early`` takes work out of loops, and ``together`` says what can be done at once.
+3. ``layout`` puts side by side what is used side by side, so that (``lanes``) it is one array without being copied.
+4. ``code`` writes the calls of NumPy, with ``packs`` for many steps in one, and ``writers`` for single primitives.
+   ``updates`` sees to it that a parameter is read before its new number takes its place.
 """
 
 from __future__ import annotations
@@ -22,9 +31,9 @@ class Compiled:
     """Call it to compute the run again, from new leaves if any are given (``step(x=x2, y=y2)``); returns the loss.
 
     ``compiled["lstm.c[3]"]`` is the buffer of a value and ``compiled.parameters`` those of the parameters, by name. The
-    numbers are those of the recorded run to rounding. Raises TypeError for a run that is not on NumPy; a call raises
-    KeyError for a name that is no leaf, ValueError for another shape, and TypeError for numbers that the leaf's dtype
-    cannot hold.
+    numbers are those of the recorded run to rounding; sums and products may be taken in another order. Raises TypeError
+    for a run that is not on NumPy; a call raises KeyError for a name that is no leaf, ValueError for another shape, and
+    TypeError for numbers that the leaf's dtype cannot hold.
     """
 
     def __init__(self, run: Run):

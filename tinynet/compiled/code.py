@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinynet.compiled.early import compute_early
+from tinynet.compiled.families import Families
+from tinynet.compiled.gates import squash_at_once
 from tinynet.compiled.images import Images
+from tinynet.compiled.joins import join_parts
+from tinynet.compiled.lanes import in_a_row
+from tinynet.compiled.layout import Layout
+from tinynet.compiled.packs import calls, with_plain_operands
+from tinynet.compiled.products import sum_at_once
+from tinynet.compiled.program import Program, is_moved
+from tinynet.compiled.repeats import drop_repeats
+from tinynet.compiled.together import at_once
+from tinynet.compiled.updates import Updates
 from tinynet.compiled.writers import WRITERS
+from tinynet.compiled.zeros import drop_zeros
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 
+PASSES = (
+    *(drop_zeros, join_parts, sum_at_once, drop_repeats, Program.remove_unread),
+    *(squash_at_once, compute_early, drop_repeats, Program.remove_unread),
+)
 ELEMENTWISE = (
     *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "tanh", "sign", "absolute"),
     *("maximum", "minimum", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal"),
@@ -30,36 +47,47 @@ class Code:
         self.run = run
         self.lines: list[str] = []
         self.scope = dict(FUNCTIONS)
-        self.images = Images(run)
-        self.last = self.last_reads()
+        self.program = Program(run)
+        for improve in PASSES:
+            improve(self.program)
+        self.images = Images(self.program.steps)
+        updates = Updates(run, self.program.steps, ELEMENTWISE)
+        families = Families(self.program.steps, updates.waits)
+        groups = at_once(families)
+        self.layout = Layout(families, [group for group in groups if len(group) > 1])
         self.turned = self.products_to_turn()
-        for value in run.leaves:
-            value.array = self.images.leaf(value)
-        for i, step in enumerate(run.steps):
-            self.step(i, step)
-        for value in run.values:
-            if value.copy_of is not None and value.array is not value.copy_of.array:
-                self.lines.append(f"copyto({self.name(value.copy_of)}, {self.name(value)})")
+        self.set_leaves()
+        self.layout.rooms |= {index: parameter.array for index, parameter in updates.taken.items()}
+        for group in groups:
+            self.group(group)
+        for value in updates.final:
+            self.lines.append(f"copyto({self.name(value.copy_of)}, {self.name(value)})")
+        self.drop_arrays()
 
-    def last_reads(self) -> dict[int, int]:
-        """The last step that reads each value, or what may be a view of it."""
-        root: dict[int, int] = {}
-        last: dict[int, int] = {}
-        for i, step in enumerate(self.run.steps):
-            operands = [o.index for o in step.operands if isinstance(o, Value)]
-            for index in operands:
-                last[root.get(index, index)] = i
-            if TABLE[step.primitive].kind == "structural" and len(operands) == 1:
-                root[step.output.index] = root.get(operands[0], operands[0])
-        return last
+    def set_leaves(self) -> None:
+        for value in self.run.leaves:
+            recorded = value.array
+            if self.layout.is_alone(value):
+                self.layout.rooms[value.index] = self.images.leaf(value)
+            value.array = self.layout.room(value)
+            value.array[...] = recorded
+
+    def drop_arrays(self) -> None:
+        """What nobody can ask for, and nothing needs, has a shape and a dtype, but no buffer."""
+        computed = {step.output.index for step in self.program.steps}
+        for value in self.run.values:
+            if value.kind == "computed" and value.index not in computed:
+                value.array = np.broadcast_to(np.zeros((), value.array.dtype), value.shape)
 
     def products_to_turn(self) -> set[int]:
         """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""
         found = {
-            step.output.index for step in self.run.steps if step.primitive == "matmul" and len(step.output.shape) == 2
+            step.output.index
+            for step in self.program.steps
+            if step.primitive == "matmul" and len(step.output.shape) == 2 and self.layout.is_alone(step.output)
         }
         transposed: set[int] = set()
-        for step in self.run.steps:
+        for step in self.program.steps:
             read = {o.index for o in step.operands if isinstance(o, Value)}
             if step.primitive == "transpose":
                 transposed |= read
@@ -79,36 +107,59 @@ class Code:
         self.scope[f"v{item.index}"] = item.array
         return f"v{item.index}"
 
-    def step(self, i: int, step: Step) -> None:
+    def group(self, steps: Sequence[Step]) -> None:
+        """Steps that can be done at once."""
+        if len(steps) == 1:
+            self.step(steps[0])
+            return
+        for step in steps:
+            step.output.array = self.layout.room(step.output)
+        for call in calls(self.program, steps):
+            self.write(call)
+
+    def step(self, step: Step) -> None:
         out = step.output
-        recorded = out.array
-        if TABLE[step.primitive].kind == "structural" and len(step.operands) == 1:
-            source = step.operands[0].array
-            moved = TABLE[step.primitive].forward(np, source, **step.arguments)
-            if np.may_share_memory(moved, source):
-                out.array = moved
-                return
-        out.array = self.buffer(i, step, recorded)
+        moved = self.moved(step)
+        if moved is not None:
+            out.array = moved
+            return
+        out.array = self.place(step)
+        self.write(step)
+
+    def moved(self, step: Step) -> np.ndarray | None:
+        """The result as a view of what is there already; None where there is no such view."""
+        if step.primitive == "concatenate" and step.arguments["axis"] == 0:
+            return in_a_row([operand.array for operand in step.operands])
+        if not is_moved(step):
+            return None
+        source = step.operands[0].array
+        moved = TABLE[step.primitive].forward(np, source, **step.arguments)
+        return moved if np.may_share_memory(moved, source) else None
+
+    def place(self, step: Step) -> np.ndarray:
+        out = step.output
+        if out.index in self.turned:
+            return np.zeros(out.shape[::-1], out.array.dtype).T
+        whole = self.layout.root(out)
+        if self.layout.is_alone(whole) and whole.index not in self.layout.rooms and whole.shape == out.shape:
+            self.layout.rooms[whole.index] = self.images.buffer(step, out.array)
+        return self.layout.room(out)
+
+    def write(self, step: Step) -> None:
+        out = step.output
         names = [self.name(o) for o in step.operands]
         write = WRITERS.get(step.primitive)
         if write is not None and write(self, step, names, self.name(out)):
             return
         if step.primitive in ELEMENTWISE:
-            self.lines.append(f"{step.primitive}({', '.join(names)}, out={self.name(out)})")
+            names = [self.name(o) for o in with_plain_operands(self.program, step).operands]
+            keyword = "out=" if step.primitive in ("maximum", "minimum") else ""  # NumPy asks for it in these two
+            self.lines.append(f"{step.primitive}({', '.join(names)}, {keyword}{self.name(out)})")
         elif step.primitive in REDUCTIONS:
             axis, keep = step.arguments["axis"], step.arguments["keepdims"]
             self.lines.append(f"reduce_{step.primitive}({names[0]}, {axis!r}, None, {self.name(out)}, {keep})")
         else:
             self.generic(step, names)
-
-    def buffer(self, i: int, step: Step, recorded: np.ndarray) -> np.ndarray:
-        """Room for the output: that of the parameter that it updates, unless somebody reads that later."""
-        old = step.output.copy_of
-        if old is not None and self.last.get(old.index, -1) <= i and step.primitive in ELEMENTWISE:
-            return old.array
-        if step.output.index in self.turned:
-            return np.zeros(recorded.shape[::-1], recorded.dtype).T
-        return self.images.buffer(step, recorded)
 
     def generic(self, step: Step, names: list[str]) -> None:
         """What has no function that fills a buffer is computed as it was recorded, and copied."""

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from tinynet.primitives import TABLE
-from tinynet.run import Run, Step, Value
+from tinynet.run import Step, Value
 
 
 class Images:
-    """What is known of a run: the step that makes a value, what reads it, and the columns that there are already."""
+    """What is known of a value: the step that makes it, what reads it, and the columns that there are already."""
 
-    def __init__(self, run: Run):
-        self.made_by = {step.output.index: step for step in run.steps}
-        self.read_by = {(o.index, s.primitive) for s in run.steps for o in s.operands[:1] if isinstance(o, Value)}
+    def __init__(self, steps: list[Step]):
+        self.made_by = {step.output.index: step for step in steps}
+        self.read_by = {(o.index, s.primitive) for s in steps for o in s.operands[:1] if isinstance(o, Value)}
         self.columns: dict[Any, str] = {}
 
     def maker(self, value: Value, primitive: str) -> Step | None:

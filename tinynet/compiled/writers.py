@@ -21,14 +21,16 @@ def matmul(code: Code, step: Step, names: list[str], out: str) -> bool:
     if flat and step.output.index in code.turned:  # (a b)ᵀ = bᵀ aᵀ
         code.scope |= {f"{name}_turned": code.scope[name].T for name in (*names, out)}
         names, out = [f"{name}_turned" for name in reversed(names)], f"{out}_turned"
-    code.lines.append(f"{'dot' if flat else 'matmul'}({names[0]}, {names[1]}, {out})")
+    in_one_piece = code.scope[out].flags.c_contiguous
+    code.lines.append(f"{'dot' if flat and in_one_piece else 'matmul'}({names[0]}, {names[1]}, {out})")
     return True
 
 
 def sigmoid(code: Code, step: Step, names: list[str], out: str) -> bool:
     """σ(z) = (1 + tanh(z/2)) / 2, in place."""
-    code.lines += [f"multiply({names[0]}, 0.5, {out})", f"tanh({out}, {out})"]
-    code.lines += [f"multiply({out}, 0.5, {out})", f"add({out}, 0.5, {out})"]
+    half = code.name(code.program.constant(np.array(0.5, step.output.array.dtype)))
+    code.lines += [f"multiply({names[0]}, {half}, {out})", f"tanh({out}, {out})"]
+    code.lines += [f"multiply({out}, {half}, {out})", f"add({out}, {half}, {out})"]
     return True
 
 
@@ -46,7 +48,18 @@ def power(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 
 def concatenate(code: Code, step: Step, names: list[str], out: str) -> bool:
-    code.lines.append(f"concatenate(({', '.join(names)},), {step.arguments['axis']}, {out})")
+    """Only what was not computed in its place is copied."""
+    inside = [operand.index in code.layout.parts for operand in step.operands]
+    if not any(inside):
+        code.lines.append(f"concatenate(({', '.join(names)},), {step.arguments['axis']}, {out})")
+        return True
+    axis, start = step.arguments["axis"] % len(step.output.shape), 0
+    for k, operand in enumerate(step.operands):
+        stop = start + operand.shape[axis]
+        part = step.output.array[(slice(None),) * axis + (slice(start, stop),)]
+        if not np.shares_memory(part, operand.array):
+            _into(code, f"{out}_part_{k}", part, names[k])
+        start = stop
     return True
 
 
@@ -56,13 +69,38 @@ def scatter(code: Code, step: Step, names: list[str], out: str) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(part, (list, np.ndarray)) for part in parts):
         return False
-    return _into(code, f"{out}_part", step.output.array[index], names[0])
+    view = parts if Ellipsis in parts else (*parts, ...)  # an array even where it is a single number
+    return _into(code, f"{out}_part", step.output.array[view], names[0])
 
 
 def pad(code: Code, step: Step, names: list[str], out: str) -> bool:
     sizes = step.operands[0].shape
     index = tuple(slice(low, low + n) for (low, _), n in zip(step.arguments["pad_width"], sizes, strict=True))
     return _into(code, f"{out}_part", step.output.array[index], names[0])
+
+
+def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
+    if not pooling.take_along_axis(code, step, names, out):
+        code.lines.append(f"copyto({out}, {names[0]}[{_places(code, step, out)}])")
+    return True
+
+
+def put_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
+    """Where one number goes to each lane, none meet."""
+    if pooling.put_along_axis(code, step, names, out):
+        return True
+    alone = step.operands[1].shape[step.arguments["axis"]] == 1
+    if alone:
+        code.lines += [f"{out}.fill(0)", f"{out}[{_places(code, step, out)}] = {names[0]}"]
+    return alone
+
+
+def _places(code: Code, step: Step, out: str) -> str:
+    """All indices, the given one along the axis: what ``np.take_along_axis`` makes anew each time."""
+    index, axis = step.operands[1].array, step.arguments["axis"] % step.output.array.ndim
+    grid = np.ogrid[tuple(slice(n) for n in index.shape)]
+    code.scope[f"{out}_places"] = (*grid[:axis], index, *grid[axis + 1 :])
+    return f"{out}_places"
 
 
 def _into(code: Code, name: str, part: np.ndarray, source: str) -> bool:
@@ -90,11 +128,11 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "concatenate": concatenate,
     "scatter": scatter,
     "pad": pad,
+    "take_along_axis": take_along_axis,
+    "put_along_axis": put_along_axis,
     "where": where,
     "correlate": convolution.correlate,
     "windows": pooling.windows,
     "fold": pooling.fold,
     "argmax": pooling.argmax,
-    "take_along_axis": pooling.take_along_axis,
-    "put_along_axis": pooling.put_along_axis,
 }
