@@ -190,7 +190,9 @@ class ColumnBuilder(Builder):
         """Place parameter pieces in the slots, on the rows of their family here (or rows of their own)."""
         bias: dict[int, int] = {}
         for piece, ids in found:
-            group = next((g for g in part.groups if _stands_for(g, piece.family)), None)
+            own = (g for g in part.groups if _stands_for(g, piece.family))
+            # A quantity of the same name may have fewer rows in this round, when another layer has made it.
+            group = next((g for g in own if g.rows >= piece.places.shape[0]), None)
             if group is None:
                 symbol = "δ" + piece.family.symbol if role == "gradient" else piece.family.symbol
                 group = Group(self.row, piece.places.shape[0], symbol, None)
