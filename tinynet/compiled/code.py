@@ -77,7 +77,9 @@ class Code:
         computed = {step.output.index for step in self.program.steps}
         for value in self.run.values:
             if value.kind == "computed" and value.index not in computed:
-                value.array = np.broadcast_to(np.zeros((), value.array.dtype), value.shape)
+                floating = value.array.dtype.kind == "f"
+                nothing = np.asarray(np.nan if floating else 0, value.array.dtype)
+                value.array = np.broadcast_to(nothing, value.shape)
 
     def products_to_turn(self) -> set[int]:
         """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""
