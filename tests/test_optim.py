@@ -53,3 +53,13 @@ def test_messages():
         tn.optim.SGD([], lr=0.1)
     with pytest.raises(ValueError, match="lr is -1, expected a learning rate of at least 0"):
         tn.optim.SGD([parameter()], lr=-1)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (200, 200)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_parameter_keeps_its_shape_and_dtype(shape, dtype):
+    p = tn.Parameter(np.full(shape, 2.0, dtype))
+    (p * p).sum().backward()
+    tn.optim.SGD([p], lr=0.1).step()
+    assert isinstance(p.data, np.ndarray) and (p.shape, p.dtype) == (shape, np.dtype(dtype))
+    np.testing.assert_allclose(p.data, 1.6, rtol=1e-6)

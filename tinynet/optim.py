@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,7 @@ class SGD:
         lr = float(self.lr)
         for p in self.params:
             if p.grad is not None:
-                g = p.grad.data
-                if type(g) is np.ndarray:
-                    step = np.multiply(g, lr, empty(np, g.shape, g.dtype) if g.size > LARGE else None)
-                    p.data = np.subtract(p.data, step, step)
-                else:
-                    p.data = p.data - g * lr
+                p.data = _less(p.data, p.grad.data, lr)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -54,3 +50,11 @@ class SGD:
                     new: Tensor = p - lr * p.grad
                     p.data = new.data
                     recorder.updated(p, new)
+
+
+def _less(x: Any, g: Any, lr: float) -> Any:
+    """x − lr · g; with one new array instead of two where they are large."""
+    if type(g) is np.ndarray and g.size > LARGE and (g.shape, g.dtype) == (x.shape, x.dtype):
+        step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
+        return np.subtract(x, step, step)
+    return Tensor._wrap(x - g * lr).data
