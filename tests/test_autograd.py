@@ -10,6 +10,7 @@ import pytest
 
 import tinynet as tn
 from tests.gradients import spread
+from tinynet import functional as F
 
 
 def leaf(numbers):
@@ -198,3 +199,34 @@ def test_messages():
         x.detach().sum().backward()
     with pytest.raises(ValueError, match=r"xs\[1\] does not require a gradient"):
         tn.grad(x.sum(), [x, tn.tensor(1.0)])
+
+
+@pytest.mark.parametrize("product", ["matmul", "linear", "multiply"])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_second_loss_is_differentiated_at_the_numbers_of_its_forward_pass(product, recorded):
+    """Though an optimiser has replaced them in between, recorded or not."""
+    x = tn.tensor([[1.0, 1.0]])
+    w, v = tn.Parameter(np.array([[1.0, 2.0], [3.0, 4.0]])), tn.Parameter(np.array([[1.0, 3.0], [2.0, 4.0]]))
+    operation = {"matmul": lambda a, b: a @ b, "linear": F.linear, "multiply": lambda a, b: a * b}[product]
+
+    def loss():
+        return operation(operation(x, w), v).sum()
+
+    expected = tn.grad(2 * loss(), (w, v))
+    optimizer = tn.optim.SGD([w, v], lr=0.1)
+    with tn.record() if recorded else nullcontext():
+        first, second = loss(), 2 * loss()
+        first.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        second.backward()
+    for p, g in zip((w, v), expected, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), g.numpy())
+
+
+def test_numbers_that_were_replaced_cannot_be_differentiated_twice():
+    w = tn.Parameter(np.array([[1.0, 2.0]]), name="w")
+    y = F.linear(w, w).sum()
+    w.data = w.data + 1
+    with pytest.raises(RuntimeError, match=r"w of shape .* between forward and backward"):
+        tn.grad(y, w, create_graph=True)

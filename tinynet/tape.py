@@ -41,12 +41,31 @@ class Node:
 
     def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
         """Return (operand, what ``g`` sends to it) for each operand that requires a gradient; None for nothing."""
-        operands, output = (self.operands, y) if as_tensors else (self.arrays, y.data)
+        operands, output = (self.as_they_were(), y) if as_tensors else (self.arrays, y.data)
         return [
             (operand, self.primitive.vjp(i, g, output, operands, self.arguments))
             for i, operand in enumerate(self.operands)
             if getattr(operand, "requires_grad", False)
         ]
+
+    def as_they_were(self) -> tuple:
+        """The operands, with stand-ins for those that have been given another array since (by an optimiser)."""
+        pairs = zip(self.operands, self.arrays, strict=True)
+        return tuple(o if not hasattr(o, "requires_grad") or o.data is a else _stand_in(o, a) for o, a in pairs)
+
+
+def _stand_in(x: Tensor, array: Any) -> Tensor:
+    """A tensor with the array that ``x`` had; a recording knows the value that it was then."""
+    if state.grad_enabled and x.requires_grad:
+        raise RuntimeError(
+            f"{x.name or 'a tensor'} of shape {x.shape} was given other numbers between forward and backward: "
+            "create_graph=True needs those that it had"
+        )
+    out = x._wrap(array)
+    out.requires_grad = x.requires_grad
+    if state.recorder is not None:
+        out.value = next((v for v in reversed(state.recorder.run.values) if v.source is array), None)
+    return out
 
 
 @contextmanager

@@ -51,7 +51,10 @@ class Composite:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
         if arguments or len(operands) != self.arity:
-            bound = self.signature.bind(*operands, **arguments)
+            try:
+                bound = self.signature.bind(*operands, **arguments)
+            except TypeError as error:
+                raise TypeError(f"{self.definition.__name__}() {error}") from None
             bound.apply_defaults()
             operands = bound.args
         if self.covers is not None and not self.covers(*operands):
@@ -88,11 +91,14 @@ class FusedNode(Node):
     def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
         composite: Any = self.primitive
         if as_tensors:
-            tracked = {id(o): o for o in self.operands if getattr(o, "requires_grad", False)}.values()
+            operands = self.as_they_were()
+            pairs = zip(self.operands, operands, strict=True)
+            tracked = {id(o): (o, was) for o, was in pairs if getattr(o, "requires_grad", False)}
+            owners, seen = zip(*tracked.values(), strict=True)
             with switched(grad_enabled=True):
-                again = composite.definition(*self.operands)
+                again = composite.definition(*operands)
                 again = again if composite.pack is None else composite.pack(again)
-            return list(zip(tracked, autograd.partials(again, tuple(tracked), g, state.grad_enabled), strict=True))
+            return list(zip(owners, autograd.partials(again, seen, g, state.grad_enabled), strict=True))
         found = composite.kernel_backward(g, self.arguments, *self.arrays)
         return [
             (operand, cotangent() if callable(cotangent) else cotangent)
