@@ -397,3 +397,28 @@ def test_a_kernel_of_the_forward_pass_can_be_recorded_backward():
     with tn.record():
         found = tn.grad(y, x)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+def test_a_linear_layer_of_other_shapes_is_what_its_definition_makes_of_it():
+    x = tn.tensor(spread(2, 3))
+    assert F.linear(x, tn.tensor(spread(3))).shape == (2,)
+    bias = tn.tensor(spread(1), requires_grad=True)
+    F.linear(x, tn.tensor(spread(4, 3)), bias).sum().backward()
+    assert bias.grad.shape == (1,)
+    with pytest.raises(ValueError, match="cannot multiply"):
+        F.linear(x, tn.tensor(spread(4, 2)))
+
+
+def test_large_numbers_of_another_byte_order_are_multiplied_too():
+    x, w = spread(200, 30), spread(200, 30, seed=1)
+    swapped = [tn.tensor(a.astype(">f8")) for a in (x, w)]
+    np.testing.assert_allclose(F.linear(*swapped).numpy(), x @ w.T)
+
+
+def test_relu_of_what_is_no_floating_tensor():
+    np.testing.assert_array_equal(F.relu([1.0, -1.0]), [1, 0])
+    assert F.relu(-3.0) == 0
+    np.testing.assert_array_equal(F.relu(tn.tensor([-2, 3])).numpy(), [0, 3])
+    np.testing.assert_array_equal(F.relu(tn.tensor([[True, False]])).numpy(), [[1, 0]])
+    with pytest.raises(TypeError, match=r"relu\(\) got an unexpected keyword argument 'inplace'"):
+        F.relu(tn.tensor([1.0]), inplace=True)

@@ -759,3 +759,34 @@ def test_a_fault_is_met_with_what_was_expected(what):
     fault, message = FAULTS[what]
     with pytest.raises(ValueError, match=message):
         fault()
+
+
+@pytest.mark.parametrize("layer", [nn.RNN, nn.GRU, nn.LSTM])
+def test_a_last_state_may_be_reset_in_place(layer):
+    """As for sequences of a stateful net that begin anew; neither outputs nor gradients see it."""
+    net, x = layer(2, 3), tn.tensor(spread(4, 2, 2))
+    found = []
+    for reset in (False, True):
+        net.zero_grad()
+        outputs, states = net(x)
+        loss = (outputs * outputs).sum()
+        for state in states if isinstance(states, tuple) else (states,):
+            state.detach().data[:, 0] = 0 if reset else state.data[:, 0]
+        loss.backward()
+        found.append([outputs.numpy().copy(), *(p.grad.numpy() for p in net.parameters())])
+    for plain, after in zip(*found, strict=True):
+        np.testing.assert_array_equal(plain, after)
+
+
+@pytest.mark.parametrize("layer", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0"])
+def test_parameters_of_another_shape_are_no_parameters_of_the_kernel(layer, name):
+    net, x = layer(2, 3), tn.tensor(spread(4, 1, 2))
+    parameter = getattr(net, name)
+    parameter.data = np.ones(tuple(1 if axis == parameter.ndim - 1 else n for axis, n in enumerate(parameter.shape)))
+    if name.startswith("weight"):
+        with pytest.raises(ValueError, match="cannot multiply"):
+            net(x)
+    else:
+        net(x)[0].sum().backward()
+        assert parameter.grad.shape == parameter.shape == (1,)

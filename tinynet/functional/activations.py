@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tinynet import primitives as P
+from tinynet.backend import kind
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import relu as relu_kernel
 from tinynet.functional.kernels import softmax as kernel
@@ -22,7 +23,9 @@ def sigmoid(input: Tensor) -> Tensor:
     return name_after(P.sigmoid(input), input, "sigmoid")
 
 
-@composite(relu_kernel.relu_forward, relu_kernel.relu_backward)
+@composite(
+    relu_kernel.relu_forward, relu_kernel.relu_backward, covers=lambda x: isinstance(x, Tensor) and kind(x) == "f"
+)
 def relu(input: Tensor) -> Tensor:
     """max(x, 0); the derivative at 0 is 0."""
     return name_after(P.relu(input), input, "relu")

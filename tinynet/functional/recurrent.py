@@ -14,6 +14,7 @@ from tinynet import primitives as P
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels.gru import gru_backward, gru_forward
 from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
+from tinynet.functional.kernels.recurrent import fits
 from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
 from tinynet.functional.shapes import cat, stack, unsqueeze
 from tinynet.recording import name, time_step
@@ -234,6 +235,7 @@ def rnn(
 @composite(
     rnn_forward,
     rnn_backward,
+    covers=lambda *given: fits(1, *given[:6]),
     pack=lambda result: result[0],
     unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )
@@ -279,6 +281,7 @@ def lstm(
 @composite(
     lstm_forward,
     lstm_backward,
+    covers=lambda *given: fits(4, *given[:7]),
     pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
     unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
 )
@@ -331,6 +334,7 @@ def gru(
 @composite(
     gru_forward,
     gru_backward,
+    covers=lambda *given: fits(3, *given[:6]),
     pack=lambda result: result[0],
     unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import functional as F
-from tinynet.backend import extent, kind, zeros
+from tinynet.backend import copied, extent, kind, zeros
 from tinynet.functional import recurrent as steps
 from tinynet.nn import init
 from tinynet.nn.layers import check_probability, empty_parameter
@@ -290,8 +290,12 @@ class LSTM(_Recurrent):
 
 
 def _stacked(states: Sequence[Tensor]) -> Tensor:
-    """The last states of all passes, (passes, N, H): a view of a single one, except in a recording."""
-    return states[0][None] if len(states) == 1 and state.recorder is None else F.stack(states)
+    """The last states of all passes, (passes, N, H), in memory of their own: a user may set some of them to zero."""
+    if len(states) > 1 or state.recorder is not None:
+        return F.stack(states)
+    alone = states[0][None]
+    alone.data = copied(alone.data)
+    return alone
 
 
 def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -7,6 +7,12 @@ import numpy as np
 from tinynet.memory import LARGE, empty
 
 
+def fits(x, weight, bias):
+    """Whether all have the shapes of a linear layer; else the definition broadcasts, or says what does not fit."""
+    shape = weight.shape
+    return len(shape) == 2 and getattr(x, "shape", ())[-1:] == shape[1:] and (bias is None or bias.shape == shape[:1])
+
+
 def linear_forward(x, weight, bias):
     y = _product(x, weight.T)
     if bias is None:
@@ -34,7 +40,7 @@ def _product(a, b):
     if type(a) is not np.ndarray or len(a.shape) != 2:
         return a @ b
     shape = a.shape[0], b.shape[1]
-    large = shape[0] * shape[1] > LARGE and a.dtype == b.dtype
+    large = shape[0] * shape[1] > LARGE and a.dtype == b.dtype and a.dtype.isnative
     return np.dot(a, b, empty(np, shape, a.dtype) if large else None)
 
 

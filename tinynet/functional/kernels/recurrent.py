@@ -60,3 +60,16 @@ def backwards(g: Any) -> Iterable[Any]:
     if type(g) is np.ndarray and not g[:-1].any():
         return [g[-1], *[None] * (len(g) - 1)]
     return g[::-1]
+
+
+def fits(gates: int, x: Any, *given: Any) -> bool:
+    """Whether states (N, H), weights and biases have the shapes that ``x`` (T, N, I) asks for: no broadcasting."""
+    *states, weight_ih, weight_hh, bias_ih, bias_hh = given
+    units = states[0].shape[-1:]
+    rows = tuple([gates * size for size in units])
+    return (
+        len(x.shape) == 3
+        and all([s.shape == x.shape[1:2] + units for s in states])
+        and (weight_ih.shape, weight_hh.shape) == (rows + x.shape[2:], rows + units)
+        and all([b is None or b.shape == rows for b in (bias_ih, bias_hh)])
+    )
