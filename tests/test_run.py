@@ -448,3 +448,24 @@ def test_what_was_recorded_is_safe_from_later_changes_though_views_of_it_are_vie
     for value, array in zip(run.values, before, strict=True):
         np.testing.assert_array_equal(value.array, array)
     assert all(np.shares_memory(step.output.array, run["x"]) for step in run.steps[:2])
+
+
+def test_a_change_in_place_between_two_operations_reaches_what_is_recorded_after_it():
+    x = tn.tensor(np.arange(3.0), name="x")
+    with tn.record() as run:
+        x * 1
+        x.data[0] = 100
+        tn.name(tn.name(x[:2], "y") * 2, "z")
+    np.testing.assert_array_equal(run["y"], [100, 1])
+    np.testing.assert_array_equal(run["z"], [200, 2])
+
+
+def test_a_recording_that_begins_before_the_backward_pass_can_be_replayed():
+    w = tn.Parameter(np.ones((2, 2)), name="w")
+    loss = (tn.tensor(np.ones((1, 2))) @ w).sum()
+    with tn.record() as run:
+        loss.backward()
+    for again in (run.replay(), tn.Run.from_json(run.to_json())):
+        np.testing.assert_array_equal(again["d_w"], run["d_w"])
+        (gradient,) = [value for value in again.values if value.name == "d_w"]
+        assert gradient.of is not None and gradient.of.name == "w" and gradient.of.run is again

@@ -117,6 +117,13 @@ def change(path, new):
 
 
 STEP, LEAF = ["steps", 0], ["values", 0]
+
+
+def circle(document):
+    gradients = [i for i, row in enumerate(document["values"]) if row.get("of") == 0]
+    document["values"][0]["of"] = gradients[-1]
+
+
 HOSTILE = {
     "unknown primitive": (change([*STEP, 0], "system"), "no primitive of tinynet"),
     "a primitive that is no text": (change([*STEP, 0], ["multiply"]), ""),
@@ -152,8 +159,8 @@ HOSTILE = {
     "steps of another kind": (change(["steps"], 5), ""),
     "values of another kind": (change(["values"], {"a": 1}), ""),
     "loss that there is not": (change(["loss"], 99), "no value 99"),
-    "gradient of itself": (change(["values", 0, "of"], 0), "no value 0"),
-    "gradient of a later value": (change(["values", 0, "of"], 1), "no value 1"),
+    "gradient of itself": (change(["values", 0, "of"], 0), "value 0 is of value 0, which depends on it"),
+    "gradient of its own gradient": (circle, "value 0 is of value [0-9]+, which depends on it"),
 }
 
 

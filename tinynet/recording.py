@@ -330,7 +330,7 @@ def _kept(primitive: Primitive, inputs: tuple, arguments: dict[str, Any], array:
     """
     if primitive.kind == "structural" and type(array) is np.ndarray and array.base is not None and len(inputs) == 1:
         moved = primitive.forward(np, inputs[0].array, **arguments)
-        if np.may_share_memory(moved, inputs[0].array):
+        if np.may_share_memory(moved, inputs[0].array) and np.array_equal(moved, array, equal_nan=True):
             return moved
     return copied(array)
 

@@ -196,9 +196,10 @@ class Run:
         run.description, run.title = self.description, self.title
         for value in self.values:
             array = arrays.get(value.index, value.array if value.kind != "computed" else None)
-            of = None if value.of is None else run.values[value.of.index]
-            copy_of = None if value.copy_of is None else run.values[value.copy_of.index]
-            run.values.append(replace(value, array=array, of=of, copy_of=copy_of, run=run, source=None))
+            run.values.append(replace(value, array=array, run=run, source=None))
+        for value in run.values:  # a gradient may be older than the leaf that it belongs to
+            value.of = None if value.of is None else run.values[value.of.index]
+            value.copy_of = None if value.copy_of is None else run.values[value.copy_of.index]
         for step in self.steps:
             operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
             run.steps.append(replace(step, operands=operands, output=run.values[step.output.index]))

@@ -73,6 +73,8 @@ def decode(text: str) -> Any:
         run.description = str(document.get("description", ""))
         for row in document["values"]:
             _read_value(run, row)
+        for value, row in zip(run.values, document["values"], strict=True):
+            _link(value, row, run, document["values"])
         total = sum(math.prod(row["shape"]) for row in document["values"])
         if total > LIMIT:
             raise ValueError(f"it holds {total} numbers, more than {LIMIT}")
@@ -110,8 +112,19 @@ def _read_value(run: Any, row: dict) -> None:
     array = np.asarray(row["data"], dtype=dtype).reshape(row["shape"]) if "data" in row else None
     if (array is None) != (labels["kind"] == "computed"):
         raise ValueError(f"value {index} must have numbers exactly if it is not computed")
-    links = {link: run.values[_index(row[link], run)] for link in ("of", "copy_of") if link in row}
-    run.values.append(Value(index, array, run=run, **labels, **links))
+    run.values.append(Value(index, array, run=run, **labels))
+
+
+def _link(value: Any, row: dict, run: Any, rows: list) -> None:
+    """Say what a gradient is of, and a copy: something before it, or a leaf that was first seen later."""
+    for link in ("of", "copy_of"):
+        if link in row:
+            other = run.values[_index(row[link], run)]
+            if other.index >= value.index and not {"of", "copy_of"}.isdisjoint(rows[other.index]):
+                raise ValueError(
+                    f"value {value.index} is {link.replace('_', ' ')} value {other.index}, which depends on it"
+                )
+            setattr(value, link, other)
 
 
 def _read_step(run: Any, row: list) -> None:
