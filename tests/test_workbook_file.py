@@ -10,6 +10,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import openpyxl
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 import tinynet as tn
 from tests.spreadsheets import libreoffice
 from tests.workbooks import Sample, assert_agrees, opened, sample
+from tinynet import functional as F
 from tinynet import models
 from tinynet.workbook import layout, read_book, verify, write
 from tinynet.workbook.steps import StepsSheet
@@ -387,3 +389,53 @@ def test_texts_that_do_not_fit_are_refused_and_not_cut(name: str, description: s
     with pytest.raises(ValueError, match=said):
         run.to_excel(tmp_path / "x.xlsx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_of_more_rows_than_its_quantity_has_rows_of_its_own(tmp_path):
+    a = tn.tensor(np.array([[1.0, 2, 3, 4, 5]]), requires_grad=True, name="a")
+    with tn.record() as run:
+        tn.name(F.leaky_relu(a), "y").sum().backward()
+    run.to_excel(tmp_path / "tall.xlsx")
+    np.testing.assert_array_equal(tn.load(tmp_path / "tall.xlsx")["a"], run["a"])
+
+
+def test_the_largest_of_nothing_but_padding_is_zero(tmp_path):
+    x = tn.tensor(np.array([[1.0, 2.0]]), requires_grad=True, name="x")
+    with tn.record() as run:
+        tn.name(F.pad(x, [(1, 0), (0, 0)]).max(axis=1), "y").sum().backward()
+    run.to_excel(tmp_path / "padding.xlsx")
+    np.testing.assert_array_equal(tn.load(tmp_path / "padding.xlsx").replay()["y"], [0, 2])
+
+
+@pytest.mark.parametrize("name", ["a\x01b", "a\x00b", "a\uffffb"])
+def test_control_characters_in_names_leave_the_parts_well_formed(name, tmp_path):
+    with tn.record() as run:
+        tn.name(tn.tensor([[1.0, 2.0]], name=name) * 2, f"{name}.twice").sum()
+    run.to_excel(tmp_path / "odd.xlsx")
+    with zipfile.ZipFile(tmp_path / "odd.xlsx") as file:
+        for part in file.namelist():
+            ElementTree.fromstring(file.read(part))
+
+
+def test_a_graph_of_letters_beyond_the_first_plane_fits_into_its_cells(tmp_path):
+    x = tn.tensor([1.0], name="x")
+    with tn.record() as run:
+        for i in range(120):
+            x = tn.name(x * 1.5, f"𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬𝛿𝐖𝐡𝐡𝐬.{i}")
+    run.to_excel(tmp_path / "letters.xlsx")
+    assert [v.name for v in tn.load(tmp_path / "letters.xlsx").values] == [v.name for v in run.values]
+
+
+def test_a_file_that_cannot_be_written_whole_is_an_error_of_the_system(tmp_path, monkeypatch):
+    """A full disk; the old file stays, and nothing else."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "full.xlsx"
+    models.rnn().to_excel(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(ExactWorksheet, "_write_rows", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        models.rnn().to_excel(path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["full.xlsx"]

@@ -177,6 +177,8 @@ class _Renderer:
     def extreme_of(self, function: str, ids: np.ndarray) -> str:
         """MAX or MIN of ranges where the cells stand in line, and of 0 where one is the constant."""
         cells = [i for i in dict.fromkeys(ids.tolist()) if i]
+        if not cells:  # nothing but padding
+            return "0"
         _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
         ordered = [cells[i] for i in order[0]]
         ranges = [self.addresses.range(ordered[x.start], ordered[x.start + x.count - 1], self.home) for x in lines]

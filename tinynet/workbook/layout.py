@@ -159,7 +159,7 @@ class Layout:
             name = _common([section.scope for section in chunk if section.scope])
             plain = "Input" if update == 0 and not self.sheets else "Layer"
             name = name or (plain if chunk else "Parameters")
-        name = re.sub(r"[\[\]:*?/\\']", "_", name)[-NAME_ROOM:]
+        name = re.sub(r"[\[\]:*?/\\'\x00-\x1f\ufffe\uffff]", "_", name)[-NAME_ROOM:]
         return self._unused(name if rounds == 1 else f"{name} {update + 1}")
 
     def _unused(self, name: str) -> str:

@@ -33,13 +33,13 @@ class Lot(NamedTuple):
 
 
 class ExactWorksheet(Worksheet):
-    """Of a cell that is written twice the last writing counts, and one by one more than many at once."""
+    """Of a cell that is written twice the last writing counts, and many at once more than one by one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lots: list[Lot] = []
         self.keys, self.xml = array("q"), list[str]()  # of the cells that are written one by one
-        self.links: list[tuple[int, int, str, str]] = []  # row, column, where to, text
+        self.links: list[tuple[int, int, str]] = []  # row, column, where to
 
     # Many cells at once. Rows and columns are arrays (n,), of which one may be a number; formats one for all, or a list
     def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, formats: Any = None) -> None:
@@ -111,7 +111,7 @@ class ExactWorksheet(Worksheet):
     ) -> int:
         """A link to another place of the workbook, ``internal:'Read me'!A1``; ours lead nowhere else."""
         if len(self.links) < MOST_LINKS:
-            self.links.append((row, column, url.removeprefix("internal:"), string))
+            self.links.append((row, column, url.removeprefix("internal:")))
         return self._write_string(row, column, string, cell_format)
 
     def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
@@ -125,9 +125,8 @@ class ExactWorksheet(Worksheet):
     def _assemble_xml_file(self) -> None:
         if any(self.table.values()):
             raise NotImplementedError("numbers, texts, blanks, formulas and rich texts are the only cells known here")
-        self.lots.append(
-            Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
-        )
+        one_by_one = Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
+        self.lots.insert(0, one_by_one)
         self.order, keys = _in_order(np.concatenate([lot.keys for lot in self.lots]))
         self.rows, self.columns = np.divmod(keys, DOWN)
         if keys.size and (
@@ -166,10 +165,9 @@ class ExactWorksheet(Worksheet):
 
     def _write_hyperlinks(self) -> None:
         if self.links:
-            where = self._escape_attributes
             links = [
-                f'<hyperlink ref="{column_letters(column)}{row + 1}" location="{where(to)}" display="{where(text)}"/>'
-                for row, column, to, text in sorted(self.links)
+                f'<hyperlink ref="{column_letters(column)}{row + 1}" location="{self._escape_attributes(to)}"/>'
+                for row, column, to in sorted(self.links)
             ]
             self.fh.write(f"<hyperlinks>{''.join(links)}</hyperlinks>")
 

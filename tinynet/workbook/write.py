@@ -216,5 +216,6 @@ def _write_graph(book: Book, ws: Any) -> None:
     ws.write_string(0, 0, FORMAT)
     ws.write_string(1, 0, json.dumps(settings, ensure_ascii=False))
     text = book.run.to_json()
-    for i, start in enumerate(range(0, len(text), CHUNK)):
-        ws.write_string(2 + i, 0, text[start : start + CHUNK])
+    size = CHUNK if max(text) <= "\uffff" else CHUNK // 2  # beyond that, a letter counts for two
+    for i, start in enumerate(range(0, len(text), size)):
+        ws.write_string(2 + i, 0, text[start : start + size])

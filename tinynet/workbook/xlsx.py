@@ -12,10 +12,18 @@ from io import BytesIO
 from pathlib import Path
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from tinynet.workbook.package import StreamingPackager
 
 MAX_NAME = 255  # characters of a range name
+
+
+class _Nowhere(BytesIO):
+    """XlsxWriter's own archive: it stays empty, and must not complain when it is collected after an error."""
+
+    def close(self) -> None:
+        pass
 
 
 @contextmanager
@@ -25,11 +33,15 @@ def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
     os.close(handle)
     temporary = Path(name)
     try:
-        book = xlsxwriter.Workbook(BytesIO(), {"strings_to_formulas": False, "strings_to_urls": False})
+        book = xlsxwriter.Workbook(_Nowhere(), {"strings_to_formulas": False, "strings_to_urls": False})
         book._get_packager = lambda: StreamingPackager(temporary)
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})  # the same file from the same run
         yield book
-        book.close()
+        try:
+            book.close()
+        except FileCreateError as error:  # what XlsxWriter makes of an OSError
+            cause = error.args[0]
+            raise OSError(cause.errno, cause.strerror, str(path)) from error
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
