@@ -299,6 +299,7 @@ def average_calls(draw):
 CALLS = {
     F.linear: linear_calls(),
     F.relu: relu_calls(),
+    F.tanh: relu_calls(),
     F.softmax: softmax_calls(),
     convolution._convolution: convolution_calls(),
     convolution._transposed: transposed_calls(),

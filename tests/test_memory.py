@@ -122,3 +122,17 @@ def test_a_backward_pass_after_the_update_is_that_of_the_numbers_before():
     optimizer.step()
     z.backward()
     np.testing.assert_allclose(hidden.grad.numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_large_tanh_in_memory_that_was_used_before(dtype):
+    """Two at a time, each differentiated after the other has been computed, and once more."""
+    x = [tn.tensor(np.linspace(-3, 3, 40_000).reshape(200, 200)[:: 1 - 2 * i].astype(dtype), True) for i in range(2)]
+    g = np.random.default_rng(0).normal(size=(200, 200)).astype(dtype)
+    for _ in range(3):
+        y = [F.tanh(each) for each in x]
+        for each, result in zip(x, y, strict=True):
+            np.testing.assert_array_equal(result.numpy(), np.tanh(each.data))
+            for _ in range(2):
+                found = tn.grad(result, each, g).numpy()
+                np.testing.assert_allclose(found, g * (1 - np.tanh(each.data) ** 2), rtol=1e-5, atol=1e-6)

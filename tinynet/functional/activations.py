@@ -9,10 +9,12 @@ from tinynet.backend import kind
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import relu as relu_kernel
 from tinynet.functional.kernels import softmax as kernel
+from tinynet.functional.kernels import tanh as tanh_kernel
 from tinynet.recording import name, name_after
 from tinynet.tensor import Tensor
 
 
+@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward, covers=tanh_kernel.covers)
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return name_after(P.tanh(input), input, "tanh")
