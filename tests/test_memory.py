@@ -136,3 +136,16 @@ def test_a_large_tanh_in_memory_that_was_used_before(dtype):
             for _ in range(2):
                 found = tn.grad(result, each, g).numpy()
                 np.testing.assert_allclose(found, g * (1 - np.tanh(each.data) ** 2), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_search_for_cycles_goes_on_as_it_was(enabled):
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(ZeroDivisionError), tn.record():
+            assert not gc.isenabled()
+            raise ZeroDivisionError
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

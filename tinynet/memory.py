@@ -1,12 +1,17 @@
 """Memory for large arrays, used again: new pages from the system cost more time than what is computed into them.
 
+Python's search for cycles of objects is here, too: it can be left off for a while.
+
 As with ``malloc``, a block is given out again only when the last array that lies in it is gone, so that no array can
 see another's numbers. CuPy has a pool of its own.
 """
 
 from __future__ import annotations
 
+import gc
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -76,3 +81,15 @@ def slowest_axis(x: Any) -> int:
 def _order(x: Any) -> list[int]:
     """The axes, those with the largest steps in memory first."""
     return sorted(range(len(x.shape)), key=lambda a: -x.strides[a])
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Python looks for cycles the more often the more objects are made: more than linear time, and nothing is found."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

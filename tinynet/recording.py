@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import copied, is_array, placed
+from tinynet.memory import without_collection
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
 from tinynet.tape import state, switched
@@ -26,7 +27,7 @@ def record() -> Iterator[Run]:
     if state.recorder is not None:
         raise RuntimeError("a recording is already running: record() blocks cannot be nested")
     recorder = Recorder()
-    with switched(recorder=recorder):
+    with switched(recorder=recorder), without_collection():
         yield recorder.run
     recorder.finish()
 

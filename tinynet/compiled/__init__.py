@@ -15,14 +15,12 @@ Each file here is a step on the way, and none knows of layers, only of primitive
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinynet.compiled.code import Code
+from tinynet.memory import without_collection
 from tinynet.run import Run, unknown_name
 from tinynet.tensor import Tensor
 
@@ -40,7 +38,7 @@ class Compiled:
         for value in run.values:
             if not isinstance(value.array, np.ndarray):
                 raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
-        with _without_collection():
+        with without_collection():
             self.run = run._recomputed({})
             self._run = Code(self.run).function()
         self._leaves = {value.name: value for value in self.run.leaves if value.name is not None}
@@ -70,15 +68,3 @@ class Compiled:
             np.copyto(buffer, numbers, casting="same_kind")
         except TypeError:
             raise TypeError(f"{name} holds {buffer.dtype} in this run, got {numbers.dtype}") from None
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Python looks for cycles the more often the more objects are made: more than linear time, and nothing is found."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import to_host
+from tinynet.memory import without_collection
 from tinynet.run import Run
 from tinynet.workbook import budget
 from tinynet.workbook.addresses import Addresses, column_letters, quoted
@@ -52,6 +53,7 @@ class Entry:
 class Book:
     """A run, planned, laid out, addressed and put in words."""
 
+    @without_collection()
     def __init__(self, run: Run, detail: str, title: str, max_cells: int | None = None, values_beyond: bool = False):
         self.run, self.title, self.detail = run, title, detail
         self.plan: Plan = make_plan(run, detail)
