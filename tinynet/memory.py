@@ -55,6 +55,15 @@ def empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return _Block(1 << (size - 1).bit_length()).array(shape, dtype)
 
 
+def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of zeros."""
+    if xp is not np or prod(shape) <= LARGE:
+        return xp.zeros(shape, dtype=dtype)
+    out = empty(xp, shape, dtype)
+    out[...] = 0
+    return out
+
+
 def empty_like(x: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Any:
     """The same, in the order in memory of ``x``; of its dtype and shape, where these are not given."""
     dtype, shape = dtype or x.dtype, shape or x.shape

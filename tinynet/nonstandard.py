@@ -65,9 +65,11 @@ def getitem(xp: Any, x: Any, index: Any) -> Any:
 
 def scatter(xp: Any, x: Any, index: Any, shape: Sizes) -> Any:
     """Zeros of ``shape`` with ``x`` added at ``index`` (a place named twice receives both)."""
+    from tinynet import memory  # which needs to know libraries
+
     if not mirrors_numpy(xp):
         return _scattered(xp, x, _places(shape, index), shape)
-    out = xp.zeros(shape, dtype=x.dtype)
+    out = memory.zeros(xp, shape, x.dtype)
     if _has_arrays(index):
         xp.add.at(out, index, x)
     else:

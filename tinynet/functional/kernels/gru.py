@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, backwards
+from tinynet.functional.kernels.recurrent import Rows, backwards, copied
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -99,7 +99,7 @@ def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         subtract(before, n, new)
         multiply(z, new, new)
         add(n, new, after)
-    return ahead.states[1:].copy(), loan
+    return copied(ahead.states[1:]), loan
 
 
 def gru_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):

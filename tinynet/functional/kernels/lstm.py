@@ -11,6 +11,7 @@ from typing import Any
 from tinynet.backend import namespace
 from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
 from tinynet.functional.kernels.workspace import Workspace, borrow
+from tinynet.memory import empty
 
 BLOCK = 2**20  # bytes of factors that are computed at once: they stay in the processor's cache till they are used
 
@@ -92,7 +93,7 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         add(c_after, new, c_after)
         tanh(c_after, tanh_c)
         multiply(o, tanh_c, state)
-    result = xp.empty(ahead.cells.shape, dtype=dtype)
+    result = empty(xp, ahead.cells.shape, ahead.cells.dtype)
     result[:-1], result[-1] = ahead.states, ahead.cells[-1]
     return result, loan
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backend import namespace
 from tinynet.functional.kernels.workspace import Workspace
+from tinynet.memory import empty
 
 
 class Rows(Workspace):
@@ -39,10 +41,18 @@ class Rows(Workspace):
 
     def gradients(self, dz: Any) -> tuple[Any, Any, Any]:
         """From dz (T · N, gates · H): the gradients of what was loaded, None for a bias that is not there."""
-        together, left = dz.T @ self.flat, self.w_left.shape[1]
+        xp, left = namespace(dz), self.w_left.shape[1]
+        together = xp.matmul(dz.T, self.flat, out=empty(xp, self.weights.shape, self.weights.dtype))
         if self.bias is None:
             return together[:, :left], None, together[:, left:]
         return together[:, :left], together[:, left], together[:, left + 1 :]
+
+
+def copied(states: Any) -> Any:
+    """A copy for the user."""
+    result = empty(namespace(states), states.shape, states.dtype)
+    result[...] = states
+    return result
 
 
 def added(bias_ih: Any, bias_hh: Any) -> Any:

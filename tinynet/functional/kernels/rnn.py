@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, parted
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -42,7 +42,7 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
         else:
             maximum(z, 0, out=state)
         place[...] = state
-    return ahead.states.copy(), loan
+    return copied(ahead.states), loan
 
 
 def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
