@@ -7,7 +7,7 @@ only where ``mirrors_numpy`` holds: the fused kernels. ``xp`` is the array libra
 from __future__ import annotations
 
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,6 @@ def cast(xp: Any, x: Any, dtype: Any) -> Any:
     return x.astype(dtype) if mirrors_numpy(xp) else xp.astype(x, getattr(xp, dtype_name(dtype)))
 
 
-@cache
 def dtype_name(dtype: Any) -> str:
     """The name of any library's dtype: ``"float64"``."""
     return np.dtype(dtype).name if isinstance(dtype, type) else str(dtype).rpartition(".")[2]
