@@ -11,6 +11,7 @@ import pytest
 import tinynet as tn
 from tinynet import functional as F
 from tinynet import memory, nn, optim
+from tinynet.functional.kernels import order
 
 LARGE = (128, 256)  # in float64 more than ``memory.SMALLEST``
 FLOAT64 = np.dtype("float64")
@@ -90,8 +91,8 @@ def test_threads_do_not_get_the_same_memory():
 @pytest.mark.parametrize("length", [3, 40])
 def test_an_array_like_another_has_its_order(axes, length):
     x = np.zeros((length, 4, 30, 10)).transpose(axes)
-    assert memory.empty_like(x).strides == np.empty_like(x).strides
-    assert memory.empty_like(x, np.dtype("float32")).strides == np.empty_like(x, "float32").strides
+    assert order.empty_like(x).strides == np.empty_like(x).strides
+    assert order.empty_like(x, np.dtype("float32")).strides == np.empty_like(x, "float32").strides
 
 
 def test_what_training_leaves_behind_stays_as_it_was():

@@ -1,23 +1,16 @@
 """Memory for large arrays, used again: new pages from the system cost more time than what is computed into them.
 
-Python's search for cycles of objects is here, too: it can be left off for a while.
-
 As with ``malloc``, a block is given out again only when the last array that lies in it is gone, so that no array can
 see another's numbers. CuPy has a pool of its own.
 """
 
 from __future__ import annotations
 
-import gc
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import numpy as np
-
-from tinynet.backend import namespace
 
 # In bytes: the smaller arrays come from the heap, which keeps its pages; the larger ones would hold on to too much.
 SMALLEST, LARGEST = 2**17, 2**24
@@ -62,43 +55,3 @@ def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     out = empty(xp, shape, dtype)
     out[...] = 0
     return out
-
-
-def empty_like(x: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Any:
-    """The same, in the order in memory of ``x``; of its dtype and shape, where these are not given."""
-    dtype, shape = dtype or x.dtype, shape or x.shape
-    if type(x) is not np.ndarray or prod(shape) * dtype.itemsize <= SMALLEST:
-        return namespace(x).empty_like(x, dtype=dtype, shape=shape)
-    axes = _order(x)
-    return empty(np, tuple([shape[a] for a in axes]), dtype).transpose([axes.index(a) for a in range(len(axes))])
-
-
-def in_order_of(like: Any, x: Any) -> Any:
-    """``x`` in the order in memory of another array."""
-    if _order(x) == _order(like):
-        return x
-    out = empty_like(like, x.dtype, x.shape)
-    out[...] = x
-    return out
-
-
-def slowest_axis(x: Any) -> int:
-    """The axis with the largest steps in memory."""
-    return _order(x)[0]
-
-
-def _order(x: Any) -> list[int]:
-    """The axes, those with the largest steps in memory first."""
-    return sorted(range(len(x.shape)), key=lambda a: -x.strides[a])
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Python looks for cycles the more often the more objects are made: more than linear time, and nothing is found."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import memory
+
 Sizes = tuple[int, ...]
 
 
@@ -33,7 +35,7 @@ def array(xp: Any, numbers: Any, dtype: Any = None, device: Any = None) -> Any:
 def zeros(xp: Any, shape: Sizes, like: Any) -> Any:
     """Zeros of ``shape``, in the dtype and on the device of the array ``like``."""
     if mirrors_numpy(xp):
-        return xp.zeros(shape, dtype=like.dtype)
+        return memory.zeros(xp, shape, like.dtype)
     return xp.zeros(shape, dtype=like.dtype, device=like.device)
 
 
@@ -64,11 +66,9 @@ def getitem(xp: Any, x: Any, index: Any) -> Any:
 
 def scatter(xp: Any, x: Any, index: Any, shape: Sizes) -> Any:
     """Zeros of ``shape`` with ``x`` added at ``index`` (a place named twice receives both)."""
-    from tinynet import memory  # which needs to know libraries
-
     if not mirrors_numpy(xp):
         return _scattered(xp, x, _places(shape, index), shape)
-    out = memory.zeros(xp, shape, x.dtype)
+    out = zeros(xp, shape, x)
     if _has_arrays(index):
         xp.add.at(out, index, x)
     else:

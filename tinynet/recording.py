@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import copied, is_array, placed
-from tinynet.memory import without_collection
+from tinynet.collection import without_collection
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
 from tinynet.tape import state, switched

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.collection import without_collection
 from tinynet.compiled.code import Code
-from tinynet.memory import without_collection
 from tinynet.run import Run, unknown_name
 from tinynet.tensor import Tensor
 

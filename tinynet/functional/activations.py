@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tinynet import primitives as P
 from tinynet.backend import kind
@@ -14,7 +15,12 @@ from tinynet.recording import name, name_after
 from tinynet.tensor import Tensor
 
 
-@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward, covers=tanh_kernel.covers)
+def _is_floating(x: Any) -> bool:
+    """Whether a kernel can do it: of numbers, lists and integers the definition makes what they become."""
+    return isinstance(x, Tensor) and kind(x) == "f"
+
+
+@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward, covers=_is_floating)
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return name_after(P.tanh(input), input, "tanh")
@@ -25,9 +31,7 @@ def sigmoid(input: Tensor) -> Tensor:
     return name_after(P.sigmoid(input), input, "sigmoid")
 
 
-@composite(
-    relu_kernel.relu_forward, relu_kernel.relu_backward, covers=lambda x: isinstance(x, Tensor) and kind(x) == "f"
-)
+@composite(relu_kernel.relu_forward, relu_kernel.relu_backward, covers=_is_floating)
 def relu(input: Tensor) -> Tensor:
     """max(x, 0); the derivative at 0 is 0."""
     return name_after(P.relu(input), input, "relu")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import to_host
-from tinynet.memory import without_collection
+from tinynet.collection import without_collection
 from tinynet.run import Run
 from tinynet.workbook import budget
 from tinynet.workbook.addresses import Addresses, column_letters, quoted

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinynet
 from tinynet.backend import to_host
-from tinynet.memory import without_collection
+from tinynet.collection import without_collection
 from tinynet.run import Run
 from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
 from tinynet.workbook.budget import BUDGET, WARN, forecast, values_only

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tinynet.backend import namespace, placed
+from tinynet.functional.kernels.order import empty_like, in_order_of
 from tinynet.functional.windows import corners, divisors
-from tinynet.memory import empty_like, in_order_of
 from tinynet.selection import kept
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import namespace
-from tinynet.memory import empty_like, slowest_axis
+from tinynet.functional.kernels.order import empty_like, slowest_axis
 from tinynet.selection import kept
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tinynet.backend import kind, namespace
-from tinynet.memory import LARGE, empty_like
-from tinynet.tensor import Tensor
-
-
-def covers(x: Any) -> bool:
-    """What has axes, and holds floating-point numbers: NumPy makes scalars of the rest, or other dtypes."""
-    return isinstance(x, Tensor) and x.data.ndim > 0 and kind(x) == "f"
+from tinynet.backend import namespace
+from tinynet.functional.kernels.order import empty_like
+from tinynet.memory import LARGE
 
 
 def tanh_forward(x):
@@ -24,7 +17,7 @@ def tanh_forward(x):
 def tanh_backward(g, y, x):
     """g · (1 − y²)."""
     xp = namespace(g, y)
-    if g.dtype != y.dtype:
+    if g.dtype != y.dtype or not len(g.shape):  # of a single number NumPy makes a scalar, which is no memory
         return (g * (1 - y * y),)
     slope = xp.multiply(y, y, _room(y))
     xp.subtract(1, slope, slope)
