@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -322,6 +324,8 @@ def test_every_composite_is_held_to_its_definition():
         if isinstance(c, Composite)
     }
     assert found == set(CALLS)
+    kinds = {p.kind for c in found for p in c.signature.parameters.values()}
+    assert kinds == {inspect.Parameter.POSITIONAL_OR_KEYWORD}  # a call that names all of them needs no binding
 
 
 def weights(x, seed):

@@ -209,6 +209,17 @@ def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
 # Whole layers: the public function, and the definition with its kernel, which knows nothing of the options
 
 
+# What the kernels can do
+def _is_plain(lengths: Tensor | None, reverse: bool, truncate: tuple[int, int] | None) -> bool:
+    """Whether all sequences run from the first step to the last."""
+    return lengths is None and truncate is None and not reverse
+
+
+def _is_usual(projection: Tensor | None, peepholes: Peepholes | None, coupled: bool, cell_clip: float | None) -> bool:
+    """Whether a long short-term memory has nothing but its four gates."""
+    return projection is None and peepholes is None and cell_clip is None and not coupled
+
+
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -227,15 +238,13 @@ def rnn(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
     the last (N, H).
     """
-    plain = lengths is None and truncate is None and not reverse
-    layer = _rnn if plain else _rnn.definition
-    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
+    return _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
 
 
 @composite(
     rnn_forward,
     rnn_backward,
-    covers=lambda *given: fits(1, *given[:6]),
+    covers=lambda *given: _is_plain(*given[-3:]) and fits(1, *given[:6]),
     pack=lambda result: result[0],
     unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )
@@ -272,20 +281,34 @@ def lstm(
     ``x`` (T, N, I), initial states (N, H), weights (4H, I) and (4H, H), biases (4H,), gates i, f, g, o stacked by
     rows (PyTorch's order; i, g, o where coupled); returns all h (T, N, H), the last h and the last c (N, H).
     """
-    plain = projection is None and peepholes is None and cell_clip is None and lengths is None and truncate is None
-    layer = _lstm if plain and not coupled and not reverse else _lstm.definition
     options = projection, peepholes, coupled, cell_clip, lengths, reverse, truncate
-    return layer(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
+    return _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
 
 
 @composite(
     lstm_forward,
     lstm_backward,
-    covers=lambda *given: fits(4, *given[:7]),
+    covers=lambda *given: _is_usual(*given[8:12]) and _is_plain(*given[-3:]) and fits(4, *given[:7]),
     pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
     unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
 )
-def _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, projection, peepholes, coupled, cell_clip, *order):
+def _lstm(
+    x,
+    h,
+    c,
+    weight_ih,
+    weight_hh,
+    bias_ih,
+    bias_hh,
+    suffix,
+    projection,
+    peepholes,
+    coupled,
+    cell_clip,
+    lengths,
+    reverse,
+    truncate,
+):
     gates = COUPLED_GATES if coupled else LSTM_GATES
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, gates, suffix)
@@ -304,7 +327,7 @@ def _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, projection, p
             **names,
         )
 
-    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, *order)
+    outputs, (h, c) = unroll(step, x, {"h": h, "c": c}, suffix, lengths, reverse, truncate)
     return stack(outputs), h, c
 
 
@@ -326,15 +349,13 @@ def gru(
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (3H, I) and (3H, H), biases (3H,), gates r, z, n stacked by
     rows; returns all h (T, N, H), and the last (N, H).
     """
-    plain = reset_after and lengths is None and truncate is None and not reverse
-    layer = _gru if plain else _gru.definition
-    return layer(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate)
+    return _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate)
 
 
 @composite(
     gru_forward,
     gru_backward,
-    covers=lambda *given: fits(3, *given[:6]),
+    covers=lambda *given: given[7] and _is_plain(*given[-3:]) and fits(3, *given[:6]),
     pack=lambda result: result[0],
     unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )

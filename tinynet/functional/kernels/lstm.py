@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, parted
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
 from tinynet.memory import empty
 
@@ -119,9 +119,5 @@ def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_)
             multiply(of_h, dh, dz_of_h)
             multiply(dc, f, dc)
             dot(dz, weight, dh)
-
-    def dx():
-        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
-
-    d_weight_hh, d_bias, d_weight_ih = ahead.rows.gradients(back.flat)
-    return dx, dh, dc, d_weight_ih, d_weight_hh, *parted(d_bias, bias_ih, bias_hh)
+    dx, *parameters = through_rows(ahead.rows, loan, x, weight_ih, bias_ih, bias_hh)
+    return dx, dh, dc, *parameters

@@ -60,9 +60,18 @@ def added(bias_ih: Any, bias_hh: Any) -> Any:
     return bias_hh if bias_ih is None else bias_ih if bias_hh is None else bias_ih + bias_hh
 
 
-def parted(d_bias: Any, bias_ih: Any, bias_hh: Any) -> tuple[Any, Any]:
-    """The gradients of the two biases from that of their sum: each has its own array."""
-    return None if bias_ih is None else d_bias, None if bias_hh is None else d_bias.copy()
+def through_rows(rows: Rows, loan: Any, x: Any, weight_ih: Any, bias_ih: Any, bias_hh: Any) -> tuple:
+    """From dz, ``flat`` in a lent workspace: dx (as a function), and the gradients of weights and biases.
+
+    That of both biases is that of their sum, each in its own array.
+    """
+
+    def dx():
+        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
+
+    d_weight_hh, d_bias, d_weight_ih = rows.gradients(loan.workspace.flat)
+    d_bias_ih = None if bias_ih is None else d_bias
+    return dx, d_weight_ih, d_weight_hh, d_bias_ih, None if bias_hh is None else d_bias.copy()
 
 
 def backwards(g: Any) -> Iterable[Any]:

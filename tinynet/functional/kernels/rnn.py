@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, parted
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -61,9 +61,5 @@ def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonline
             add(dh, arriving, dh)
         multiply(dz, dh, dz)
         dot(dz, weight_hh, dh)
-
-    def dx():
-        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
-
-    d_weight_hh, d_bias, d_weight_ih = ahead.rows.gradients(back.flat)
-    return dx, dh, d_weight_ih, d_weight_hh, *parted(d_bias, bias_ih, bias_hh)
+    dx, *parameters = through_rows(ahead.rows, loan, x, weight_ih, bias_ih, bias_hh)
+    return dx, dh, *parameters
