@@ -55,9 +55,8 @@ class Sequential(Module):
             setattr(self, name_, module)
 
     def forward(self, input: Any) -> Any:
-        for module in vars(self).values():
-            if isinstance(module, Module):
-                input = module(input)
+        for _, module in self.children():
+            input = module(input)
         return input
 
 
