@@ -407,14 +407,22 @@ def test_the_largest_of_nothing_but_padding_is_zero(tmp_path):
     np.testing.assert_array_equal(tn.load(tmp_path / "padding.xlsx").replay()["y"], [0, 2])
 
 
-@pytest.mark.parametrize("name", ["a\x01b", "a\x00b", "a\uffffb"])
+@pytest.mark.parametrize("name", ["a\x01b", "a\x00b", "a\uffffb", "a\ud800b"])
 def test_control_characters_in_names_leave_the_parts_well_formed(name, tmp_path):
     with tn.record() as run:
         tn.name(tn.tensor([[1.0, 2.0]], name=name) * 2, f"{name}.twice").sum()
-    run.to_excel(tmp_path / "odd.xlsx")
+    run.to_excel(tmp_path / "odd.xlsx", title=name)
     with zipfile.ZipFile(tmp_path / "odd.xlsx") as file:
         for part in file.namelist():
             ElementTree.fromstring(file.read(part))
+
+
+def test_numbers_whose_squares_no_cell_can_hold_are_refused_by_name(tmp_path):
+    with tn.record() as run:
+        tn.name(tn.tensor([[1e160, 2.0]], name="x") * 2.0, "y").sum()
+    with pytest.raises(ValueError, match=r"^y has numbers up to 2e\+160"):
+        run.to_excel(tmp_path / "large.xlsx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_graph_of_letters_beyond_the_first_plane_fits_into_its_cells(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.workbook import style
-from tinynet.workbook.book import READ_ME, Book
+from tinynet.workbook.book import READ_ME, Book, Entry
 from tinynet.workbook.runs import grouped
 from tinynet.workbook.sheet import Rectangle
 from tinynet.workbook.style import Styles
@@ -208,7 +208,7 @@ class ChecksSheet:
         entries = [entry for entry in book.entries if entry.kind in ("forward", "backward", "update")]
         here = [book.range(entry.area) for entry in entries]
         recorded = [book.recorded_range(entry.area) for entry in entries]
-        sizes = np.array([float(np.sum(book.numbers_in(entry.area) ** 2)) for entry in entries])
+        sizes = np.array([self.sum_of_squares(entry) for entry in entries])
         rows = self.row + np.arange(len(entries))
         link = self.s(font_color="#2451B3")
         for row, entry, place in zip(rows.tolist(), entries, here, strict=True):
@@ -219,6 +219,17 @@ class ChecksSheet:
         allowed = TOLERANCE * np.sqrt(sizes) + ROUNDING * float(np.abs(book.values).max())
         self.compare(rows, live, sizes, distances, allowed)
         return rows.tolist()
+
+    def sum_of_squares(self, entry: Entry) -> float:
+        numbers = self.book.numbers_in(entry.area)
+        with np.errstate(over="ignore"):
+            total = float(np.sum(numbers**2))
+        if np.isinf(total):
+            raise ValueError(
+                f"{entry.name} has numbers up to {np.abs(numbers).max():.0e}: a workbook adds up their squares to "
+                "check them, and no cell can hold more than 1.8e308"
+            )
+        return total
 
     def compare(
         self, rows: np.ndarray, live: list[str], numbers: np.ndarray, distances: list[str], allowed: np.ndarray

@@ -29,9 +29,12 @@ class StreamingPackager(Packager):
         return []  # nothing is left for the workbook to pack
 
     def _filename(self, xml_filename: str) -> StringIO:
-        """Begin a part (dated 1980, as ZipFile does: the same file from the same run)."""
+        """Begin a part (dated 1980, as ZipFile does: the same file from the same run).
+
+        Half a surrogate pair, which is no character, becomes a question mark.
+        """
         self.finish()
-        self.part = TextIOWrapper(self.file.open(xml_filename, "w"), encoding="utf-8", newline="\n")
+        self.part = TextIOWrapper(self.file.open(xml_filename, "w"), "utf-8", errors="replace", newline="\n")
         return Part(self.part)
 
     def finish(self) -> None:
