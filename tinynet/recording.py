@@ -98,12 +98,18 @@ class Recorder:
 
     def value_of(self, x: Tensor) -> Value:
         """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
-        if x.value is None or x.value.run is not self.run or x.value.source is not x.data:
+        before = x.value if self._knows(x.value) else None
+        if before is None or before.source is not x.data:
             kind = "parameter" if isinstance(x, Parameter) else "input"
-            known = x.value.quantity if x.value is not None and x.value.run is self.run else None
+            known = None if before is None else before.quantity
             x.value = self._value(copied(x.data), kind, quantity=x.name or known, source=x.data)
             x.value.requires_grad = x.requires_grad
         return x.value
+
+    def _knows(self, value: Value | None) -> bool:
+        """Whether a value belongs to this recording, not to one before."""
+        values = self.run.values
+        return value is not None and value.index < len(values) and values[value.index] is value
 
     def constant(self, x: Tensor) -> Tensor:
         """Note a leaf that belongs to the computation itself, such as the 1 that a backward pass starts from."""
@@ -134,7 +140,7 @@ class Recorder:
         return operand.item() if isinstance(operand, np.generic) else operand
 
     def _value(self, array: Any, kind: str = "computed", **labels: Any) -> Value:
-        value = Value(len(self.run.values), array, kind, update=self.update, run=self.run, **labels)
+        value = Value(len(self.run.values), array, kind, update=self.update, **labels)
         self.run.values.append(value)
         return value
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INITIAL = -1  # the time step of an initial state: shown as "initial"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Value:
     """One array of a run.
 
@@ -43,7 +43,6 @@ class Value:
     share: str | None = None
     requires_grad: bool = False
     source: Any = field(default=None, repr=False)
-    run: Any = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,7 +55,7 @@ class Value:
         return None if self.quantity is None else full_name(self.quantity, again, self.time)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Step:
     """One operation of a run: a primitive, its operands (values or plain numbers) and what came out."""
 
@@ -196,7 +195,7 @@ class Run:
         run.description, run.title = self.description, self.title
         for value in self.values:
             array = arrays.get(value.index, value.array if value.kind != "computed" else None)
-            run.values.append(replace(value, array=array, run=run, source=None))
+            run.values.append(replace(value, array=array, source=None))
         for value in run.values:  # a gradient may be older than the leaf that it belongs to
             value.of = None if value.of is None else run.values[value.of.index]
             value.copy_of = None if value.copy_of is None else run.values[value.copy_of.index]

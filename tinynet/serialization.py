@@ -112,7 +112,7 @@ def _read_value(run: Any, row: dict) -> None:
     array = np.asarray(row["data"], dtype=dtype).reshape(row["shape"]) if "data" in row else None
     if (array is None) != (labels["kind"] == "computed"):
         raise ValueError(f"value {index} must have numbers exactly if it is not computed")
-    run.values.append(Value(index, array, run=run, **labels))
+    run.values.append(Value(index, array, **labels))
 
 
 def _link(value: Any, row: dict, run: Any, rows: list) -> None:
