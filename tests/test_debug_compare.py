@@ -19,7 +19,7 @@ from openpyxl.utils import range_boundaries
 from openpyxl.utils.cell import coordinate_to_tuple
 
 import tinynet as tn
-from tests.bugs_measured import numbers, recorded
+from tests.bugs_measured import FOUND_BUGS, numbers, recorded
 from tests.spreadsheets import libreoffice, require
 from tests.wrong import BUGS, data, lstm
 from tinynet.cli import main
@@ -428,6 +428,23 @@ def test_the_exit_code_is_1_if_something_differs(here: Path, capsys: pytest.Capt
     out, err = capsys.readouterr()
     expected = str(compare(recorded("lstm"), wrong()))
     assert re.sub(r" in [\d.]+ s", "", out) == re.sub(r" in [\d.]+ s", "", expected) + "\n" and not err
+
+
+def test_other_numbers_are_written_where_two_reasons_fit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, mine = recorded("mlp", "square"), numbers("mlp", "square")
+    run.to_excel("mlp.xlsx")
+    np.savez("mine.npz", **(mine | {"db1": mine["db1"][::-1]}))
+    assert tinynet("compare mine.npz mlp.xlsx --other other.xlsx") == 1
+    assert "other.xlsx is not written: there are no two reasons to tell apart" in capsys.readouterr().err
+    bug = next(bug for bug in FOUND_BUGS if bug.id == "mlp-db1-along-units")
+    np.savez("mine.npz", **numbers("mlp", "square", bug=bug))
+    assert tinynet("compare mine.npz mlp.xlsx --other other.xlsx") == 1
+    assert "other.npz: run your code with these numbers, and compare with other.xlsx" in capsys.readouterr().err
+    other, given = tn.load("other.xlsx"), np.load("other.npz")
+    assert {"x", "target", "fc1.weight", "fc1.bias"} <= set(given)
+    for name in given:
+        np.testing.assert_array_equal(given[name], other[name])
+    assert not np.allclose(other["x"], run["x"]) and not list(Path().glob(".*"))
 
 
 class Terminal(io.StringIO):

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from tests.bugs_measured import FOUND_BUGS, Found, Remembering, falsely_found, measured, numbers, recorded
+from tests.wrong import NETWORKS as THEIRS
 from tests.wrong import Variant, variants
-from tests.wrong.data import KINDS
+from tests.wrong.data import KINDS, data
 from tinynet.debug import Report, compare
 from tinynet.debug.hypotheses import Hypotheses
 from tinynet.debug.program import Program
@@ -172,6 +173,23 @@ def test_two_bugs_at_once_get_a_sentence_each(pair: tuple[str, str]) -> None:
     assert len(sentences) == 2 and all(any(words in s for s in sentences) for words in PAIRS[pair])
     lines = str(report).splitlines()
     assert any(line.startswith("WHY") for line in lines) and any(line.startswith(" and") for line in lines)
+
+
+# Two reasons for one result
+
+
+def test_other_numbers_tell_two_reasons_apart() -> None:
+    bug = ID["mlp-db1-along-units"]
+    report = measured(bug, truth=False).report
+    assert report.diagnosis is not None and len(report.diagnosis.explanations) > 1
+    other = report.diagnosis.other
+    assert other is not None and "--other other.xlsx" in str(report)
+    given = data(bug.network, bug.data)
+    theirs = {"x": other["x"], "weights": {name: other[name] for name in given["weights"]}}
+    np.testing.assert_array_equal(other["input"] > 0, given["mask"])
+    again = compare(other, THEIRS[bug.network](**(given | theirs), bug=bug))
+    assert again.diagnosis is not None and again.diagnosis.other is None
+    assert [e.sentences for e in again.diagnosis.explanations] == [("dbias: dz is transposed",)]
 
 
 # Nothing fits

@@ -187,6 +187,7 @@ def _report(written: workbook.Written) -> None:
 def compare_files(arguments: argparse.Namespace) -> int:
     """``tinynet compare``: the first of somebody's numbers that is wrong, and why."""
     from tinynet.debug import compare
+    from tinynet.debug.apart import write_other_numbers
     from tinynet.debug.colour import coloured, wanted
 
     mine: Any = arguments.mine
@@ -205,6 +206,11 @@ def compare_files(arguments: argparse.Namespace) -> int:
         allowed = max(report.tolerance, 1e-6)
         written = workbook.write_beside(report.run, report.matched.arrays, arguments.output, allowed)
         print(f"{written}: our workbook with your numbers on the sheet Yours", file=sys.stderr)
+    if arguments.other and report.diagnosis is not None and report.diagnosis.other is not None:
+        numbers = write_other_numbers(report.diagnosis.other, Path(arguments.other))
+        print(f"{numbers}: run your code with these numbers, and compare with {arguments.other}", file=sys.stderr)
+    elif arguments.other:
+        print(f"{arguments.other} is not written: there are no two reasons to tell apart", file=sys.stderr)
     return 0 if report.ok else 1
 
 
@@ -364,6 +370,7 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument("--tolerance", type=float, help="share of a quantity's largest number (default: by dtype)")
     beside.add_argument("--json", action="store_true", help="the report as JSON")
     beside.add_argument("-o", "--output", metavar="FILE", help="a workbook with your numbers beside ours")
+    beside.add_argument("--other", metavar="FILE", help="where several reasons fit: a workbook on which they differ")
     listing = command("info", info, "list every named block of a workbook: shape, sheet and range")
     listing.add_argument("file", metavar="FILE")
     shelf = command("gallery", gallery, "rebuild the ready-made workbooks and their illustrated index")

@@ -223,7 +223,7 @@ def _said_why(diagnosis: Diagnosis) -> list[str]:
     out.append(f"     this reproduces every number you brought, the {count} values that differ too ({tried})")
     if len(diagnosis.explanations) > 1:
         out.append(
-            "     these data cannot tell them apart: bring 3 steps or more, 2 samples or more, sizes that all differ, "
-            "and initial states and biases that are not 0"
+            "     these data cannot tell them apart, others can: --other other.xlsx writes some (or bring 3 steps "
+            "or more, 2 samples or more, sizes that all differ, and initial states and biases that are not 0)"
         )
     return out

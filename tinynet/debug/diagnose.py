@@ -15,7 +15,7 @@ from tinynet.debug.formulations import formulations
 from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
-from tinynet.run import Value
+from tinynet.run import Run, Value
 
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
@@ -36,12 +36,16 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found, and how many hypotheses were tried; ``complete`` is False where time ran out."""
+    """What was found, and how many hypotheses were tried; ``complete`` is False where time ran out.
+
+    Where several explanations fit, ``other`` is the same network on numbers for which they differ.
+    """
 
     explanations: tuple[Explanation, ...]
     tried: int
     seconds: float
     complete: bool
+    other: Run | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ AWKWARD = (
 
 def _awkward(sentence: str) -> int:
     return len(sentence) + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
+
+
+def _is_mask(array: np.ndarray) -> bool:
+    """Whether an array holds 0 and one other number: what is dropped, and the scale of what is not."""
+    numbers = np.unique(array)
+    return array.size > 2 and len(numbers) == 2 and 0 in numbers
 
 
 class Search:
@@ -183,10 +193,11 @@ class Search:
     def other(self) -> Program:
         """The same program on other numbers of the same size."""
         rng = np.random.default_rng(0)
+        given = (v for v in self.program.run.leaves if v.kind in ("parameter", "input"))
         leaves = {
             v.index: v.array + rng.normal(size=v.shape) * max(float(np.abs(v.array).max(initial=0)), 0.1) * 0.5
-            for v in self.program.run.leaves
-            if v.kind in ("parameter", "input") and v.array.dtype.kind == "f"
+            for v in given
+            if v.array.dtype.kind == "f" and not _is_mask(v.array)
         }
         return Program(self.program.run._recomputed(leaves))
 
@@ -209,7 +220,8 @@ class Search:
         for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
             found = found or self._continued(attempt, MOST_BUGS - 1)
         explanations = tuple(self._distinct(found, len(wrong)))
-        return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end)
+        other = self.other.run if len(explanations) > 1 else None
+        return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
 
     def _starts(self) -> Iterator[State]:
         """Our computation, and the same numbers computed in another way."""
