@@ -413,6 +413,15 @@ def test_new_values_of_parameters_without_names_are_told_apart():
     assert run["new_parameter"].shape == (2,) and run["new_parameter_2"].shape == (3,)
 
 
+def test_an_updated_parameter_is_told_apart_from_a_quantity_of_that_name():
+    w = nn.Parameter(spread(2), name="w")
+    with tn.record() as run:
+        tn.name(w * 2, "new_w").sum().backward()
+        tn.optim.SGD([w], lr=0.5).step()
+    np.testing.assert_array_equal(run["new_w"], 2 * spread(2))
+    np.testing.assert_array_equal(run["new_w_2"], spread(2) - 1)
+
+
 def test_constants_of_several_rounds_are_told_apart():
     w = nn.Parameter(spread(2, 2))
     optimiser = tn.optim.SGD([w], lr=0.1)

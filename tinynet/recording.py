@@ -287,7 +287,7 @@ class Recorder:
         copies = {value: value.copy_of for value in values if value.copy_of is not None}
         for value, parameter in copies.items():
             value.quantity = f"new_{parameter.quantity}"
-        self._tell_apart(list(copies))
+        self._tell_apart([value for value in values if value.quantity is not None and value.of is None])
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
             assert value.of is not None
@@ -318,6 +318,7 @@ class Recorder:
             if len(group) == 1:
                 continue
             series = all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
+            series = series and len({v.copy_of is None for v in group}) == 1
             number = 1
             for position, value in enumerate(group):
                 if series:
