@@ -73,12 +73,20 @@ class ColumnBuilder(Builder):
         return section.pieces
 
     def _keys(self) -> list[tuple[int, int]]:
-        """The columns of values: (time, sample), in order; all samples under each step."""
+        """The columns of values: (time, sample), in order; all samples under each step.
+
+        A summary of all samples has no column of its own, unless its quantity has numbers of single ones beside it.
+        """
         found: set[tuple[int, int]] = set()
+        summaries: set[tuple[int, int]] = set()
         families = [family for section in self.sections for family in section.families]
-        for block in (block for family in [*families, *self.gradients] for block in family.blocks):
-            if is_tagged(block, self.tags, self.layout.timed):
-                found |= set(map(tuple, column_keys(block, self.tags).tolist()))
+        for family in [*families, *self.gradients]:
+            tagged = [block for block in family.blocks if is_tagged(block, self.tags, self.layout.timed)]
+            keys = {key for block in tagged for key in map(tuple, column_keys(block, self.tags).tolist())}
+            only_summaries = all(sample == NONE for _, sample in keys)
+            (summaries if only_summaries else found).update(keys)
+        sampled = {time for time, sample in found if sample != NONE}
+        found |= {(time, sample) for time, sample in summaries if time not in sampled}
         return sorted(found) or [(NONE, NONE)]
 
     def _cuts(self) -> set[int]:
@@ -215,9 +223,10 @@ class ColumnBuilder(Builder):
         return piece.slots[self.sheet.update].start
 
     def group(self, family: Family) -> Group:
-        """Place the cells of a family; a summary (no step, no sample) stands at the right end."""
+        """Place the cells of a family; a summary of all samples (and steps) stands at the right end of its step."""
         rows = 0
         columns = {key: self.sheet.value_start + i for i, key in enumerate(self.sheet.keys)}
+        columns = {(time, NONE): column for (time, _), column in columns.items()} | columns
         for block in family.blocks:
             keys = column_keys(block, self.tags)
             if is_tagged(block, self.tags, self.layout.timed):

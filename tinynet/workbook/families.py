@@ -273,13 +273,14 @@ class Families:
         attached: dict[str, list[Block]] = {}
         forward = [f for f in self.all if f.phase == "forward" and f.computed]
         used = {id(f): _cells_of(f) for f in forward}
+        users = Users(self.plan.cells, list(used.values()))
         for block in [b for b in self.plan.blocks if b.kind == "parameter"]:
             first = next((f for f in forward if np.isin(block.ids, used[id(f)]).any()), None)
             if first is not None and id(first) in on_maps:
                 attached.setdefault(first.quantity, []).append(block)
                 continue
             found = []
-            for name, ids in self._named_parts(block):
+            for name, ids in self._named_parts(block) or _parts_by_use(block, users):
                 family = next((f for f in forward if np.isin(ids, used[id(f)]).any()), None)
                 places = ids - block.ids.flat[0]
                 piece = None if family is None else self._fit(name, block, places, family)
@@ -296,9 +297,7 @@ class Families:
             if ids.size and self.plan.blocks[self.owner[ids.flat[0]]] is block and value.of is None
         ]
         covered = np.concatenate([ids.reshape(-1) for _, ids in parts]) if parts else np.array([])
-        if len(covered) == len(set(covered)) == block.ids.size:
-            return parts
-        return [(block.name, block.ids)]
+        return parts if len(covered) == len(set(covered)) == block.ids.size else []
 
     def _fit(self, name: str, block: Block, places: np.ndarray, family: Family) -> Piece | None:
         rows = family_rows(family, self.tags)
@@ -311,9 +310,12 @@ class Families:
         if grid.shape[0] != rows:
             return None
         partner = None if bias else self._partner(family, grid + block.ids.flat[0])
+        if partner is None and grid.shape[1] > 1:
+            partner = "weights"
         return Piece(name, block.value, grid, family, partner)
 
-    def _partner(self, family: Family, ids: np.ndarray) -> str:
+    def _partner(self, family: Family, ids: np.ndarray) -> str | None:
+        """What weights are multiplied with in a sum of products; None for a bias, which may be a column."""
         for dot in (d for b in family.computed for d in dots(b.expression)):  # type: ignore[arg-type]
             for one, other in ((dot.left, dot.right), (dot.right, dot.left)):
                 if one is not None and other is not None and np.isin(one, ids).any():
@@ -321,7 +323,17 @@ class Families:
                     block = self.plan.blocks[self.owner[first[first > 0][0]]] if np.any(first > 0) else None
                     if block is not None and id(block) in self.of_block:
                         return self.of_block[id(block)].symbol
-        return "weights"
+        return None
+
+
+class Users:
+    """Of each cell: how many quantities read it, and the last of those."""
+
+    def __init__(self, cells: int, used: list[np.ndarray]):
+        self.count, self.last = np.zeros(cells + 1, dtype=int), np.zeros(cells + 1, dtype=int)
+        for n, read in enumerate(used):
+            self.count[read] += 1
+            self.last[read] = n
 
 
 def parameter_of(block: Block) -> Value | None:
@@ -373,6 +385,22 @@ def family_rows(family: Family, tags: Tags) -> int:
 def _cells_of(family: Family) -> np.ndarray:
     parts = [ids for block in family.computed for ids in block.expression.reads]  # type: ignore[union-attr]
     return distinct(np.concatenate(parts)) if parts else np.array([], dtype=int)
+
+
+def _parts_by_use(block: Block, users: Users) -> list[tuple[str, np.ndarray]]:
+    """The rows of a matrix, or elements of a vector, that one quantity alone uses, such as a gate: ``W[0:4]`` …
+
+    The whole, where rows are not told apart by that.
+    """
+    whole = [(block.name, block.ids)]
+    if block.ids.ndim not in (1, 2) or np.any(users.count[block.ids] != 1):
+        return whole
+    rows = users.last[block.ids].reshape(len(block.ids), -1)
+    starts = [0, *(np.nonzero(rows[1:, 0] != rows[:-1, 0])[0] + 1).tolist()]
+    if len(starts) == 1 or np.any(rows != rows[:, :1]) or len(set(rows[starts, 0].tolist())) < len(starts):
+        return whole
+    ends = [*starts[1:], len(rows)]
+    return [(f"{block.name}[{start}:{end}]", block.ids[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
 def last_part(quantity: str) -> str:

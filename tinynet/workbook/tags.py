@@ -40,37 +40,53 @@ class Tags:
                 self.time[value.index][...] = value.time
             rows = len(value.shape) > 1 or (value.shape and value.array.dtype.kind in "iu")
             if rows and value.index in self.waiting and (value.time is not None or value.index in contracted):
-                self.sample[value.index][...] = _index_of_axis(value.shape, 0)
+                self.sample[value.index][...] = _index_of_axis(value.shape, contracted.get(value.index, 0))
                 self.waiting.discard(value.index)
         for part, (leaf, places) in self.parts.items():
             value = self.run.values[part]
             if value.time is None or leaf.kind != "input" or value.quantity is None:
                 continue
             self.time[leaf.index].reshape(-1)[places] = value.time
-            samples = _index_of_axis(value.shape, 0) if len(value.shape) > 1 else np.full(value.shape, NONE)
+            axis = contracted.get(leaf.index, 0) if value.shape == leaf.shape else 0
+            samples = _index_of_axis(value.shape, axis) if len(value.shape) > 1 else np.full(value.shape, NONE)
             self.sample[leaf.index].reshape(-1)[places] = samples
             self.waiting.discard(leaf.index)
 
     def _read_step_by_step(self) -> None:
-        """What enters a matrix product at a time step stands at that step, its rows being samples."""
+        """What enters a matrix product at a time step stands at that step.
+
+        Its rows are samples; right of its weights, its columns.
+        """
         for step in self.run.steps:
             if step.primitive != "matmul" or step.phase != "forward" or step.time is None:
                 continue
-            rows = step.operands[0]
-            leaf, places = _leaf(rows, self.parts)
+            weights, _ = _leaf(step.operands[0], self.parts)
+            right = weights is not None and weights.kind == "parameter"
+            matrix = step.operands[right]
+            leaf, places = _leaf(matrix, self.parts)
             if leaf is not None and leaf.index in self.waiting and leaf.time is None:
                 self.time[leaf.index].reshape(-1)[places] = step.time
-                self.sample[leaf.index].reshape(-1)[places] = _index_of_axis(rows.shape, len(rows.shape) - 2)
+                axis = len(matrix.shape) - (1 if right else 2)
+                self.sample[leaf.index].reshape(-1)[places] = _index_of_axis(matrix.shape, axis)
         timed = {index for index in self.waiting if np.any(self.time[index] != NONE)}
         self.waiting -= timed
 
-    def _contracted_leaves(self) -> set[int]:
-        """The leaves that enter a matrix product or a convolution, as they are or through a reshape."""
-        found = set()
+    def _contracted_leaves(self) -> dict[int, int]:
+        """The leaves that enter a matrix product or a convolution, as they are or through a reshape: {index: axis}.
+
+        Samples lie along the axis: the rows of a left matrix, but the columns of one that stands right of its weights.
+        """
+        found: dict[int, int] = {}
         for step in self.run.steps:
             if TABLE[step.primitive].kind == "contraction" or step.primitive in ("pad", "windows"):
-                for operand in step.operands:
-                    found.add(self.parts[operand.index][0].index if operand.index in self.parts else operand.index)
+                for k, operand in enumerate(step.operands):
+                    leaf, places = _leaf(operand, self.parts)
+                    if leaf is None:
+                        found.setdefault(operand.index, 0)
+                        continue
+                    as_it_is = operand.shape == leaf.shape and np.all(np.diff(places.reshape(-1)) > 0)
+                    right = k == 1 and step.primitive == "matmul" and as_it_is
+                    found.setdefault(leaf.index, len(leaf.shape) - 1 if right else 0)
         return found
 
     def _adopt(self) -> None:

@@ -1,0 +1,252 @@
+"""Arrays for plain NumPy code: what it does to them is done to Tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from tinynet import functional as F
+from tinynet import primitives as P
+from tinynet.tensor import Tensor
+
+
+class Traced(NDArrayOperatorsMixin):
+    """A Tensor that NumPy's functions take for an array. Raises TypeError where one has no counterpart here."""
+
+    tensor: Any
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise TypeError("a traced array cannot be put into a plain one: make that one by np.zeros or np.zeros_like")
+
+    def __float__(self) -> NoReturn:
+        raise TypeError("a traced number cannot be taken out as a plain one: nothing would follow its cell any more")
+
+    __int__ = __index__ = item = __float__
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a traced array decides no `if`: the branch would not follow its cells (np.where does)")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **arguments: Any) -> Any:
+        if method == "reduce" and ufunc.__name__ in REDUCTIONS:
+            return getattr(np, REDUCTIONS[ufunc.__name__])(*inputs, **arguments)
+        function = UFUNCS.get(ufunc.__name__)
+        (target,) = arguments.pop("out", (None,))
+        if function is not None and isinstance(target, Traced) and not arguments:  # x += y
+            if (
+                isinstance(target, Filled)
+                and ufunc.__name__ == "add"
+                and inputs[0] is target
+                and not target.written.any()
+            ):
+                target[...] = inputs[1]  # to zeros
+                return target
+            return target._become(function(*unwrapped(inputs)))
+        if function is None or method != "__call__" or arguments or target is not None:
+            raise TypeError(f"np.{ufunc.__name__} ({method}) is not traced")
+        return _wrapped(function(*unwrapped(inputs)))
+
+    def __array_function__(self, function: Callable, types: Any, args: tuple, arguments: dict) -> Any:
+        if function.__name__ not in FUNCTIONS:
+            raise TypeError(f"np.{function.__name__} is not traced")
+        return _wrapped(FUNCTIONS[function.__name__](*unwrapped(args), **unwrapped(arguments)))
+
+    def _become(self, tensor: Tensor) -> Traced:
+        self.tensor = tensor
+        return self
+
+    shape = property(lambda self: self.tensor.shape)
+    ndim = property(lambda self: self.tensor.ndim)
+    size = property(lambda self: self.tensor.size)
+    dtype = property(lambda self: self.tensor.dtype)
+    T = property(lambda self: self.transpose())
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, index: Any) -> Traced:
+        index = unwrapped(index)
+        if any(
+            isinstance(part, (np.ndarray, list, Tensor)) for part in (index if isinstance(index, tuple) else [index])
+        ):
+            return Traced(self.tensor[index])
+        return View(self, lambda whole: whole[index], lambda part: self.__setitem__(index, part))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        mask = unwrapped(index)
+        if not isinstance(mask, Tensor):
+            chosen = np.full(self.shape, False)
+            chosen[mask] = True
+            value, mask = _placed(value, mask, self.shape), Tensor(chosen)
+        self._become(F.where(mask, unwrapped(value), self.tensor))
+
+    def reshape(self, *shape: Any) -> Traced:
+        return View(self, lambda x: x.reshape(*shape), lambda x: self._become(x.reshape(*self.shape)))
+
+    def ravel(self) -> Traced:
+        return self.reshape(-1)
+
+    def flatten(self) -> Traced:
+        return Traced(self.tensor.reshape(-1))
+
+    def transpose(self, *axes: Any) -> Traced:
+        axes = axes[0] if axes and not isinstance(axes[0], int) else axes
+        order = tuple(axes) or tuple(reversed(range(self.ndim)))
+        back = tuple(np.argsort(order).tolist())
+        return View(self, lambda x: x.permute(*order), lambda x: self._become(x.permute(*back)))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Traced:
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"a traced array cannot be turned into {np.dtype(dtype)}")
+        return Traced(_same(self.tensor))
+
+    def copy(self) -> Traced:
+        return Traced(_same(self.tensor))
+
+    def dot(self, other: Any) -> Traced:
+        return self @ other
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return Traced(self.tensor.sum(axis, keepdims))
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return Traced(self.tensor.mean(axis, keepdims))
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return Traced(self.tensor.max(axis, keepdims))
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return Traced(self.tensor.min(axis, keepdims))
+
+
+class View(Traced):
+    """A part of another array, or all of it in another shape: what is done to one of them is done to the other."""
+
+    def __init__(self, whole: Traced, read: Callable[[Tensor], Tensor], write: Callable[[Tensor], Any]):
+        self.whole, self.read, self.write = whole, read, write
+        self.of: Tensor | None = None
+
+    @property
+    def tensor(self) -> Tensor:  # type: ignore[override]
+        if self.of is not self.whole.tensor:
+            self.of = self.whole.tensor
+            self.part = self.read(self.of)
+        return self.part
+
+    def _become(self, tensor: Tensor) -> Traced:
+        self.write(tensor)
+        return self
+
+
+class Filled(Traced):
+    """An array of zeros that is filled in part by part, as ``h[t] = …`` fills ``h = np.zeros((T, N, H))``."""
+
+    def __init__(self, shape: Any):
+        numbers = np.zeros(shape)
+        self.numbers: np.ndarray | None = numbers  # while nothing is put in but plain ones
+        self.written = np.full(numbers.shape, False)
+        self.tensor = Tensor(numbers)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.written.any()
+
+    def _become(self, tensor: Tensor) -> Traced:
+        self.tensor, self.numbers, self.written = tensor, None, np.full(tensor.shape, True)
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        places, value = unwrapped(index), unwrapped(value)
+        if self.numbers is not None and not isinstance(places, Tensor) and not isinstance(value, Tensor):
+            numbers = self.numbers.copy()
+            numbers[places] = value
+            self.numbers, self.tensor = numbers, Tensor(numbers)
+        elif isinstance(places, Tensor) or np.any(self.written[places]):
+            super().__setitem__(index, value)
+            return
+        else:
+            part = _placed(value, places, self.shape)  # no cell has two terms: in a workbook their sum is no formula
+            self.tensor = part if self.is_empty else self.tensor + part
+            self.numbers = None
+        self.written[places] = True
+
+
+def _same(x: Tensor) -> Tensor:
+    """The same numbers, without a cell of their own."""
+    return P.reshape(x, shape=x.shape)
+
+
+def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
+    """Zeros, with ``value`` at the places ``index``."""
+    value, room = unwrapped(value), np.empty(shape)[index].shape
+    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=float))
+    if value.shape[: value.ndim - len(room)] == (1,) * (value.ndim - len(room)):  # NumPy drops leading axes of size 1
+        value = value.reshape(*value.shape[max(0, value.ndim - len(room)) :])
+    return P.scatter(value if value.shape == room else value.expand(*room), index=index, shape=shape)
+
+
+def _split(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
+    size = x.shape[axis]
+    cuts = [size * k // sections for k in range(1, sections)] if isinstance(sections, int) else list(sections)
+    before = (slice(None),) * (axis % x.ndim)
+    return [x[(*before, slice(low, high))] for low, high in zip([0, *cuts], [*cuts, size], strict=True)]
+
+
+def _reduced(method: str) -> Callable[..., Tensor]:
+    def reduce(x: Tensor, axis: Any = None, keepdims: bool = False, **nothing: Any) -> Tensor:
+        if any(value is not None for value in nothing.values()):
+            raise TypeError(f"np.{method} with {', '.join(nothing)} is not traced")
+        return getattr(x, method)(axis, keepdims)
+
+    return reduce
+
+
+REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min"}
+UFUNCS: dict[str, Callable[..., Any]] = {
+    **{key: primitive for key, primitive in P.TABLE.items() if primitive.kind == "elementwise"},
+    "matmul": F.matmul,
+    "square": lambda x: x * x,
+    "positive": lambda x: x,
+    "reciprocal": lambda x: 1 / x,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "concatenate": lambda xs, axis=0: F.cat(list(xs), axis),
+    "vstack": lambda xs: F.cat(list(xs), 0),
+    "hstack": lambda xs: F.cat(list(xs), 1 if xs[0].ndim > 1 else 0),
+    "stack": lambda xs, axis=0: F.stack(list(xs), axis),
+    "split": _split,
+    "array_split": _split,
+    "dot": F.matmul,
+    "where": F.where,
+    "transpose": lambda x, axes=None: x.T if axes is None else x.permute(*axes),
+    "reshape": lambda x, shape: x.reshape(shape),
+    "expand_dims": lambda x, axis: x.unsqueeze(axis),
+    "squeeze": lambda x, axis=None: x.squeeze(axis),
+    "flip": lambda x, axis=0: F.flip(x, axis),
+    "copy": lambda x: _same(x),
+    "shape": lambda x: x.shape,
+    "zeros_like": lambda x: Filled(x.shape),
+    "ones_like": lambda x: np.ones(x.shape),
+    **{method: _reduced(method) for method in ("sum", "mean", "max", "min")},
+    "amax": _reduced("max"),
+    "amin": _reduced("min"),
+}
+
+
+def unwrapped(item: Any) -> Any:
+    if isinstance(item, Traced):
+        return item.tensor
+    if isinstance(item, (tuple, list)):
+        return type(item)(unwrapped(part) for part in item)
+    return {key: unwrapped(part) for key, part in item.items()} if isinstance(item, dict) else item
+
+
+def _wrapped(result: Any) -> Any:
+    if isinstance(result, list):
+        return [_wrapped(part) for part in result]
+    return Traced(result) if isinstance(result, Tensor) else result
