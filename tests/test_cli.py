@@ -311,7 +311,7 @@ WRONG = {
     "export work/net.py:": "work/net.py has no function ''",
     "export work/net.py:nothing": "work/net.py:nothing returned int, expected the Run of a tn.record() block",
     "export work/net.py:broken": "work/net.py:broken failed: RuntimeError: the sensor is unplugged",
-    "export work/net.py:needs": "work/net.py:needs failed: TypeError: needs() missing",
+    "export work/net.py:needs": "work/net.py:needs takes argument: give arrays called so by --arrays FILE.npz",
     "export work/net.py:run --hidden 3": "--hidden is for the built-in models: set it in work/net.py:run",
     "export work/wrong.py:run": "work/wrong.py:run failed: SyntaxError",
     "export work/exits.py:run": "work/exits.py:run failed: SystemExit",

@@ -17,7 +17,7 @@ from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
 from tinynet.testing import GradientError, check_backward, check_gradients
 from tinynet.testing.export import write_counterexample
-from tinynet.testing.traced import traced
+from tinynet.tracing import traced
 from tinynet.workbook import read_yours, verify
 
 pytest_plugins = ["pytester"]

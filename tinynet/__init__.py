@@ -18,6 +18,7 @@ from tinynet.recording import name, record, scope, time_step
 from tinynet.run import Run
 from tinynet.tape import no_grad
 from tinynet.tensor import Parameter, Tensor, tensor
+from tinynet.tracing import trace
 
 
 def load(path: Any) -> Run:
@@ -69,5 +70,6 @@ __all__ = [
     "set_default_dtype",
     "tensor",
     "time_step",
+    "trace",
     "use",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
 import math
 import sys
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinynet import __version__, models, workbook
+from tinynet.from_script import run_script
 from tinynet.from_torch import run_saved
 from tinynet.models.convolutional import FILTERS
 from tinynet.nn.state import read_state
@@ -73,6 +73,8 @@ def _record(arguments: argparse.Namespace) -> tuple[Run, str, str]:
     _no_stray_options(arguments, given)
     if arguments.from_torch is not None:
         return _from_torch(arguments)
+    if arguments.arrays is not None and ":" not in arguments.model:
+        raise UsageError("--arrays is for path/to/script.py:function: leave it out")
     if arguments.model in MODELS:
         _check(arguments.model, given)
         return MODELS[arguments.model](**given), TITLES[arguments.model], arguments.model
@@ -82,7 +84,8 @@ def _record(arguments: argparse.Namespace) -> tuple[Run, str, str]:
         )
     if given:
         raise UsageError(f"{_flag(next(iter(given)))} is for the built-in models: set it in {arguments.model}")
-    run, stem = _from_script(arguments.model)
+    arrays = None if arguments.arrays is None else read_state(Path(arguments.arrays))
+    run, stem = run_script(arguments.model, arrays)
     return run, stem, stem
 
 
@@ -263,34 +266,6 @@ def gallery(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _from_script(reference: str) -> tuple[Run, str]:
-    """Import ``path/to/script.py:function`` and call it. Raises UsageError if it is not there or returns no Run."""
-    file, _, function = reference.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"there is no script {file}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{file} is not a Python script: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-        make = getattr(module, function, None)
-        if not callable(make):
-            functions = [n for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == path.stem]
-            raise UsageError(f"{file} has no function {function!r}; it has {', '.join(functions) or 'none'}")
-        run = make()
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{reference} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(run, Run):
-        raise UsageError(f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block")
-    return run, path.stem
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One clear line, exit code 2."""
@@ -313,7 +288,8 @@ def _parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         nargs="?",
-        help="mlp, cnn, rnn, lstm, gru, or path/to/script.py:function returning a Run; left out with --from-torch",
+        help="mlp, cnn, rnn, lstm, gru, or path/to/script.py:function, which returns a Run, or is plain NumPy code "
+        "(--arrays); left out with --from-torch",
     )
     make.add_argument("-o", "--output", metavar="FILE", help="the workbook to write (default: MODEL.xlsx)")
     make.add_argument("--inputs", type=int, help="mlp: 64, 16 or 4 pixels; otherwise 2 (hare, lynx) or 1 (lynx)")
@@ -347,6 +323,8 @@ def _parser() -> argparse.ArgumentParser:
         "--values-beyond", action="store_true", help="write what is beyond --max-cells as numbers only, hatched"
     )
     make.add_argument("--detail", choices=("names", "ops"), default="names", help="ops: cells for every operation")
+    script = make.add_argument_group("plain NumPy code")
+    script.add_argument("--arrays", metavar="FILE", help="what the function is called with, by name (.npz)")
     saved = make.add_argument_group("from saved weights")
     saved.add_argument(
         "--from-torch",

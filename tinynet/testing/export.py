@@ -13,8 +13,8 @@ from tinynet.tape import state
 from tinynet.tensor import Tensor
 from tinynet.testing.plain import write_plain
 from tinynet.testing.subject import HandWritten, TensorFunction, cotangent_names, flattened, is_floating
-from tinynet.testing.traced import traced
 from tinynet.testing.verdict import Report
+from tinynet.tracing import traced
 from tinynet.workbook import write_beside
 
 

@@ -1,0 +1,73 @@
+"""Record what somebody's script computes: a function that returns a Run, or plain NumPy code."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.run import Run
+from tinynet.tracing import trace
+
+
+def run_script(reference: str, arrays: Mapping[str, np.ndarray] | None = None) -> tuple[Run, str]:
+    """Import ``path/to/script.py:function``, call it, and return the Run and the script's name.
+
+    Without ``arrays`` the function takes nothing and returns a Run. With them it is plain NumPy code, which gets those
+    that are called like its parameters, and is traced (see ``tinynet.trace``). Raises ValueError that names what is not
+    there or went wrong.
+    """
+    file, _, name = reference.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"there is no script {file}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file} is not a Python script: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+        function = getattr(module, name, None)
+        if not callable(function):
+            functions = [n for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == path.stem]
+            raise LookupError(f"{file} has no function {name!r}; it has {', '.join(functions) or 'none'}")
+        given = _arguments(function, reference, arrays)
+        run = function() if given is None else trace(function, **given)
+    except LookupError as error:
+        raise ValueError(error.args[0] if type(error) is LookupError else _failed(reference, error)) from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(_failed(reference, error)) from error
+    if not isinstance(run, Run):
+        raise ValueError(
+            f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block; plain NumPy code is "
+            "recorded where it gets its arrays by --arrays FILE.npz"
+        )
+    return run, path.stem
+
+
+def _arguments(
+    function: Callable[..., Any], reference: str, arrays: Mapping[str, np.ndarray] | None
+) -> dict[str, Any] | None:
+    """What the function is called with, None where it records itself. Raises LookupError for what is missing."""
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [name for name in needed if name not in (arrays or {})]
+    if arrays is None and not missing:
+        return None
+    if missing:
+        have = "" if arrays is None else f"; the file has {', '.join(arrays)}"
+        raise LookupError(f"{reference} takes {', '.join(missing)}: give arrays called so by --arrays FILE.npz{have}")
+    assert arrays is not None
+    taken = {p.name: arrays[p.name] for p in parameters if p.name in arrays}
+    return {name: a.item() if not a.shape and a.dtype.kind in "iub" else a for name, a in taken.items()}
+
+
+def _failed(reference: str, error: BaseException) -> str:
+    return f"{reference} failed: {type(error).__name__}: {error}"

@@ -1,0 +1,58 @@
+"""The loops of somebody's code, and which time step a line runs at."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+LIKE_TIME = ("t", "ts", "step", "time", "timestep")
+
+
+class Loop(NamedTuple):
+    """The lines of the body of a ``for`` loop, and the variable that counts."""
+
+    first: int
+    last: int
+    variable: str
+
+
+def has_loops(code: CodeType) -> bool:
+    return bool(_loops(code))
+
+
+def time_step(frame: FrameType) -> int | None:
+    """What the loop around the present line counts: the one over time steps if its variable says so, or the inner one.
+
+    None outside of loops, and in those that count nothing, or from a negative number.
+    """
+    counts = {
+        loop.variable: frame.f_locals.get(loop.variable)
+        for loop in _loops(frame.f_code)
+        if loop.first <= frame.f_lineno <= loop.last
+    }
+    counted = {name: t for name, t in counts.items() if isinstance(t, int) and t >= 0}
+    likely = [t for name, t in counted.items() if name in LIKE_TIME]
+    steps = likely or list(counted.values())
+    return steps[-1] if steps else None
+
+
+@lru_cache(maxsize=1000)
+def _loops(code: CodeType) -> tuple[Loop, ...]:
+    """Outer loops first; none where the source is not to be had."""
+    try:
+        lines, start = inspect.getsourcelines(code)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError):
+        return ()
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.For):
+            target = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
+            if isinstance(target, ast.Name):
+                last = node.body[-1].end_lineno or node.body[-1].lineno
+                found.append(Loop(node.body[0].lineno + start - 1, last + start - 1, target.id))
+    return tuple(found)

@@ -1,0 +1,122 @@
+"""The variables of somebody's code, which its quantities are called by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple
+
+from tinynet.recording import name
+from tinynet.run import INITIAL
+from tinynet.tape import state
+from tinynet.tensor import Tensor
+from tinynet.tracing.arrays import Filled, Traced
+from tinynet.tracing.loops import has_loops, time_step
+
+
+class Found(NamedTuple):
+    """What was assigned to a variable, by which line, at which time step."""
+
+    tensor: Tensor  # kept, so that its id stays its own
+    line: int
+    time: int | None
+
+
+class Variables:
+    """The variables that hold Tensors, as they come up; and the time step of what is recorded meanwhile."""
+
+    def __init__(self, inputs: list[Tensor]):
+        self.inputs = inputs
+        self.seen = {id(x) for x in inputs}
+        self.outermost: Any = None  # the code that was called first; the names of others stand before their variables
+        self.found: dict[str, list[Found]] = {}
+        self.plain: dict[str, list[Found]] = {}  # zeros, say, that a loop starts from
+        self.running: dict[int, tuple[int, int | None]] = {}  # by frame: the line that runs, and its time step
+        self.called_at: dict[int, int | None] = {}
+
+    def look(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Called by Python before each line, and at the beginning and the end of each function."""
+        if is_ours(frame):
+            return None
+        self.outermost = self.outermost or frame.f_code
+        if event == "call":
+            self.called_at[id(frame)] = _time()
+            self.running[id(frame)] = frame.f_lineno, _time()
+            return self.look
+        self._find(frame)
+        if event == "line" and (has_loops(frame.f_code) or frame.f_code is self.outermost):
+            _at(time_step(frame))
+        elif event == "return":
+            _at(self.called_at.pop(id(frame), None))
+        self.running[id(frame)] = frame.f_lineno, _time()
+        return self.look
+
+    def _find(self, frame: FrameType) -> None:
+        """What the line before has assigned to variables."""
+        within = "" if frame.f_code is self.outermost else f"{frame.f_code.co_name}."
+        parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        line, time = self.running[id(frame)]
+        for variable, item in frame.f_locals.items():
+            if variable in parameters and within and variable != "self":
+                continue
+            for label, array, own_time in _arrays("" if variable == "self" else variable, item):
+                if id(array.tensor) not in self.seen:
+                    self.seen.add(id(array.tensor))
+                    plain = isinstance(array, Filled) and array.numbers is not None
+                    found = Found(array.tensor, line, time if own_time is None else own_time)
+                    (self.plain if plain else self.found).setdefault(within + label, []).append(found)
+
+    def name(self) -> None:
+        """Name what was found: by its variable, and a number where lines before assigned to that, too."""
+        for variable, everything in self.found.items():
+            lines = list(dict.fromkeys(found.line for found in everything if found.time != INITIAL))
+            for k, line in enumerate(lines, 1):
+                quantity = variable if k == len(lines) else f"{variable}_{k}"
+                of_line = [found for found in everything if found.line == line and found.time != INITIAL]
+                for n, found in enumerate(of_line):
+                    count = n if len(of_line) > 1 else None
+                    name(found.tensor, quantity, count if found.time is None else found.time)
+            for found in everything:
+                if found.time == INITIAL:
+                    name(found.tensor, variable, INITIAL)
+        for variable, numbers in self.plain.items():
+            for found in numbers:
+                if found.tensor.value is not None:  # it was read
+                    initial = found.time is None and variable in self.found
+                    name(found.tensor, variable, INITIAL if initial else found.time)
+        for x in self.inputs:
+            if x.value is not None and x.name in self.found:
+                x.value.time = INITIAL
+
+
+def _arrays(label: str, item: Any) -> Iterator[tuple[str, Traced, int | None]]:
+    """The arrays that a variable holds: itself, by time step, by key or as attributes; and their time step."""
+    if isinstance(item, Traced):
+        yield label, item, None
+    elif isinstance(item, Mapping):
+        for key, part in item.items():
+            if isinstance(part, Traced) and isinstance(key, int):
+                yield label, part, max(key, INITIAL)
+            elif isinstance(part, (Traced, list)) and isinstance(key, str):
+                yield from _arrays(f"{label}.{key}", part)
+    elif isinstance(item, list):
+        for part in item:
+            if isinstance(part, Traced):
+                yield label, part, None
+    elif not label and hasattr(item, "__dict__"):
+        for attribute, part in vars(item).items():
+            yield from _arrays(attribute, part)
+
+
+def _time() -> int | None:
+    return state.recorder.time if state.recorder is not None else None
+
+
+def _at(time: int | None) -> None:
+    if state.recorder is not None:
+        state.recorder.time = time
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame belongs to tinynet or NumPy, and not to somebody's code."""
+    return frame.f_globals.get("__name__", "").partition(".")[0] in ("tinynet", "numpy")
