@@ -91,8 +91,10 @@ class Tags:
             if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
                 continue
             for operand in step.operands:
+                if not isinstance(operand, Value) or operand.shape != step.output.shape:
+                    continue
                 leaf, places = _leaf(operand, self.parts)
-                if leaf is None or leaf.index not in self.waiting or operand.shape != step.output.shape:
+                if leaf is None or leaf.index not in self.waiting:
                     continue
                 if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
                     continue
@@ -166,14 +168,16 @@ def _settled(tag: np.ndarray) -> np.ndarray:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return a is b or np.array_equal(a, b)
+    return a is b or bool(any(a.strides) and np.array_equal(a, b))  # those of one number each are equal only if one
 
 
 def _propagate(step: Step, tags: Of, joined: Callable) -> np.ndarray:
     """The tags of what a step computes: one for all elements, where its operands have one each."""
     of = [tags[o.index] for o in step.operands if isinstance(o, Value)]
     if step.primitive not in MIXING and not any(any(tag.strides) or not tag.size for tag in of):
-        return uniform(step.output.shape, int(reduce(joined, [tag.item(0) for tag in of], NONE)))
+        found = {tag.item(0) for tag in of} - {NONE}
+        one = reduce(joined, [tag.item(0) for tag in of]) if len(found) > 1 else next(iter(found), NONE)
+        return uniform(step.output.shape, int(one))
     return _settled(np.asarray(_by_element(step, tags, joined)))  # that of one number is a scalar
 
 
