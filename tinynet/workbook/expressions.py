@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-FEW = 200  # numbers that a set sorts out sooner than a table
+FEW = 200  # cells that are not worth a search for different ones
 
 
 class Expression:
@@ -19,8 +19,8 @@ class Expression:
 
     @cached_property
     def reads(self) -> list[np.ndarray]:
-        """The cells that each of the leaves holds, in order and without the constant zero."""
-        return [distinct(ids) for ids in leaves(self)]
+        """The cells that each of the leaves holds; of many, the different ones, without the constant zero."""
+        return [ids.reshape(-1) if ids.size <= FEW else distinct(ids) for ids in leaves(self)]
 
 
 @dataclass(eq=False)
@@ -106,10 +106,8 @@ class Position(Expression):
 
 def distinct(ids: np.ndarray) -> np.ndarray:
     """The different numbers among ``ids`` that are above 0, in order, without the sorting of np.unique."""
-    if ids.size > FEW:
-        found = np.flatnonzero(np.bincount(ids.reshape(-1)))
-        return found[1:] if found[0] == 0 else found
-    return np.array(sorted(set(ids.reshape(-1).tolist()) - {0}), dtype=np.int64)
+    found = np.flatnonzero(np.bincount(ids.reshape(-1)))
+    return found[found > 0]
 
 
 def is_number(expression: Expression, number: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from tinynet.run import Value
 from tinynet.workbook.expressions import Cells, Pick, distinct, dots
 from tinynet.workbook.plan import Block, Plan
+from tinynet.workbook.reads import labels_read
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
 
@@ -86,11 +88,12 @@ class Families:
         self.owner = plan.block_of()
         self.all: list[Family] = []
         self.of_block: dict[int, Family] = {}
+        self.sources = self._sources()
         self.mirrored: list[Block] = []  # blocks in the shape of a parameter: gradients, updates, copies
         self._collect()
         self._link()
         self._symbols()
-        self.reads = {id(family): self._read_by(family) for family in self.all}
+        self.reads = self._reads()
 
     def _collect(self) -> None:
         by_key: dict[tuple[str, str, int], Family] = {}
@@ -136,20 +139,26 @@ class Families:
                 delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
                 family.symbol = delta + base + suffix
 
-    def _read_by(self, family: Family) -> list[Family]:
-        found: list[Family] = []
-        for block in family.computed:
-            assert block.expression is not None
-            for ids in block.expression.reads:
-                for index in self._owners(ids):
-                    other = self.of_block.get(id(self.plan.blocks[index]))
-                    if other is not None and other is not family and other not in found:
-                        found.append(other)
+    def _sources(self) -> list[list[int]]:
+        """Of every block, the blocks that it reads, by their index: one leaf of its expression after the other."""
+        blocks = self.plan.blocks
+        read = [(i, ids) for i, block in enumerate(blocks) if block.expression for ids in block.expression.reads]
+        labels = self.owner + 1
+        labels[0] = 0
+        found: list[list[int]] = [[] for _ in blocks]
+        for leaf, label in labels_read([ids for _, ids in read], range(len(read)), labels):
+            found[read[leaf][0]].append(label - 1)
         return found
 
-    def _owners(self, ids: np.ndarray) -> list[int]:
-        """The blocks that cells belong to, by their index."""
-        return (distinct(self.owner[ids] + 1) - 1).tolist()
+    def _reads(self) -> dict[int, list[Family]]:
+        """The other families that each family (by its id) reads, in the order in which it first does."""
+        family_of = [self.of_block.get(id(block)) for block in self.plan.blocks]
+        found: dict[int, dict[int, Family]] = {id(family): {} for family in self.all}
+        for family, sources in zip(family_of, self.sources, strict=True):
+            if family is not None:
+                others = (family_of[source] for source in sources)
+                found[id(family)] |= {id(other): other for other in others if other not in (None, family)}
+        return {key: list(others.values()) for key, others in found.items()}
 
     def mirror_image(self, gradients: list[Family]) -> list[Family]:
         """Order gradients as they are computed; the shares of one stand before their sum."""
@@ -252,11 +261,15 @@ class Families:
 
     def uses_parameters(self, family: Family) -> bool:
         """Tell whether a quantity is computed with weights."""
-        for block in family.computed:
-            for ids in block.expression.reads:  # type: ignore[union-attr]
-                if any(self._is_parameter(self.plan.blocks[i]) for i in self._owners(ids)):
-                    return True
-        return False
+        return id(family) in self._with_parameters
+
+    @cached_property
+    def _with_parameters(self) -> set[int]:
+        """The families (by their ids) that read parameters."""
+        learned = [self._is_parameter(block) for block in self.plan.blocks]
+        pairs = zip(self.plan.blocks, self.sources, strict=True)
+        readers = (block for block, sources in pairs if any(learned[source] for source in sources))
+        return {id(self.of_block.get(id(block))) for block in readers}
 
     @staticmethod
     def _is_parameter(block: Block) -> bool:
