@@ -73,15 +73,19 @@ class Book:
         """The value of every cell by id. Raises ValueError where a number is not finite: no cell can hold it."""
         out = np.zeros(self.plan.cells + 1)
         for block in self.plan.blocks:
-            array = to_host(block.value.array).astype(float)
-            if not np.all(np.isfinite(array)):
-                worst = array[~np.isfinite(array)].flat[0]
-                raise ValueError(
-                    f"{block.name} contains {worst}, which no spreadsheet cell can hold: "
-                    "find where it first appears with print(run), then export a run without it"
-                )
-            out[block.ids] = array
-        return out + 0.0  # −0.0 becomes 0.0
+            if block.ids.size:
+                first = int(block.ids.item(0))
+                out[first : first + block.ids.size] = to_host(block.value.array).reshape(-1)
+        strange = ~np.isfinite(out)
+        if strange.any():
+            block = next(block for block in self.plan.blocks if strange[block.ids].any())
+            worst = out[block.ids][strange[block.ids]].item(0)
+            raise ValueError(
+                f"{block.name} contains {worst}, which no spreadsheet cell can hold: "
+                "find where it first appears with print(run), then export a run without it"
+            )
+        out += 0.0  # −0.0 becomes 0.0
+        return out
 
     def _choices(self) -> dict[int, int]:
         """Of blocks that index others: among how many each number chooses (by the id of the block)."""

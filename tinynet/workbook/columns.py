@@ -15,12 +15,10 @@ from tinynet.workbook.families import (
     Family,
     Piece,
     Section,
-    column_keys,
-    is_tagged,
     last_part,
     parameter_of,
-    ranks,
 )
+from tinynet.workbook.keys import Keys, keys_of, pairs
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import (
     FIRST_SLOT,
@@ -76,9 +74,11 @@ class ColumnBuilder(Builder):
         """The columns of values: (time, sample), in order; all samples under each step."""
         found: set[tuple[int, int]] = set()
         families = [family for section in self.sections for family in section.families]
-        for block in (block for family in [*families, *self.gradients] for block in family.blocks):
-            if is_tagged(block, self.tags, self.layout.timed):
-                found |= set(map(tuple, column_keys(block, self.tags).tolist()))
+        for family in [*families, *self.gradients]:
+            keys = keys_of(family.blocks, self.tags)
+            keys = keys[keys.tagged(self.layout.timed)]
+            _, first = np.unique(keys.pairs, return_index=True)
+            found |= set(zip(keys.time[first].tolist(), keys.sample[first].tolist(), strict=True))
         return sorted(found) or [(NONE, NONE)]
 
     def _cuts(self) -> set[int]:
@@ -216,22 +216,26 @@ class ColumnBuilder(Builder):
 
     def group(self, family: Family) -> Group:
         """Place the cells of a family; a summary (no step, no sample) stands at the right end."""
-        rows = 0
-        columns = {key: self.sheet.value_start + i for i, key in enumerate(self.sheet.keys)}
-        for block in family.blocks:
-            keys = column_keys(block, self.tags)
-            if is_tagged(block, self.tags, self.layout.timed):
-                row = ranks(keys)
-                column = np.array(
-                    [columns.get(key, self.sheet.value_start) for key in zip(*keys.T.tolist(), strict=True)]
-                )
-            else:
-                row, column = self.matrix(block)
+        keys = keys_of(family.blocks, self.tags)
+        tagged = keys.tagged(self.layout.timed)
+        standing = keys[tagged]
+        row, column = standing.ranks(), self.columns(standing)
+        self.layout.place(standing.ids, self.sheet, self.row + row, column)
+        rows = int(row.max(initial=0)) + 1
+        for number in np.unique(keys.block[~tagged]):
+            block = family.blocks[number]
+            row, column = self.matrix(block)
             self.layout.place(block.ids, self.sheet, self.row + row, column)
             rows = max(rows, int(row.max(initial=0)) + 1)
         group = Group(self.row, rows, family.symbol, family)
         self.row += rows
         return group
+
+    def columns(self, keys: Keys) -> np.ndarray:
+        """The columns of steps and samples; the first for those that this sheet does not show."""
+        known = pairs(*np.array(self.sheet.keys).T)
+        found = np.searchsorted(known[:-1], keys.pairs)
+        return self.sheet.value_start + np.where(known[found] == keys.pairs, found, 0)
 
     def matrix(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         width = block.ids.shape[-1] if block.ids.ndim > 1 else 1

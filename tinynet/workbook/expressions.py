@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-FEW = 200  # cells that are not worth a search for different ones
+FEW = 1000  # cells that are not worth a search for different ones
 
 
 class Expression:

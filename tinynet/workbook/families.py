@@ -11,10 +11,11 @@ import numpy as np
 
 from tinynet.run import Value
 from tinynet.workbook.expressions import Cells, Pick, distinct, dots
+from tinynet.workbook.keys import keys_of
 from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.reads import labels_read
 from tinynet.workbook.spatial import Spatial
-from tinynet.workbook.tags import NONE, Tags
+from tinynet.workbook.tags import Tags
 
 
 @dataclass(eq=False)
@@ -246,7 +247,8 @@ class Families:
         return shown and len(readers) == 1 and (self.shows_maps(readers[0]) or self.shows_kernels(readers[0]))
 
     def _has_samples(self, family: Family) -> bool:
-        return all(is_tagged(block, self.tags, False) for block in family.blocks)
+        empty = any(not block.ids.size for block in family.blocks)
+        return not empty and bool(keys_of(family.blocks, self.tags).tagged(timed=False).all())
 
     def _is_target(self, family: Family) -> bool:
         block = family.blocks[0]
@@ -314,9 +316,9 @@ class Families:
         return [(block.name, block.ids)]
 
     def _fit(self, name: str, block: Block, places: np.ndarray, family: Family) -> Piece | None:
-        rows = family_rows(family, self.tags)
         if places.ndim > 2 or places.ndim == 0:
             return None
+        rows = keys_of(family.blocks, self.tags).rows
         bias = places.ndim == 1
         grid = places[:, None] if bias else places
         if grid.shape[0] != rows:
@@ -354,33 +356,6 @@ def mirror_role(block: Block) -> str:
     if block.value.of is not None:
         return "gradient"
     return "new" if block.update == block.value.update else "copy"
-
-
-def ranks(keys: np.ndarray) -> np.ndarray:
-    """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
-    counts: dict[tuple[int, int], int] = {}
-    out: list[int] = []
-    for key in zip(*keys.T.tolist(), strict=True):
-        out.append(counts.get(key, 0))
-        counts[key] = out[-1] + 1
-    return np.array(out, dtype=int)
-
-
-def column_keys(block: Block, tags: Tags) -> np.ndarray:
-    """The (time, sample) of every cell of a block: (n, 2)."""
-    index = block.value.index
-    return np.stack([tags.time[index].reshape(-1), tags.sample[index].reshape(-1)], axis=1)
-
-
-def is_tagged(block: Block, tags: Tags, timed: bool) -> bool:
-    """Tell whether a block stands in the columns of steps and samples (a summary, such as the loss, does not)."""
-    tag = (tags.time if timed else tags.sample)[block.value.index]
-    return bool(tag.size and (tag != NONE).all())
-
-
-def family_rows(family: Family, tags: Tags) -> int:
-    """How many rows a family takes where its columns are steps and samples."""
-    return max((int(ranks(column_keys(block, tags)).max(initial=-1)) + 1 for block in family.blocks), default=0)
 
 
 def _cells_of(family: Family) -> np.ndarray:
