@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.sheet import Sheet
 from tinynet.workbook.stepping import Moments
+from tinynet.workbook.texts import Texts
 from tinynet.workbook.words import Words
 
 READ_ME, STEPS, CHECKS, GRAPH = "Read me", "Steps", "Checks", "Graph"
@@ -100,17 +103,21 @@ class Book:
         return budget.formula_cells(self.plan)
 
     @cached_property
-    def formulas(self) -> list[str]:
+    def formulas(self) -> Texts:
         """The formulas of all cells by id; none where numbers stand."""
-        out = [""] * (self.plan.cells + 1)
-        for block in self.plan.blocks:
-            if block.is_formula and block.ids.size:
+        found = Texts(self._formulas())
+        self.addresses.forget()
+        return found
+
+    def _formulas(self) -> Iterator[str]:
+        yield ""
+        for block in sorted((block for block in self.plan.blocks if block.ids.size), key=lambda b: b.ids.item(0)):
+            if block.is_formula:
                 assert isinstance(block.expression, Expression)
-                first = int(block.ids.flat[0])
-                home = int(self.layout.sheet[first])
-                texts = formulas(block.expression, block.ids.size, self.addresses, home, block.name)
-                out[first : first + len(texts)] = texts
-        return out
+                home = int(self.layout.sheet[block.ids.item(0)])
+                yield from formulas(block.expression, block.ids.size, self.addresses, home, block.name)
+            else:
+                yield from repeat("", block.ids.size)
 
     def area(self, ids: np.ndarray) -> Area:
         """The rectangle that the cells ``ids`` span."""

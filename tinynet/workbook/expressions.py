@@ -106,7 +106,7 @@ class Position(Expression):
 
 def distinct(ids: np.ndarray) -> np.ndarray:
     """The different numbers among ``ids`` that are above 0, in order, without the sorting of np.unique."""
-    found = np.flatnonzero(np.bincount(ids.reshape(-1)))
+    found = np.flatnonzero(np.bincount(ids.reshape(-1))).astype(np.int32)
     return found[found > 0]
 
 

@@ -55,4 +55,4 @@ def keys_of(blocks: list[Block], tags: Tags) -> Keys:
 
 def pairs(time: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """A number for each step and sample, in their order and not below 0."""
-    return ((time - NONE) << 32) + (sample - NONE)
+    return ((time.astype(np.int64) - NONE) << 32) + (sample - NONE)

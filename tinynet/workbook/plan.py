@@ -79,7 +79,7 @@ class Plan:
 
     def block_of(self) -> np.ndarray:
         """Return the index of the block that every id belongs to (0 for the constant zero)."""
-        owner = np.zeros(self.cells + 1, dtype=int)
+        owner = np.zeros(self.cells + 1, dtype=np.int32)
         for i, block in enumerate(self.blocks):
             owner[block.ids.reshape(-1)] = i
         return owner
@@ -158,7 +158,7 @@ class _Planner:
         self, value: Value, expression: Expression | None, quantity: str, order: int, update: int | None = None
     ) -> None:
         plan, n = self.result, math.prod(value.shape)
-        ids = np.arange(plan.cells + 1, plan.cells + n + 1).reshape(value.shape)
+        ids = np.arange(plan.cells + 1, plan.cells + n + 1, dtype=np.int32).reshape(value.shape)
         plan.cells += n
         self.is_leaf_cell += [expression is None or value.copy_of is not None] * n
         self.is_parameter_cell += [value.kind == "parameter" or value.copy_of is not None] * n

@@ -35,7 +35,7 @@ class Moments:
     def __init__(self, layout: Layout):
         self.layout = layout
         self.all: list[Moment] = []
-        self.mark = np.zeros(layout.plan.cells + 1, dtype=np.int64)
+        self.mark = np.zeros(layout.plan.cells + 1, dtype=np.int32)
         self.number = [0] * len(layout.plan.blocks)  # of the moment that a block is computed in
         self._leaves()
         for index, block in enumerate(layout.plan.blocks):

@@ -151,7 +151,7 @@ class Tags:
 @lru_cache(maxsize=1 << 14)
 def uniform(shape: tuple[int, ...], tag: int) -> np.ndarray:
     """One tag for all elements."""
-    return np.broadcast_to(np.int64(tag), shape)
+    return np.broadcast_to(np.int32(tag), shape)
 
 
 def _put(tags: Of, leaf: Value, places: np.ndarray, found: Any) -> None:
@@ -185,7 +185,7 @@ def _by_element(step: Step, tags: Of, joined: Callable) -> np.ndarray:
     primitive, shape = TABLE[step.primitive], step.output.shape
     if step.primitive in ("correlate", "fold"):
         return _of_batch(step, tags, joined)
-    of = [tags[o.index] if isinstance(o, Value) else np.full((), NONE) for o in step.operands]
+    of = [tags[o.index] if isinstance(o, Value) else uniform((), NONE) for o in step.operands]
     if primitive.kind == "structural":
         # Shifted by 2 so that the zeros of padding mean "none".
         return np.asarray(primitive.forward(np, *(tag - NONE for tag in of), **step.arguments)) + NONE
@@ -273,5 +273,5 @@ def _leaf(operand, parts):
 
 
 def _index_of_axis(shape: tuple[int, ...], axis: int) -> np.ndarray:
-    line = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    line = np.arange(shape[axis], dtype=np.int32).reshape([-1 if a == axis else 1 for a in range(len(shape))])
     return _settled(np.broadcast_to(line, shape))
