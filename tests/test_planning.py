@@ -83,9 +83,22 @@ def test_rows_and_columns_of_all_blocks_are_those_of_each(cells: Cells):
         assert keys.tagged(timed).tolist() == [cell[0] not in lost for cell in cells]
 
 
-def test_a_tag_for_all_elements_is_passed_on_as_those_of_each(run: tn.Run, monkeypatch: pytest.MonkeyPatch):
-    found = Tags(run)
+def maps() -> tn.Run:
+    """A padded convolution and pooling on one picture, and a target that stands where it is used."""
+    tn.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
+    x, y = tn.tensor(spread(1, 1, 4, 4), requires_grad=True, name="x"), tn.tensor(spread(1, 2, 2, 2), name="y")
+    with tn.record() as run:
+        tn.functional.mse_loss(net(x), y).backward()
+    return run
+
+
+@pytest.mark.parametrize("maps_too", [False, True])
+def test_tags_passed_on_at_once_are_those_of_each_element(maps_too: bool, run: tn.Run, monkeypatch: pytest.MonkeyPatch):
+    run = maps() if maps_too else run
+    found, pass_on = Tags(run), Tags._pass
     monkeypatch.setattr(tags, "uniform", full)
+    monkeypatch.setattr(Tags, "_pass", lambda self, _: pass_on(self, {value.index for value in run.values}))
     expected = Tags(run)
     for kind in ("time", "sample"):
         one, other = getattr(found, kind), getattr(expected, kind)
