@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -15,26 +15,54 @@ class Addresses:
     """Cell addresses as text, and as sortable keys, by cell id."""
 
     def __init__(self, sheet: np.ndarray, row: np.ndarray, column: np.ndarray, sheets: Sequence[str]):
-        self.key = np.where(np.arange(len(row)) > 0, sheet * SHEET + (row + 1) * DOWN + column + 1, 0)
-        letters = [column_letters(c) for c in range(int(column.max(initial=0)) + 1)]
-        places = zip((row[1:] + 1).tolist(), column[1:].tolist(), strict=True)
-        self.text = ["0", *(f"{letters[c]}{r}" for r, c in places)]
-        self.sheet = sheet.tolist()
+        self.sheet, self.row, self.column = sheet, row, column
         self.prefixes = [quoted(name) + "!" for name in sheets]
+
+    # Tables of all cells. They take much memory: ``forget`` them when all formulas are written.
+    @cached_property
+    def key(self) -> np.ndarray:
+        found = self.sheet.astype(np.int64)
+        found *= SHEET
+        found += np.multiply(self.row + 1, DOWN, dtype=np.int64)
+        found += self.column + 1
+        found[0] = 0
+        return found
+
+    @cached_property
+    def text(self) -> list[str]:
+        letters = [column_letters(c) for c in range(int(self.column.max(initial=0)) + 1)]
+        places = zip((self.row[1:] + 1).tolist(), self.column[1:].tolist(), strict=True)
+        return ["0", *(f"{letters[c]}{r}" for r, c in places)]
+
+    @cached_property
+    def sheet_of(self) -> list[int]:
+        return self.sheet.tolist()
+
+    def forget(self) -> None:
+        for name in ("key", "text", "sheet_of"):
+            self.__dict__.pop(name, None)
+
+    # Some cells
+    def at(self, cell: int) -> str:
+        """The address of one cell on its sheet."""
+        return f"{column_letters(int(self.column[cell]))}{self.row[cell] + 1}"
 
     def reference(self, cell: int, home: int) -> str | None:
         """The address of one cell as a formula on sheet ``home`` writes it; None for the constant zero."""
         if cell == 0:
             return None
-        return self.text[cell] if self.sheet[cell] == home else self.prefixes[self.sheet[cell]] + self.text[cell]
+        sheet = int(self.sheet[cell])
+        return self.at(cell) if sheet == home else self.prefixes[sheet] + self.at(cell)
 
     def references(self, ids: np.ndarray, home: int) -> list[str | None]:
-        return [self.reference(cell, home) for cell in ids.tolist()]
+        text, sheet, prefixes = self.text, self.sheet_of, self.prefixes
+        cells = ids.tolist()
+        return [(text[i] if sheet[i] == home else prefixes[sheet[i]] + text[i]) if i else None for i in cells]
 
     def range(self, first: int, last: int, home: int) -> str:
         start = self.reference(first, home)
         assert start is not None
-        return start if first == last else f"{start}:{self.text[last]}"
+        return start if first == last else f"{start}:{self.at(last)}"
 
 
 @cache

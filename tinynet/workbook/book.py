@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.sheet import Sheet
 from tinynet.workbook.stepping import Moments
+from tinynet.workbook.texts import Texts
 from tinynet.workbook.words import Words
 
 READ_ME, STEPS, CHECKS, GRAPH = "Read me", "Steps", "Checks", "Graph"
@@ -73,15 +76,19 @@ class Book:
         """The value of every cell by id. Raises ValueError where a number is not finite: no cell can hold it."""
         out = np.zeros(self.plan.cells + 1)
         for block in self.plan.blocks:
-            array = to_host(block.value.array).astype(float)
-            if not np.all(np.isfinite(array)):
-                worst = array[~np.isfinite(array)].flat[0]
-                raise ValueError(
-                    f"{block.name} contains {worst}, which no spreadsheet cell can hold: "
-                    "find where it first appears with print(run), then export a run without it"
-                )
-            out[block.ids] = array
-        return out + 0.0  # −0.0 becomes 0.0
+            if block.ids.size:
+                first = int(block.ids.item(0))
+                out[first : first + block.ids.size] = to_host(block.value.array).reshape(-1)
+        strange = ~np.isfinite(out)
+        if strange.any():
+            block = next(block for block in self.plan.blocks if strange[block.ids].any())
+            worst = out[block.ids][strange[block.ids]].item(0)
+            raise ValueError(
+                f"{block.name} contains {worst}, which no spreadsheet cell can hold: "
+                "find where it first appears with print(run), then export a run without it"
+            )
+        out += 0.0  # −0.0 becomes 0.0
+        return out
 
     def _choices(self) -> dict[int, int]:
         """Of blocks that index others: among how many each number chooses (by the id of the block)."""
@@ -96,17 +103,21 @@ class Book:
         return budget.formula_cells(self.plan)
 
     @cached_property
-    def formulas(self) -> list[str]:
+    def formulas(self) -> Texts:
         """The formulas of all cells by id; none where numbers stand."""
-        out = [""] * (self.plan.cells + 1)
-        for block in self.plan.blocks:
-            if block.is_formula and block.ids.size:
+        found = Texts(self._formulas())
+        self.addresses.forget()
+        return found
+
+    def _formulas(self) -> Iterator[str]:
+        yield ""
+        for block in sorted((block for block in self.plan.blocks if block.ids.size), key=lambda b: b.ids.item(0)):
+            if block.is_formula:
                 assert isinstance(block.expression, Expression)
-                first = int(block.ids.flat[0])
-                home = int(self.layout.sheet[first])
-                texts = formulas(block.expression, block.ids.size, self.addresses, home, block.name)
-                out[first : first + len(texts)] = texts
-        return out
+                home = int(self.layout.sheet[block.ids.item(0)])
+                yield from formulas(block.expression, block.ids.size, self.addresses, home, block.name)
+            else:
+                yield from repeat("", block.ids.size)
 
     def area(self, ids: np.ndarray) -> Area:
         """The rectangle that the cells ``ids`` span."""

@@ -119,7 +119,7 @@ class ColumnPage(Page):
             for i, j in np.ndindex(height, width):
                 cell = int(block.ids[sample, i, j])
                 for row in range(group.top + i * rows, group.top + (i + 1) * rows):
-                    reference = f"={self.book.addresses.text[cell]}"
+                    reference = f"={self.book.addresses.at(cell)}"
                     self.ws.write_formula(row, left + j, reference, fmt, float(self.book.values[cell]))
             grey = {"type": "2_color_scale", "min_color": "#FFFFFF", "max_color": "#1B1B1B"}
             self.ws.conditional_format(group.top, left, group.top + height * rows - 1, left + width - 1, grey)

@@ -15,12 +15,10 @@ from tinynet.workbook.families import (
     Family,
     Piece,
     Section,
-    column_keys,
-    is_tagged,
     last_part,
     parameter_of,
-    ranks,
 )
+from tinynet.workbook.keys import Keys, keys_of, pairs
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import (
     FIRST_SLOT,
@@ -81,10 +79,12 @@ class ColumnBuilder(Builder):
         summaries: set[tuple[int, int]] = set()
         families = [family for section in self.sections for family in section.families]
         for family in [*families, *self.gradients]:
-            tagged = [block for block in family.blocks if is_tagged(block, self.tags, self.layout.timed)]
-            keys = {key for block in tagged for key in map(tuple, column_keys(block, self.tags).tolist())}
-            only_summaries = all(sample == NONE for _, sample in keys)
-            (summaries if only_summaries else found).update(keys)
+            keys = keys_of(family.blocks, self.tags)
+            keys = keys[keys.tagged(self.layout.timed)]
+            _, first = np.unique(keys.pairs, return_index=True)
+            here = set(zip(keys.time[first].tolist(), keys.sample[first].tolist(), strict=True))
+            only_summaries = all(sample == NONE for _, sample in here)
+            (summaries if only_summaries else found).update(here)
         sampled = {time for time, sample in found if sample != NONE}
         found |= {(time, sample) for time, sample in summaries if time not in sampled}
         return sorted(found) or [(NONE, NONE)]
@@ -224,23 +224,29 @@ class ColumnBuilder(Builder):
 
     def group(self, family: Family) -> Group:
         """Place the cells of a family; a summary of all samples (and steps) stands at the right end of its step."""
-        rows = 0
-        columns = {key: self.sheet.value_start + i for i, key in enumerate(self.sheet.keys)}
-        columns = {(time, NONE): column for (time, _), column in columns.items()} | columns
-        for block in family.blocks:
-            keys = column_keys(block, self.tags)
-            if is_tagged(block, self.tags, self.layout.timed):
-                row = ranks(keys)
-                column = np.array(
-                    [columns.get(key, self.sheet.value_start) for key in zip(*keys.T.tolist(), strict=True)]
-                )
-            else:
-                row, column = self.matrix(block)
+        keys = keys_of(family.blocks, self.tags)
+        tagged = keys.tagged(self.layout.timed)
+        standing = keys[tagged]
+        row, column = standing.ranks(), self.columns(standing)
+        self.layout.place(standing.ids, self.sheet, self.row + row, column)
+        rows = int(row.max(initial=0)) + 1
+        for number in np.unique(keys.block[~tagged]):
+            block = family.blocks[number]
+            row, column = self.matrix(block)
             self.layout.place(block.ids, self.sheet, self.row + row, column)
             rows = max(rows, int(row.max(initial=0)) + 1)
         group = Group(self.row, rows, family.symbol, family)
         self.row += rows
         return group
+
+    def columns(self, keys: Keys) -> np.ndarray:
+        """The columns of steps and samples; the last of a step for its summaries, the first for what is not shown."""
+        known = pairs(*np.array(self.sheet.keys).T)
+        found = np.searchsorted(known[:-1], keys.pairs)
+        last = np.searchsorted(known, pairs(keys.time + 1, np.full_like(keys.sample, NONE))) - 1
+        is_summary = (keys.sample == NONE) & (np.array(self.sheet.keys)[last, 0] == keys.time)
+        shown = np.where(known[found] == keys.pairs, found, np.where(is_summary, last, 0))
+        return self.sheet.value_start + shown
 
     def matrix(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         width = block.ids.shape[-1] if block.ids.ndim > 1 else 1

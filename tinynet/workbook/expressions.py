@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-FEW = 200  # numbers that a set sorts out sooner than a table
+FEW = 1000  # cells that are not worth a search for different ones
 
 
 class Expression:
@@ -19,8 +19,8 @@ class Expression:
 
     @cached_property
     def reads(self) -> list[np.ndarray]:
-        """The cells that each of the leaves holds, in order and without the constant zero."""
-        return [distinct(ids) for ids in leaves(self)]
+        """The cells that each of the leaves holds; of many, the different ones, without the constant zero."""
+        return [ids.reshape(-1) if ids.size <= FEW else distinct(ids) for ids in leaves(self)]
 
 
 @dataclass(eq=False)
@@ -106,15 +106,13 @@ class Position(Expression):
 
 def distinct(ids: np.ndarray) -> np.ndarray:
     """The different numbers among ``ids`` that are above 0, in order, without the sorting of np.unique."""
-    if ids.size > FEW:
-        found = np.flatnonzero(np.bincount(ids.reshape(-1)))
-        return found[1:] if found[0] == 0 else found
-    return np.array(sorted(set(ids.reshape(-1).tolist()) - {0}), dtype=np.int64)
+    found = np.flatnonzero(np.bincount(ids.reshape(-1))).astype(np.int32)
+    return found[found > 0]
 
 
 def is_number(expression: Expression, number: float) -> bool:
     """Tell whether this is the literal ``number`` throughout."""
-    return isinstance(expression, Literal) and bool(np.all(expression.values == number))
+    return isinstance(expression, Literal) and bool((expression.values == number).all())
 
 
 def zero_where_cells_are(expression: Expression) -> bool:
@@ -141,7 +139,7 @@ def gathered(expression: Expression, places: np.ndarray) -> Expression:
         case Cells(ids):
             return Cells(_at(ids, places))
         case Literal(values):
-            if values.ndim == 0 and not np.any(places < 0):
+            if values.ndim == 0 and not (places < 0).any():
                 return expression
             return Literal(_at(values if values.ndim else np.full(places.max() + 1, values), places))
         case Apply(primitive, operands):
@@ -161,9 +159,9 @@ def gathered(expression: Expression, places: np.ndarray) -> Expression:
 
 
 def _at(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    out = array[np.maximum(places, 0)]
-    if np.any(places < 0):
-        out[places < 0] = 0
+    out, none = array[places], places < 0
+    if none.any():
+        out[none] = 0
     return out
 
 
@@ -190,7 +188,7 @@ def total(terms: list[tuple[int, Expression]]) -> Expression:
 
 def _rows_of_cells(terms: list[tuple[int, Expression]]) -> list[tuple[int, Expression]]:
     """Three or more cells of one sign are one SUM, three or more products of two cells one SUMPRODUCT."""
-    for sign in (1, -1):
+    for sign in (1, -1) if len(terms) > 2 else ():
         for factors in (_cell, _cell_times_cell):
             found = [(i, factors(term)) for i, (s, term) in enumerate(terms) if s == sign and factors(term)]
             if len(found) > 2:
@@ -220,7 +218,7 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
     if isinstance(a, Dot) and a.right is not None and a.loose and _cell_times_cell(b):
         one, two = _cell_times_cell(b)
         return _merged(a, Dot(one[:, None], two[:, None], loose=True))
-    if isinstance(a, Cells) and isinstance(b, Cells) and not np.any((a.ids > 0) & (b.ids > 0)):
+    if isinstance(a, Cells) and isinstance(b, Cells) and not ((a.ids > 0) & (b.ids > 0)).any():
         # Pieces that fill each other's zeros: laid side by side, nothing is added.
         return Cells(a.ids + b.ids)
     return None

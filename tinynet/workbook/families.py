@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tinynet.run import Value
 from tinynet.workbook.expressions import Cells, Pick, distinct, dots
+from tinynet.workbook.keys import keys_of
 from tinynet.workbook.plan import Block, Plan
+from tinynet.workbook.reads import labels_read
 from tinynet.workbook.spatial import Spatial
-from tinynet.workbook.tags import NONE, Tags
+from tinynet.workbook.tags import Tags
 
 
 @dataclass(eq=False)
@@ -86,11 +89,12 @@ class Families:
         self.owner = plan.block_of()
         self.all: list[Family] = []
         self.of_block: dict[int, Family] = {}
+        self.sources = self._sources()
         self.mirrored: list[Block] = []  # blocks in the shape of a parameter: gradients, updates, copies
         self._collect()
         self._link()
         self._symbols()
-        self.reads = {id(family): self._read_by(family) for family in self.all}
+        self.reads = self._reads()
 
     def _collect(self) -> None:
         by_key: dict[tuple[str, str, int], Family] = {}
@@ -136,20 +140,26 @@ class Families:
                 delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
                 family.symbol = delta + base + suffix
 
-    def _read_by(self, family: Family) -> list[Family]:
-        found: list[Family] = []
-        for block in family.computed:
-            assert block.expression is not None
-            for ids in block.expression.reads:
-                for index in self._owners(ids):
-                    other = self.of_block.get(id(self.plan.blocks[index]))
-                    if other is not None and other is not family and other not in found:
-                        found.append(other)
+    def _sources(self) -> list[list[int]]:
+        """Of every block, the blocks that it reads, by their index: one leaf of its expression after the other."""
+        blocks = self.plan.blocks
+        read = [(i, ids) for i, block in enumerate(blocks) if block.expression for ids in block.expression.reads]
+        labels = self.owner + 1
+        labels[0] = 0
+        found: list[list[int]] = [[] for _ in blocks]
+        for leaf, label in labels_read([ids for _, ids in read], range(len(read)), labels):
+            found[read[leaf][0]].append(label - 1)
         return found
 
-    def _owners(self, ids: np.ndarray) -> list[int]:
-        """The blocks that cells belong to, by their index."""
-        return (distinct(self.owner[ids] + 1) - 1).tolist()
+    def _reads(self) -> dict[int, list[Family]]:
+        """The other families that each family (by its id) reads, in the order in which it first does."""
+        family_of = [self.of_block.get(id(block)) for block in self.plan.blocks]
+        found: dict[int, dict[int, Family]] = {id(family): {} for family in self.all}
+        for family, sources in zip(family_of, self.sources, strict=True):
+            if family is not None:
+                others = (family_of[source] for source in sources)
+                found[id(family)] |= {id(other): other for other in others if other not in (None, family)}
+        return {key: list(others.values()) for key, others in found.items()}
 
     def mirror_image(self, gradients: list[Family]) -> list[Family]:
         """Order gradients as they are computed; the shares of one stand before their sum."""
@@ -237,7 +247,8 @@ class Families:
         return shown and len(readers) == 1 and (self.shows_maps(readers[0]) or self.shows_kernels(readers[0]))
 
     def _has_samples(self, family: Family) -> bool:
-        return all(is_tagged(block, self.tags, False) for block in family.blocks)
+        empty = any(not block.ids.size for block in family.blocks)
+        return not empty and bool(keys_of(family.blocks, self.tags).tagged(timed=False).all())
 
     def _is_target(self, family: Family) -> bool:
         block = family.blocks[0]
@@ -252,11 +263,15 @@ class Families:
 
     def uses_parameters(self, family: Family) -> bool:
         """Tell whether a quantity is computed with weights."""
-        for block in family.computed:
-            for ids in block.expression.reads:  # type: ignore[union-attr]
-                if any(self._is_parameter(self.plan.blocks[i]) for i in self._owners(ids)):
-                    return True
-        return False
+        return id(family) in self._with_parameters
+
+    @cached_property
+    def _with_parameters(self) -> set[int]:
+        """The families (by their ids) that read parameters."""
+        learned = [self._is_parameter(block) for block in self.plan.blocks]
+        pairs = zip(self.plan.blocks, self.sources, strict=True)
+        readers = (block for block, sources in pairs if any(learned[source] for source in sources))
+        return {id(self.of_block.get(id(block))) for block in readers}
 
     @staticmethod
     def _is_parameter(block: Block) -> bool:
@@ -300,9 +315,9 @@ class Families:
         return parts if len(covered) == len(set(covered)) == block.ids.size else []
 
     def _fit(self, name: str, block: Block, places: np.ndarray, family: Family) -> Piece | None:
-        rows = family_rows(family, self.tags)
         if places.ndim > 2 or places.ndim == 0:
             return None
+        rows = keys_of(family.blocks, self.tags).rows
         bias = places.ndim == 1
         grid = places[:, None] if bias else places
         if grid.shape[0] != rows:
@@ -353,33 +368,6 @@ def mirror_role(block: Block) -> str:
     if block.value.of is not None:
         return "gradient"
     return "new" if block.update == block.value.update else "copy"
-
-
-def ranks(keys: np.ndarray) -> np.ndarray:
-    """Number the elements that share a key: 0, 1, 2 … in the order in which they stand."""
-    counts: dict[tuple[int, int], int] = {}
-    out: list[int] = []
-    for key in zip(*keys.T.tolist(), strict=True):
-        out.append(counts.get(key, 0))
-        counts[key] = out[-1] + 1
-    return np.array(out, dtype=int)
-
-
-def column_keys(block: Block, tags: Tags) -> np.ndarray:
-    """The (time, sample) of every cell of a block: (n, 2)."""
-    index = block.value.index
-    return np.stack([tags.time[index].reshape(-1), tags.sample[index].reshape(-1)], axis=1)
-
-
-def is_tagged(block: Block, tags: Tags, timed: bool) -> bool:
-    """Tell whether a block stands in the columns of steps and samples (a summary, such as the loss, does not)."""
-    tag = (tags.time if timed else tags.sample)[block.value.index]
-    return bool(tag.size and (tag != NONE).all())
-
-
-def family_rows(family: Family, tags: Tags) -> int:
-    """How many rows a family takes where its columns are steps and samples."""
-    return max((int(ranks(column_keys(block, tags)).max(initial=-1)) + 1 for block in family.blocks), default=0)
 
 
 def _cells_of(family: Family) -> np.ndarray:

@@ -64,7 +64,7 @@ class Layout:
             leaf = parameter_of(block)
             assert leaf is not None
             self.mirrors.setdefault((leaf.index, mirror_role(block), block.update), block)
-        self.sheet, self.row, self.column = (np.zeros(plan.cells + 1, dtype=np.int64) for _ in range(3))
+        self.sheet, self.row, self.column = (np.zeros(plan.cells + 1, dtype=np.int32) for _ in range(3))
         self.placed = np.zeros(plan.cells + 1, dtype=bool)
         self.timed = any(np.any(tag != NONE) for tag in self.tags.time.values())
         self.sheets: list[Sheet] = []
@@ -185,8 +185,9 @@ class Layout:
             lost = self.plan.blocks[self.families.owner[int(np.argmin(self.placed[1:])) + 1]]
             raise AssertionError(f"{lost.name} found no place on any sheet")
         rows, columns = (int(line.max(initial=0)) + 1 for line in (self.row, self.column))
-        places = (self.sheet * rows + self.row) * columns + self.column
-        if len(np.unique(places[1:])) != self.plan.cells:
+        places = (self.sheet[1:].astype(np.int64) * rows + self.row[1:]) * columns + self.column[1:]
+        places.sort()
+        if np.any(places[1:] == places[:-1]):
             raise AssertionError("two cells were given the same place")
         for sheet in self.sheets:
             columns = 2 * sheet.edge + 64  # the marks of the step control stand in as many again

@@ -256,8 +256,8 @@ class Page:
     def formulas(self, blocks: list[Block]) -> None:
         if blocks:
             ids, rows, columns, formats = self.standing(blocks)
-            formulas = [self.book.formulas[i] for i in ids.tolist()]
-            self.ws.write_formulas(rows, columns, formulas, self.book.values[ids], formats)
+            formulas = self.book.formulas
+            self.ws.write_formulas(rows, columns, lambda k: formulas.at(ids[k]), self.book.values[ids], formats)
 
     def standing(self, blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
         """The ids of all cells of some blocks, their rows and columns, and their formats."""

@@ -6,6 +6,7 @@ cells; what has no name is written into the formula of the next quantity that ha
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -78,7 +79,7 @@ class Plan:
 
     def block_of(self) -> np.ndarray:
         """Return the index of the block that every id belongs to (0 for the constant zero)."""
-        owner = np.zeros(self.cells + 1, dtype=int)
+        owner = np.zeros(self.cells + 1, dtype=np.int32)
         for i, block in enumerate(self.blocks):
             owner[block.ids.reshape(-1)] = i
         return owner
@@ -99,6 +100,7 @@ class _Planner:
         self.made_by = {step.output.index: step for step in run.steps}
         self.read = {o.index for step in run.steps for o in step.operands if isinstance(o, Value)}
         self.is_leaf_cell, self.is_parameter_cell = [False], [False]
+        self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.automatic: Counter[tuple[str, int]] = Counter()
         self.taken = {value.quantity for value in run.values}
         self.last_forward = max((v.update for v in run.values), default=0)
@@ -142,7 +144,7 @@ class _Planner:
         if step.phase == "forward":
             return all(self.is_leaf_cell[i] for i in ids)
         of = step.output.of
-        return of is not None and of.kind == "input" and bool(np.all(ids)) and len(set(ids.tolist())) == ids.size
+        return of is not None and of.kind == "input" and bool(ids.all()) and len(set(ids.tolist())) == ids.size
 
     def materialise(self, value: Value) -> None:
         name = value.quantity or self.automatic_name(self.made_by[value.index])
@@ -155,8 +157,8 @@ class _Planner:
     def allocate(
         self, value: Value, expression: Expression | None, quantity: str, order: int, update: int | None = None
     ) -> None:
-        plan, n = self.result, int(np.prod(value.shape))
-        ids = np.arange(plan.cells + 1, plan.cells + n + 1).reshape(value.shape)
+        plan, n = self.result, math.prod(value.shape)
+        ids = np.arange(plan.cells + 1, plan.cells + n + 1, dtype=np.int32).reshape(value.shape)
         plan.cells += n
         self.is_leaf_cell += [expression is None or value.copy_of is not None] * n
         self.is_parameter_cell += [value.kind == "parameter" or value.copy_of is not None] * n
@@ -198,9 +200,15 @@ class _Planner:
         assert isinstance(cells, Cells)
         return cells.ids.reshape(operand.shape)
 
+    def places(self, value: Value) -> np.ndarray:
+        """The elements of a value, counted: what a structural primitive makes of this says where each comes from."""
+        if value.shape not in self.numbered:
+            self.numbered[value.shape] = np.arange(math.prod(value.shape)).reshape(value.shape)
+        return self.numbered[value.shape]
+
     def gather(self, operand: Value, places: np.ndarray) -> Expression:
         expression = self.expressions[operand.index]
-        if np.any(places < 0) and not zero_where_cells_are(expression):
+        if (places < 0).any() and not zero_where_cells_are(expression):
             self.cells(operand)
             expression = self.expressions[operand.index]
         return gathered(expression, places.reshape(-1))
@@ -208,7 +216,7 @@ class _Planner:
     def broadcast(self, operand: object, shape: tuple[int, ...]) -> Expression:
         if not isinstance(operand, Value) or operand.shape == shape:
             return self.expression(operand)
-        return self.gather(operand, np.broadcast_to(_places(operand), shape))
+        return self.gather(operand, np.broadcast_to(self.places(operand), shape))
 
     def _structural(self, step: Step) -> Expression:
         values, arguments = step.operands, step.arguments
@@ -216,14 +224,16 @@ class _Planner:
             ids = np.concatenate([self.cells(value) for value in values], axis=arguments["axis"])
             return Cells(ids.reshape(-1))
         if step.primitive == "scatter":
-            return self.scatter(values[0], _places(step.output)[arguments["index"]], step)
+            return self.scatter(values[0], self.places(step.output)[arguments["index"]], step)
         if step.primitive == "fold":
             windows = {key: arguments[key] for key in ("size", "stride", "dilation")}
-            return self.scatter(values[0], fields(np, _places(step.output), **windows), step)
+            return self.scatter(values[0], fields(np, self.places(step.output), **windows), step)
         if step.primitive == "windows":
             self.cells(values[0])
         forward = TABLE[step.primitive].forward
-        return self.gather(values[0], forward(np, _places(values[0]) + 1, **arguments) - 1)
+        if step.primitive == "pad":  # its zeros are no places
+            return self.gather(values[0], forward(np, self.places(values[0]) + 1, **arguments) - 1)
+        return self.gather(values[0], forward(np, self.places(values[0]), **arguments))
 
     def scatter(self, value: Value, targets: np.ndarray, step: Step) -> Expression:
         """Put each element where it came from; places named several times receive a sum of several."""
@@ -235,8 +245,7 @@ class _Planner:
             places = np.full(step.output.array.size, -1)
             places[unique] = sources[first]
             terms.append((1, self.gather(value, places)))
-            rest = np.setdiff1d(np.arange(targets.size), first)
-            targets, sources = targets[rest], sources[rest]
+            targets, sources = np.delete(targets, first), np.delete(sources, first)
         return total(terms)
 
     def _elementwise(self, step: Step) -> Expression:
@@ -256,7 +265,7 @@ class _Planner:
 
     def _reduction(self, step: Step) -> Expression:
         value = step.operands[0]
-        rows = _rows(_places(value), step.arguments["axis"])
+        rows = _rows(self.places(value), step.arguments["axis"])
         if step.primitive != "sum":
             return Extreme(step.primitive.upper(), self.cells(value).reshape(-1)[rows])
         if rows.shape[1] == 1:
@@ -356,11 +365,11 @@ class _Planner:
         places = np.broadcast_to(np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - 1 - axis)), shape)
         wanted = Literal(places.reshape(-1).astype(float))
         if step.primitive == "put":
-            rows = _places(g).reshape(index.size, *shape[1:])
+            rows = self.places(g).reshape(index.size, *shape[1:])
             candidates = [(index.reshape(-1)[m], rows[m]) for m in range(index.size)]
         else:
             lines = range(index.shape[axis])
-            candidates = [(np.take(index, [m], axis), np.take(_places(g), [m], axis)) for m in lines]
+            candidates = [(np.take(index, [m], axis), np.take(self.places(g), [m], axis)) for m in lines]
         terms: list[tuple[int, Expression]] = []
         for chosen, source in candidates:
             ids = np.broadcast_to(chosen, shape).reshape(-1)
@@ -371,10 +380,6 @@ class _Planner:
                 sign, number = number.terms[0]
             terms.append((sign, Apply("where", [matches, number, Literal(np.asarray(0.0))])))
         return total(terms)
-
-
-def _places(value: Value) -> np.ndarray:
-    return np.arange(int(np.prod(value.shape))).reshape(value.shape)
 
 
 def _rows(places: np.ndarray, axis: int | tuple[int, ...] | None) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
+from tinynet.workbook.reads import labels_read
 
 PER_MOMENT = 100
 MOST_READ = 48  # blocks that can be outlined at one moment
@@ -34,13 +35,13 @@ class Moments:
     def __init__(self, layout: Layout):
         self.layout = layout
         self.all: list[Moment] = []
-        self.mark = np.zeros(layout.plan.cells + 1, dtype=np.int64)
+        self.mark = np.zeros(layout.plan.cells + 1, dtype=np.int32)
+        self.number = [0] * len(layout.plan.blocks)  # of the moment that a block is computed in
         self._leaves()
-        for block in layout.plan.blocks:
+        for index, block in enumerate(layout.plan.blocks):
             if block.expression is not None:
-                self._add(block)
-        for moment in self.all:
-            moment.reads = self._reads(moment)
+                self._add(index, block)
+        self._reads()
 
     def _leaves(self) -> None:
         number = 0
@@ -55,15 +56,16 @@ class Moments:
                     number += 1
                     self.mark[block.ids[times == time]] = -number
 
-    def _add(self, block: Block) -> None:
+    def _add(self, index: int, block: Block) -> None:
         moment = self.all[-1] if self.all else None
-        if moment is None or not self._joins(block, moment):
+        if moment is None or not self._joins(index, block, moment):
             moment = Moment(len(self.all) + 1, block.phase, block.time)
             self.all.append(moment)
         self.mark[block.ids] = PER_MOMENT * moment.number + len(moment.blocks)
+        self.number[index] = moment.number
         moment.blocks.append(block)
 
-    def _joins(self, block: Block, moment: Moment) -> bool:
+    def _joins(self, index: int, block: Block, moment: Moment) -> bool:
         """A block joins the moment if it is at the same point of the computation and waits for none of it."""
         first = moment.blocks[0]
         passed_on = block.value.share in ("next", "previous") and _neighbours(block.time, moment.time)
@@ -72,13 +74,17 @@ class Moments:
             return False
         if block.update != first.update:
             return False
-        needed = block.expression.reads  # type: ignore[union-attr]
-        return not needed or not np.any(self.mark[np.concatenate(needed)] // PER_MOMENT == moment.number)
+        return all(self.number[source] != moment.number for source in self.layout.families.sources[index])
 
-    def _reads(self, moment: Moment) -> list[int]:
-        ids = [part for block in moment.blocks for part in block.expression.reads]  # type: ignore[union-attr]
-        marks = {mark for part in ids for mark in self.mark[part].tolist()} - {0}
-        return sorted(marks) if len(marks) <= MOST_READ else []
+    def _reads(self) -> None:
+        """The marks that each moment reads; none where there are too many to be outlined."""
+        blocks = [(moment.number, block) for moment in self.all for block in moment.blocks]
+        parts = [(number, ids) for number, block in blocks for ids in block.expression.reads]  # type: ignore[union-attr]
+        for number, mark in labels_read([ids for _, ids in parts], [number for number, _ in parts], self.mark):
+            self.all[number - 1].reads.append(mark)
+        for moment in self.all:
+            if len(moment.reads) > MOST_READ:
+                moment.reads = []
 
 
 def _neighbours(a: int | None, b: int | None) -> bool:

@@ -3,9 +3,15 @@
 Every element of every value carries two tags. Named steps (``c[3]``) and the rows of an input start them; the
 primitives pass them on: a structural one moves them, an elementwise one joins them, a sum over elements of one
 step stays at that step, a sum over several steps belongs to none. Layout then needs no knowledge of axes.
+
+Most values have one tag for all their elements. Such an array is a view of one number, and is passed on as a number.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, reduce
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +19,10 @@ from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 
 NONE = -2  # below INITIAL, so that the larger of two time tags is the later one
+# Primitives that bring in elements without tags, or whose operands count for different things.
+MIXING = {"concatenate", "pad", "put", "put_along_axis", "scatter", "take", "take_along_axis"}
+
+Of = dict[int, np.ndarray]  # by value index
 
 
 class Tags:
@@ -20,14 +30,13 @@ class Tags:
 
     def __init__(self, run: Run):
         self.run = run
-        self.time = {value.index: np.full(value.shape, NONE) for value in run.values}
-        self.sample = {value.index: np.full(value.shape, NONE) for value in run.values}
+        self.time: Of = {value.index: uniform(value.shape, NONE) for value in run.values}
+        self.sample: Of = dict(self.time)
         self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
         self.parts = _parts_of_leaves(run)
         self._start()
-        self._pass()
-        self._adopt()
-        self._pass()
+        later = self._pass({value.index for value in run.values})
+        self._pass(later | self._adopt())
 
     def _start(self) -> None:
         """Tag inputs: rows of an input are samples; its named steps say which axis is time."""
@@ -37,19 +46,18 @@ class Tags:
             if value.kind != "input":
                 continue
             if value.time is not None:
-                self.time[value.index][...] = value.time
+                self.time[value.index] = uniform(value.shape, value.time)
             rows = len(value.shape) > 1 or (value.shape and value.array.dtype.kind in "iu")
             if rows and value.index in self.waiting and (value.time is not None or value.index in contracted):
-                self.sample[value.index][...] = _index_of_axis(value.shape, contracted.get(value.index, 0))
+                self.sample[value.index] = _index_of_axis(value.shape, contracted.get(value.index, 0))
                 self.waiting.discard(value.index)
         for part, (leaf, places) in self.parts.items():
             value = self.run.values[part]
             if value.time is None or leaf.kind != "input" or value.quantity is None:
                 continue
-            self.time[leaf.index].reshape(-1)[places] = value.time
             axis = contracted.get(leaf.index, 0) if value.shape == leaf.shape else 0
-            samples = _index_of_axis(value.shape, axis) if len(value.shape) > 1 else np.full(value.shape, NONE)
-            self.sample[leaf.index].reshape(-1)[places] = samples
+            _put(self.time, leaf, places, value.time)
+            _put(self.sample, leaf, places, _index_of_axis(value.shape, axis) if len(value.shape) > 1 else NONE)
             self.waiting.discard(leaf.index)
 
     def _read_step_by_step(self) -> None:
@@ -65,9 +73,9 @@ class Tags:
             matrix = step.operands[right]
             leaf, places = _leaf(matrix, self.parts)
             if leaf is not None and leaf.index in self.waiting and leaf.time is None:
-                self.time[leaf.index].reshape(-1)[places] = step.time
                 axis = len(matrix.shape) - (1 if right else 2)
-                self.sample[leaf.index].reshape(-1)[places] = _index_of_axis(matrix.shape, axis)
+                _put(self.time, leaf, places, step.time)
+                _put(self.sample, leaf, places, _index_of_axis(matrix.shape, axis))
         timed = {index for index in self.waiting if np.any(self.time[index] != NONE)}
         self.waiting -= timed
 
@@ -89,52 +97,111 @@ class Tags:
                     found.setdefault(leaf.index, len(leaf.shape) - 1 if right else 0)
         return found
 
-    def _adopt(self) -> None:
-        """A target stands where it is used: it takes the tags of what is computed with it, element by element."""
-        for step in self.run.steps:
+    def _adopt(self) -> set[int]:
+        """A target stands where it is used: it takes the tags of what is computed with it, element by element.
+
+        Returns the values (by their index) that have taken some.
+        """
+        before = set(self.waiting)
+        for step in self.run.steps if self.waiting else []:
             if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
                 continue
             for operand in step.operands:
+                if not isinstance(operand, Value) or operand.shape != step.output.shape:
+                    continue
                 leaf, places = _leaf(operand, self.parts)
-                if leaf is None or leaf.index not in self.waiting or operand.shape != step.output.shape:
+                if leaf is None or leaf.index not in self.waiting:
                     continue
                 if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
                     continue
                 for tags in (self.time, self.sample):
-                    tags[leaf.index].reshape(-1)[places] = tags[step.output.index]
+                    tags[leaf.index] = tags[leaf.index].copy()  # its gradient may have the same
+                    _put(tags, leaf, places, tags[step.output.index])
                 self.waiting.discard(leaf.index)
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
             if len(value.shape) > 1 or value.shape[0] == samples:
-                self.sample[value.index][...] = _index_of_axis(value.shape, 0)
+                self.sample[value.index] = _index_of_axis(value.shape, 0)
+        return before
 
     def _samples(self) -> int:
         return 1 + max((int(tag.max(initial=NONE)) for tag in self.sample.values()), default=NONE)
 
-    def _pass(self) -> None:
+    def _pass(self, changed: set[int]) -> set[int]:
+        """Pass on the tags of the values that have changed; returns those that change only when all is done."""
         for step in self.run.steps:
-            value = step.output
-            for tags, joined in ((self.time, _later), (self.sample, _first)):
-                tags[value.index] = np.asarray(_propagate(step, tags, joined))  # that of one number is a scalar
-            if value.time is not None and value.kind == "computed":
-                self.time[value.index][...] = value.time
-            self._as_its_quantity(value)
-        for leaf in self.run.leaves:  # the 1 that a backward pass starts from
+            value, sources = step.output, [o.index for o in step.operands if isinstance(o, Value)]
+            if value.of is not None:
+                sources = [value.of.index]
+            if value.index in changed or not changed.isdisjoint(sources):
+                time, sample = self.time[value.index], self.sample[value.index]
+                self._tag(step)
+                if _same(time, self.time[value.index]) and _same(sample, self.sample[value.index]):
+                    changed.discard(value.index)
+                else:
+                    changed.add(value.index)
+        leaves = [leaf for leaf in self.run.leaves if leaf.of is not None]
+        for leaf in leaves:  # the 1 that a backward pass starts from
             self._as_its_quantity(leaf)
+        return {leaf.index for leaf in leaves}
+
+    def _tag(self, step: Step) -> None:
+        value = step.output
+        if value.of is not None:
+            self._as_its_quantity(value)
+            return
+        self.sample[value.index] = _propagate(step, self.sample, _first)
+        if value.time is None:
+            self.time[value.index] = _propagate(step, self.time, _later)
+        else:
+            self.time[value.index] = uniform(value.shape, value.time)
 
     def _as_its_quantity(self, gradient: Value) -> None:
         """A gradient belongs where the quantity belongs."""
-        if gradient.of is not None:
-            self.time[gradient.index] = self.time[gradient.of.index]
-            self.sample[gradient.index] = self.sample[gradient.of.index]
+        quantity: Any = gradient.of
+        self.time[gradient.index] = self.time[quantity.index]
+        self.sample[gradient.index] = self.sample[quantity.index]
 
 
-def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
+@lru_cache(maxsize=1 << 14)
+def uniform(shape: tuple[int, ...], tag: int) -> np.ndarray:
+    """One tag for all elements."""
+    return np.broadcast_to(np.int32(tag), shape)
+
+
+def _put(tags: Of, leaf: Value, places: np.ndarray, found: Any) -> None:
+    """Tag some elements of a leaf."""
+    if not tags[leaf.index].flags.writeable:
+        tags[leaf.index] = tags[leaf.index].copy()
+    tags[leaf.index].reshape(-1)[places] = found
+
+
+def _settled(tag: np.ndarray) -> np.ndarray:
+    """The same tags, as a view of one number if they are all equal."""
+    one = tag.item(0) if tag.size else NONE
+    return uniform(tag.shape, one) if np.all(tag == one) else tag
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a is b or bool(any(a.strides) and np.array_equal(a, b))  # those of one number each are equal only if one
+
+
+def _propagate(step: Step, tags: Of, joined: Callable) -> np.ndarray:
+    """The tags of what a step computes: one for all elements, where its operands have one each."""
+    of = [tags[o.index] for o in step.operands if isinstance(o, Value)]
+    if step.primitive not in MIXING and not any(any(tag.strides) or not tag.size for tag in of):
+        found = {tag.item(0) for tag in of} - {NONE}
+        one = reduce(joined, [tag.item(0) for tag in of]) if len(found) > 1 else next(iter(found), NONE)
+        return uniform(step.output.shape, int(one))
+    return _settled(np.asarray(_by_element(step, tags, joined)))  # that of one number is a scalar
+
+
+def _by_element(step: Step, tags: Of, joined: Callable) -> np.ndarray:
     primitive, shape = TABLE[step.primitive], step.output.shape
     if step.primitive in ("correlate", "fold"):
         return _of_batch(step, tags, joined)
-    of = [tags[o.index] if isinstance(o, Value) else np.full((), NONE) for o in step.operands]
+    of = [tags[o.index] if isinstance(o, Value) else uniform((), NONE) for o in step.operands]
     if primitive.kind == "structural":
         # Shifted by 2 so that the zeros of padding mean "none".
         return np.asarray(primitive.forward(np, *(tag - NONE for tag in of), **step.arguments)) + NONE
@@ -162,7 +229,7 @@ def _propagate(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
     return result if len(of) > 1 and result.shape == shape else np.broadcast_to(result, shape).copy()
 
 
-def _of_batch(step: Step, tags: dict[int, np.ndarray], joined) -> np.ndarray:
+def _of_batch(step: Step, tags: Of, joined: Callable) -> np.ndarray:
     """A sum over windows: the tag that all numbers of one image (joined with those of one kernel) share."""
     found = [tags[o.index] for o in step.operands]
     found = [_common(tag, tuple(range(1, tag.ndim)), True) for tag in found]
@@ -222,5 +289,5 @@ def _leaf(operand, parts):
 
 
 def _index_of_axis(shape: tuple[int, ...], axis: int) -> np.ndarray:
-    line = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
-    return np.broadcast_to(line, shape)
+    line = np.arange(shape[axis], dtype=np.int32).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return _settled(np.broadcast_to(line, shape))

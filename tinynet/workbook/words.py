@@ -44,7 +44,7 @@ class Words:
         self.layout = layout
         plan = layout.plan
         self.symbol = np.full(plan.cells + 1, "0", dtype=object)
-        self.time = np.full(plan.cells + 1, np.iinfo(np.int64).min)
+        self.time = np.full(plan.cells + 1, np.iinfo(np.int32).min, dtype=np.int32)
         self.names_of_pieces: set[str] = set()
         self.equations: dict[int, str] = {}  # by the id of the block
         for block in plan.blocks:

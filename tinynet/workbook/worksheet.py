@@ -20,7 +20,8 @@ from tinynet.workbook.addresses import column_letters
 
 MAX_TEXT = 32_767  # UTF-16 units in a cell
 MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
-DOWN = 1 << 20  # a row down, in the key of a cell; a column to the right is 1
+BITS = 20
+DOWN = 1 << BITS  # a row down, in the key of a cell; a column to the right is 1
 CHUNK = 1 << 16  # cells that are XML at one time
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
@@ -30,6 +31,18 @@ class Lot(NamedTuple):
 
     keys: np.ndarray
     xml: Callable[[np.ndarray], list[str]]
+
+
+class Looks(NamedTuple):
+    """The formats of many cells: the end of the address and the attribute of each, and which of them a cell has."""
+
+    styles: list[str]
+    which: np.ndarray
+
+    def of(self, places: np.ndarray) -> list[str]:
+        if len(self.styles) == 1:
+            return self.styles * len(places)
+        return [self.styles[i] for i in self.which[places].tolist()]
 
 
 class ExactWorksheet(Worksheet):
@@ -46,27 +59,34 @@ class ExactWorksheet(Worksheet):
         """Write the numbers (n,) at rows and columns."""
         if not np.all(np.isfinite(numbers)):
             raise ValueError(f"a number on the sheet {self.name!r} is not finite: no spreadsheet cell can hold it")
-        styles = _styles(formats, len(numbers))
+        looks = _looks(formats, len(numbers))
 
         def xml(places: np.ndarray) -> list[str]:
-            cells = zip(places.tolist(), numbers[places].tolist(), strict=True)
-            return [f"{styles[i]}><v>{x!r}</v></c>" for i, x in cells]
+            cells = zip(looks.of(places), numbers[places].tolist(), strict=True)
+            return [f"{style}><v>{x!r}</v></c>" for style, x in cells]
 
-        self.lots.append(Lot(rows * DOWN + columns, xml))
+        self.lots.append(Lot(_keys(rows, columns), xml))
 
     def write_formulas(
-        self, rows: Any, columns: Any, formulas: Sequence[str], numbers: np.ndarray, formats: Any = None
+        self,
+        rows: Any,
+        columns: Any,
+        formulas: Callable[[np.ndarray], list[str]] | Sequence[str],
+        numbers: np.ndarray,
+        formats: Any = None,
     ) -> None:
-        """Write n formulas, with their equals signs, and the numbers (n,) that they give."""
-        styles = _styles(formats, len(formulas))
+        """Write n formulas, with their equals signs, and the numbers (n,) that they give.
+
+        Instead of a list, ``formulas`` may be what makes any of them, given their places in it.
+        """
+        looks = _looks(formats, len(numbers))
+        found = formulas if callable(formulas) else lambda places: [formulas[i] for i in places.tolist()]
 
         def xml(places: np.ndarray) -> list[str]:
-            at = places.tolist()
-            texts = _escaped([formulas[i] for i in at])
-            cells = zip(at, texts, numbers[places].tolist(), strict=True)
-            return [f"{styles[i]}><f>{text[1:]}</f><v>{x!r}</v></c>" for i, text, x in cells]
+            cells = zip(looks.of(places), _escaped(found(places)), numbers[places].tolist(), strict=True)
+            return [f"{style}><f>{text[1:]}</f><v>{x!r}</v></c>" for style, text, x in cells]
 
-        self.lots.append(Lot(rows * DOWN + columns, xml))
+        self.lots.append(Lot(_keys(rows, columns), xml))
 
     # One cell
     def _put(self, row: int, column: int, cell_format: Any, content: str) -> int:
@@ -126,16 +146,20 @@ class ExactWorksheet(Worksheet):
         if any(self.table.values()):
             raise NotImplementedError("numbers, texts, blanks, formulas and rich texts are the only cells known here")
         one_by_one = Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
-        self.lots.insert(0, one_by_one)
-        self.order, keys = _in_order(np.concatenate([lot.keys for lot in self.lots]))
-        self.rows, self.columns = np.divmod(keys, DOWN)
-        if keys.size and (
+        self.makers = [one_by_one.xml, *(lot.xml for lot in self.lots)]
+        self.first = np.cumsum([0, len(one_by_one.keys), *(len(lot.keys) for lot in self.lots)])
+        keys = np.concatenate([one_by_one.keys, *(lot.keys for lot in self.lots)])
+        self.lots.clear()  # there may be millions of cells
+        self.order, keys = _in_order(keys)
+        self.rows, self.columns = (keys >> BITS).astype(np.int32), (keys & (DOWN - 1)).astype(np.int32)
+        del keys
+        if self.rows.size and (
             self._check_dimensions(int(self.rows[0]), int(self.columns.min()))
             or self._check_dimensions(int(self.rows[-1]), int(self.columns.max()))
         ):
             raise ValueError(f"the sheet {self.name!r} needs more rows or columns than a spreadsheet has")
         super()._assemble_xml_file()
-        del self.lots, self.keys, self.xml, self.order, self.rows, self.columns
+        del self.makers, self.keys, self.xml, self.order, self.rows, self.columns
 
     def _write_rows(self) -> None:
         starts = np.flatnonzero(np.diff(self.rows, prepend=-1))
@@ -153,14 +177,13 @@ class ExactWorksheet(Worksheet):
 
     def _rendered(self) -> Iterator[list[str]]:
         """The XML of all cells in order, behind their addresses, in chunks."""
-        first = np.cumsum([0, *(len(lot.keys) for lot in self.lots)])
         for start in range(0, len(self.order), CHUNK):
             order = self.order[start : start + CHUNK]
-            lots = np.searchsorted(first, order, side="right") - 1
+            lots = np.searchsorted(self.first, order, side="right") - 1
             out = np.empty(len(order), dtype=object)
             for number in np.unique(lots):
                 mine = lots == number
-                out[mine] = self.lots[number].xml(order[mine] - first[number])
+                out[mine] = self.makers[number](order[mine] - self.first[number])
             yield out.tolist()
 
     def _write_hyperlinks(self) -> None:
@@ -188,11 +211,16 @@ def _style(cell_format: Any) -> str:
     return '"' if cell_format is None else f'" s="{cell_format._get_xf_index()}"'
 
 
-def _styles(formats: Any, n: int) -> Sequence[str]:
+def _looks(formats: Any, n: int) -> Looks:
     if not isinstance(formats, list):
-        return [_style(formats)] * n
-    known = {one: _style(one) for one in dict.fromkeys(formats)}  # in an order that is always the same
-    return [known[one] for one in formats]
+        return Looks([_style(formats)], np.broadcast_to(np.uint8(0), n))
+    known = {one: i for i, one in enumerate(dict.fromkeys(formats))}  # in an order that is always the same
+    which = np.fromiter((known[one] for one in formats), np.min_scalar_type(len(known)), n)
+    return Looks([_style(one) for one in known], which)
+
+
+def _keys(rows: Any, columns: Any) -> np.ndarray:
+    return np.multiply(rows, DOWN, dtype=np.int64) + columns
 
 
 def _escaped(texts: list[str]) -> list[str]:
@@ -205,7 +233,7 @@ def _escaped(texts: list[str]) -> list[str]:
 
 def _in_order(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the keys stand that are to be written, in order, and those keys: of equal ones only the last."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys, kind="stable").astype(np.int32)
     keys = keys[order]
-    last = np.diff(keys, append=-1) != 0
-    return order[last], keys[last]
+    last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+    return (order, keys) if last.all() else (order[last], keys[last])
