@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from tinynet.compiled.program import VIEWS, values
+from tinynet.compiled.program import VIEWS, exactly, values
 from tinynet.run import Step, Value
 
 
@@ -124,7 +124,6 @@ def _argument_key(step: Step) -> Any:
     """Which of several it picks makes no difference to what a step does."""
     index = step.arguments.get("index") if step.primitive in VIEWS else None
     if index is None:
-        return repr(step.arguments)
-    return repr(
-        ["one" if isinstance(part, int) else part for part in (index if isinstance(index, tuple) else (index,))]
-    )
+        return exactly(step.arguments)
+    parts = index if isinstance(index, tuple) else (index,)
+    return exactly(["one" if isinstance(part, int) else part for part in parts])

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinynet.compiled.chains import Sums
-from tinynet.compiled.program import Program
+from tinynet.compiled.program import Program, exactly
 from tinynet.run import INITIAL, Step, Value
 
 
@@ -37,8 +39,8 @@ def _time(found: tuple[Step | None, list[Step]]) -> int:
     return INITIAL if made is None or made.time is None else made.time
 
 
-def _moves(steps: list[Step]) -> list[tuple[str, str]]:
-    return [(step.primitive, repr(step.arguments)) for step in steps]
+def _moves(steps: list[Step]) -> list[tuple[str, Any]]:
+    return [(step.primitive, exactly(step.arguments)) for step in steps]
 
 
 def _product(program: Program, step: Step, made: list[Step], sums: Sums) -> list[Step]:

@@ -76,3 +76,12 @@ def is_moved(step: Step) -> bool:
 def is_private(value: Value) -> bool:
     """Whether nobody can ask for a value by name."""
     return value.quantity is None and value.copy_of is None
+
+
+def exactly(argument: Any) -> Any:
+    """Something to compare arguments by, arrays in them by all their numbers (their ``repr`` leaves some out)."""
+    if isinstance(argument, np.ndarray):
+        return argument.shape, argument.dtype.str, argument.tobytes()
+    if isinstance(argument, dict):
+        return tuple((key, exactly(part)) for key, part in argument.items())
+    return tuple(map(exactly, argument)) if isinstance(argument, (tuple, list)) else repr(argument)
