@@ -1,130 +1,146 @@
-"""A convolution as one matrix product: every kernel a row, every window a column, and the bias times a row of ones.
+"""A convolution as matrix products: the kernels times what a row of windows sees, for each row of them (see strips).
 
-Source: Chellapilla, Puri and Simard, High performance convolutional neural networks for document processing (2006).
-Images are (C, *S, N) in memory, seen as (N, C, *S): what slides over them moves the numbers of a whole batch, which lie
-together. What comes out lies in the same order, so that layers in a row need no copies.
+The way back is of the same kind: a row of an image is in the windows of some rows, each at another place of theirs.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from tinynet import nonstandard
 from tinynet.backend import namespace
+from tinynet.functional.kernels.strips import Axis, added_up, empty_rows, images_of, rows_of, strips_of, windows_of
 from tinynet.memory import empty
 
-SAVED = 2**24  # bytes of columns that wait for the backward pass; more are computed again
+LARGEST = 2**24  # bytes of strips that wait for the backward pass (more are made again), and of summands at a time
 
 
 def convolution_forward(x, weight, bias, steps, spacing, borders, groups):
-    """(N, C, *S) and (O, C/groups, *K) give (N, O, *P)."""
-    size = weight.shape[2:]
-    outside = zip(_outside(x.shape[2:], borders), size, steps, spacing, strict=True)
-    places = tuple([(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in outside])
-    columns = _columns(x, size, places, steps, spacing, borders, groups, ones=bias is not None)
-    rows = _rows(weight, groups)
-    if bias is not None:
-        rows = namespace(x).concatenate((rows, _rows(bias, groups)), axis=2)
-    z = _product(rows, columns).reshape(weight.shape[0], *places, x.shape[0])
-    return _batch_first(z), columns if columns.nbytes <= SAVED else None
+    """(N, C, *S) and (O, C/groups, *K) give (N, O, *P), for one or two spatial axes."""
+    places = _places(x, weight, steps, spacing, borders)
+    down, along = _axes(x.shape[2:], weight.shape[2:], places, steps, spacing, borders)
+    strips = strips_of(rows_of(x, groups), down, along)
+    z = _plus(_correlated(strips, _kernels(weight, groups), down), bias)
+    return images_of(z, (len(x), len(weight), *places)), strips if strips.nbytes <= LARGEST else None
 
 
-def convolution_backward(g, columns, x, weight, bias, steps, spacing, borders, groups):
-    rows, size, places = _rows(_batch_last(g), groups), weight.shape[2:], g.shape[2:]
-
-    def d_input():
-        d_columns = _product(_rows(weight, groups).swapaxes(1, 2), rows)
-        return _folded(d_columns, x.shape, size, places, steps, spacing, borders)
-
-    if columns is None:
-        columns = _columns(x, size, places, steps, spacing, borders, groups, ones=bias is not None)
-    d_rows = _product(rows, columns.swapaxes(1, 2))
-    if bias is None:
-        return d_input, d_rows.reshape(weight.shape)
-    return d_input, d_rows[..., :-1].reshape(weight.shape), d_rows[..., -1].reshape(-1)
+def convolution_backward(g, strips, x, weight, bias, steps, spacing, borders, groups):
+    down, along = _axes(x.shape[2:], weight.shape[2:], g.shape[2:], steps, spacing, borders)
+    rows, kernels = rows_of(g, groups), _kernels(weight, groups)
+    if strips is None:
+        strips = strips_of(rows_of(x, groups), down, along)
+    return (
+        lambda: images_of(added_up(_sent_back(rows, kernels, down), along), x.shape),
+        lambda: _to_kernels(strips, rows, kernels.shape, down).reshape(weight.shape),
+        None if bias is None else lambda: _to_bias(rows),
+    )
 
 
 def transposed_forward(x, weight, bias, steps, spacing, borders, more, groups):
     """The way back of a convolution: (N, C, *S) and (C, O/groups, *K) give (N, O, *P)."""
-    size = weight.shape[2:]
-    covered = _covered(x.shape[2:], size, steps, spacing)
-    sizes = [n + m - low - high for n, m, (low, high) in zip(covered, more, borders, strict=True)]
-    columns = _product(_rows(weight, groups).swapaxes(1, 2), _rows(_batch_last(x), groups))
-    z = _folded(columns, (len(x), weight.shape[1] * groups, *sizes), size, x.shape[2:], steps, spacing, borders)
-    return (z if bias is None else z + bias.reshape(-1, *[1] * len(size))), None
+    axes = zip(x.shape[2:], weight.shape[2:], steps, spacing, borders, more, strict=True)
+    sizes = [s * (n - 1) + d * (k - 1) + 1 - low - high + m for n, k, s, d, (low, high), m in axes]
+    down, along = _axes(sizes, weight.shape[2:], x.shape[2:], steps, spacing, borders)
+    strips = _sent_back(rows_of(x, groups), _kernels(weight, groups), down)
+    return images_of(_plus(added_up(strips, along), bias), (len(x), weight.shape[1] * groups, *sizes)), None
 
 
 def transposed_backward(g, saved, x, weight, bias, steps, spacing, borders, more, groups):
-    columns = _columns(g, weight.shape[2:], x.shape[2:], steps, spacing, borders, groups)
-    rows = _rows(weight, groups)
+    down, along = _axes(g.shape[2:], weight.shape[2:], x.shape[2:], steps, spacing, borders)
+    rows, kernels = rows_of(g, groups), _kernels(weight, groups)
+    strips = strips_of(rows, down, along)
     return (
-        lambda: _batch_first(_product(rows, columns).reshape(x.shape[1], *x.shape[2:], len(x))),
-        lambda: _product(_rows(_batch_last(x), groups), columns.swapaxes(1, 2)).reshape(weight.shape),
-        None if bias is None else lambda: _batch_last(g).reshape(len(bias), -1).sum(1),
+        lambda: images_of(_correlated(strips, kernels, down), x.shape),
+        lambda: _to_kernels(strips, rows_of(x, groups), kernels.shape, down).reshape(weight.shape),
+        None if bias is None else lambda: _to_bias(rows),
     )
 
 
-def _rows(a, groups):
-    """(O, …) as (groups, O/groups, all the rest)."""
-    return a.reshape(groups, a.shape[0] // groups, prod(a.shape[1:]))
+def _places(x, weight, steps, spacing, borders):
+    """How many windows there are on each spatial axis."""
+    axes = zip(x.shape[2:], weight.shape[2:], steps, spacing, borders, strict=True)
+    return [(low + n + high - d * (k - 1) - 1) // s + 1 for n, k, s, d, (low, high) in axes]
 
 
-def _product(a, b):
-    xp = namespace(a, b)
-    if a.dtype != b.dtype:
-        return xp.matmul(a, b)
-    return xp.matmul(a, b, out=empty(xp, (*a.shape[:-1], b.shape[-1]), a.dtype))
+def _axes(sizes, window, places, steps, spacing, borders):
+    """The two axes of an image; that of a row of numbers has one row."""
+    axes = zip(sizes, window, places, steps, spacing, borders, strict=True)
+    found = [Axis(n, k, p, s, d, low, high) for n, k, p, s, d, (low, high) in axes]
+    return found if len(found) == 2 else [Axis(1, 1, 1, 1, 1, 0, 0), *found]
 
 
-def _columns(x, size, places, steps, spacing, borders, groups, ones=False):
-    """The windows, (groups, C/groups · K, P · N), and maybe a row of ones below them."""
-    xp, (batch, channels, *spatial) = namespace(x), x.shape
-    outside, share = _outside(spatial, borders), channels // groups
-    bordered = _batch_first(empty(xp, (groups, share, *outside, batch), x.dtype))
-    if outside != tuple(spatial):
-        bordered[...] = 0
-    bordered[_inside(spatial, borders)] = x.reshape(batch, groups, share, *spatial)
-    height = share * prod(size)
-    columns = empty(xp, (groups, height + ones, prod(places) * batch), x.dtype)
-    columns[:, height:] = 1
-    fields = columns[:, :height].reshape(groups, share, prod(size), *places, batch)
-    covered = _covered(places, size, steps, spacing)
-    for k, index in enumerate(nonstandard.corners(covered, size, steps, spacing)):
-        fields[:, :, k] = _batch_last(bordered[index])
-    return columns
+def _kernels(weight, groups):
+    """(O, C/groups, *K) as (groups, O/groups, C/groups, K, K')."""
+    outputs, channels, *above, width = weight.shape
+    return weight.reshape(groups, outputs // groups, channels, prod(above), width)
 
 
-def _folded(columns, shape, size, places, steps, spacing, borders):
-    """Add every column to the places that its window covers, and leave the border out: images of the ``shape``."""
-    xp, (batch, channels, *spatial) = namespace(columns), shape
-    out = _batch_first(empty(xp, (channels, *_outside(spatial, borders), batch), columns.dtype))
-    out[...] = 0
-    fields = columns.reshape(channels, prod(size), *places, batch)
-    covered = _covered(places, size, steps, spacing)
-    for k, index in enumerate(nonstandard.corners(covered, size, steps, spacing)):
-        out[index] += _batch_first(fields[:, k])
-    return out[_inside(spatial, borders)]
+def _correlated(strips, kernels, down):
+    """Strips (groups, H, K' · C, P' · N) give rows (groups, P, O, P' · N)."""
+    groups, outputs, channels, height, width = kernels.shape
+    windows = windows_of(strips, height, down.places, down.step, down.spacing)
+    matrices = kernels.transpose(0, 1, 3, 4, 2).reshape(groups, 1, outputs, height * width * channels)
+    xp = namespace(strips, kernels)
+    rows = empty_rows(xp, (groups, down.places, outputs, strips.shape[-1]), xp.result_type(strips, kernels))
+    return xp.matmul(matrices, windows, out=rows)
 
 
-def _outside(spatial, borders):
-    """The sizes of the spatial axes with their borders."""
-    return tuple([low + n + high for n, (low, high) in zip(spatial, borders, strict=True)])
+def _sent_back(rows, kernels, down):
+    """Rows (groups, P, O, P' · N) to the strips of the images, (groups, H, K' · C, P' · N).
+
+    Row ``h`` is at the place k of window p where h + before = p · step + k · spacing. So every step-th row is at the
+    same places of windows, which lie one after the other.
+    """
+    xp = namespace(rows, kernels)
+    groups, outputs, channels, _, width = kernels.shape
+    strips = empty(xp, (groups, down.size, width * channels, rows.shape[-1]), xp.result_type(rows, kernels))
+    ahead = max(0, ((down.window - 1) * down.spacing - down.before) // down.step)
+    rows = _between_zeros(rows, ahead, (down.size - 1 + down.before) // down.step + 1 - down.places)
+    for h in range(min(down.step, down.size)):
+        places = [k for k in range(down.window) if (h + down.before - k * down.spacing) % down.step == 0][::-1]
+        part = strips[:, h :: down.step]
+        if not places:
+            part[...] = 0
+            continue
+        first, *others = [ahead + (h + down.before - k * down.spacing) // down.step for k in places]
+        windows = windows_of(rows[:, first:], len(places), part.shape[1], spacing=others[0] - first if others else 1)
+        matrices = kernels[:, :, :, places].transpose(0, 4, 2, 3, 1)
+        xp.matmul(matrices.reshape(groups, 1, width * channels, len(places) * outputs), windows, out=part)
+    return strips
 
 
-def _inside(spatial, borders):
-    return (..., *[slice(low, low + n) for n, (low, _) in zip(spatial, borders, strict=True)])
+def _between_zeros(rows, before, after):
+    """Rows (groups, P, …) with rows of zeros around them."""
+    if before <= 0 and after <= 0:
+        return rows
+    groups, places, *inner = rows.shape
+    out = empty(namespace(rows), (groups, before + places + max(0, after), *inner), rows.dtype)
+    out[:, :before] = 0
+    out[:, before : before + places] = rows
+    out[:, before + places :] = 0
+    return out
 
 
-def _covered(places, size, steps, spacing):
-    """How far so many windows reach on each spatial axis."""
-    return tuple([s * (p - 1) + d * (k - 1) + 1 for p, k, s, d in zip(places, size, steps, spacing, strict=True)])
+def _to_kernels(strips, rows, shape, down):
+    """Add up, over the rows of windows, what each sends to the kernels (groups, O/groups, C/groups, K, K')."""
+    xp, (groups, outputs, channels, height, width) = namespace(strips, rows), shape
+    windows, rows = windows_of(strips, height, down.places, down.step, down.spacing), rows.swapaxes(2, 3)
+    share = max(1, LARGEST // (prod(shape) * strips.itemsize))
+    parts = [slice(p, p + share) for p in range(0, down.places, share)]
+    total = sum(xp.matmul(windows[:, part], rows[:, part]).sum(1) for part in parts)
+    return total.reshape(groups, height, width, channels, outputs).transpose(0, 4, 3, 1, 2)
 
 
-def _batch_first(x):
-    """(…, N) seen as (N, …)."""
-    return x.transpose(len(x.shape) - 1, *range(len(x.shape) - 1))
+def _to_bias(rows):
+    """The sum of each channel's numbers, which takes less time as a product."""
+    return (rows @ namespace(rows).ones(rows.shape[-1], dtype=rows.dtype)).sum(1).reshape(-1)
 
 
-def _batch_last(x):
-    """(N, …) seen as (…, N)."""
-    return x.transpose(*range(1, len(x.shape)), 0)
+def _plus(rows, bias):
+    """Rows (groups, P, O/groups, P' · N), which nobody else has, and a bias (O,) or none."""
+    if bias is None:
+        return rows
+    bias = bias.reshape(len(rows), 1, -1, 1)
+    if bias.dtype != rows.dtype:
+        return rows + bias
+    rows += bias
+    return rows
