@@ -94,7 +94,7 @@ def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode):
 
 
 def _covered(input, windows, *_):
-    """Whether a kernel can do a call: it goes from place to place in the windows, and numbers them by a byte."""
+    """Whether a kernel can do a call: it goes from place to place in the windows, so there may not be many."""
     return kind(input) == "f" and prod(w.kernel for w in windows) < 128
 
 
