@@ -8,6 +8,7 @@ together, and what comes out of a convolution lies in the same order, so that la
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -26,12 +27,18 @@ class Axis(NamedTuple):
     before: int
     after: int
 
-    def seen(self, k):
-        """The windows that have a number at their place ``k``, and which these numbers are."""
-        start = k * self.spacing - self.before
-        first = min(max(0, -(start // self.step)), self.places)
-        last = max(first, min(self.places, (self.size - 1 - start) // self.step + 1))
-        return slice(first, last), slice(max(0, start + self.step * first), max(0, start + self.step * last), self.step)
+
+@lru_cache(maxsize=1024)
+def seen(axis):
+    """For each place in a window: the windows that have a number there, and which these numbers are."""
+    found = []
+    for k in range(axis.window):
+        start = k * axis.spacing - axis.before
+        first = min(max(0, -(start // axis.step)), axis.places)
+        last = max(first, min(axis.places, (axis.size - 1 - start) // axis.step + 1))
+        numbers = slice(max(0, start + axis.step * first), max(0, start + axis.step * last), axis.step)
+        found.append((slice(first, last), numbers))
+    return found
 
 
 def rows_of(images, groups):
@@ -59,15 +66,17 @@ def strips_of(rows, down, along):
     batch = numbers // along.size
     sizes = groups, down.before + height + down.after, along.window, channels, along.places, batch
     strips = empty(namespace(rows), sizes, rows.dtype)
-    strips[:, : down.before] = 0
-    strips[:, down.before + height :] = 0
+    inside = slice(down.before, down.before + height)
+    strips[:, : inside.start] = 0
+    strips[:, inside.stop :] = 0
     rows = rows.reshape(groups, height, channels, along.size, batch)
-    for k in range(along.window):
-        windows, numbers = along.seen(k)
-        strip = strips[:, down.before : down.before + height, k]
-        strip[..., : windows.start, :] = 0
+    for k, (windows, numbers) in enumerate(seen(along)):
+        strip = strips[:, inside, k]
         strip[..., windows, :] = rows[..., numbers, :]
-        strip[..., windows.stop :, :] = 0
+        if windows.start > 0:
+            strip[..., : windows.start, :] = 0
+        if windows.stop < along.places:
+            strip[..., windows.stop :, :] = 0
     return strips.reshape(*sizes[:2], along.window * channels, along.places * batch)
 
 
@@ -79,8 +88,7 @@ def added_up(strips, along):
     rows[...] = 0
     strips = strips.reshape(groups, height, along.window, channels, along.places, batch)
     places = rows.reshape(groups, height, channels, along.size, batch)
-    for k in range(along.window):
-        windows, numbers = along.seen(k)
+    for k, (windows, numbers) in enumerate(seen(along)):
         places[..., numbers, :] += strips[:, :, k, :, windows]
     return rows
 
