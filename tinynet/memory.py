@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 # In bytes: the smaller arrays come from the heap, which keeps its pages; the larger ones would hold on to too much.
-SMALLEST, LARGEST = 2**17, 2**24
+SMALLEST, LARGEST = 2**16, 2**24
 LARGE = 2**14  # elements, of which it is worth asking
 ALIGNMENT = 64  # bytes, a line of the cache
 # Blocks that nobody uses, by size: 16 MiB of each at most. Threads may share a deque.
-_free = {2**k: deque[tuple[Any, int]](maxlen=LARGEST >> k) for k in range(18, 25)}
+_free = {2**k: deque[tuple[Any, int]](maxlen=LARGEST >> k) for k in range(17, 25)}
 
 
 class _Hold(weakref.ref):
