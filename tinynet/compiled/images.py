@@ -7,6 +7,7 @@ A convolution is then one product with a matrix of columns, made by a copy for e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -22,12 +23,20 @@ class Images:
     def __init__(self, steps: list[Step]):
         self.made_by = {step.output.index: step for step in steps}
         self.read_by = {(o.index, s.primitive) for s in steps for o in s.operands[:1] if isinstance(o, Value)}
+        self.readers: dict[int, list[Step]] = {}
+        for step in steps:
+            for index in {o.index for o in step.operands if isinstance(o, Value)}:
+                self.readers.setdefault(index, []).append(step)
         self.columns: dict[Any, str] = {}
 
     def maker(self, value: Value, primitive: str) -> Step | None:
         """The step that makes the value, if it is this operation."""
         step = self.made_by.get(value.index)
         return step if step is not None and step.primitive == primitive else None
+
+    def is_only_read(self, value: Value, by: Callable[[Step], bool]) -> bool:
+        """Whether all that read a value are such steps, and nobody can ask for it."""
+        return value.quantity is None and value.copy_of is None and all(map(by, self.readers.get(value.index, ())))
 
     def root(self, value: Value) -> int:
         """The value whose buffer holds this one."""
