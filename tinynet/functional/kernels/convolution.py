@@ -5,11 +5,11 @@ The way back is of the same kind: a row of an image is in the windows of some ro
 
 from __future__ import annotations
 
-from functools import lru_cache
-from math import gcd, prod
+from math import prod
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.strips import Axis, added_up, empty_rows, images_of, rows_of, strips_of, windows_of
+from tinynet.functional.kernels.axes import axes_of, windows_that_see
+from tinynet.functional.kernels.strips import added_up, empty_rows, images_of, rows_of, strips_of, windows_of
 from tinynet.memory import empty
 
 LARGEST = 2**24  # bytes of strips that wait for the backward pass (more are made again), and of summands at a time
@@ -17,7 +17,7 @@ LARGEST = 2**24  # bytes of strips that wait for the backward pass (more are mad
 
 def convolution_forward(x, weight, bias, steps, spacing, borders, groups):
     """(N, C, *S) and (O, C/groups, *K) give (N, O, *P), for one or two spatial axes."""
-    down, along = _axes(x.shape[2:], weight.shape[2:], steps, spacing, borders)
+    down, along = axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)
     strips = strips_of(rows_of(x, groups), down, along)
     windows = _windows(strips, down)
     z = _plus(_correlated(windows, _kernels(weight, groups)), bias)
@@ -26,7 +26,7 @@ def convolution_forward(x, weight, bias, steps, spacing, borders, groups):
 
 
 def convolution_backward(g, windows, x, weight, bias, steps, spacing, borders, groups):
-    down, along = _axes(x.shape[2:], weight.shape[2:], steps, spacing, borders)
+    down, along = axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)
     rows, kernels = rows_of(g, groups), _kernels(weight, groups)
     if windows is None:
         windows = _windows(strips_of(rows_of(x, groups), down, along), down)
@@ -41,13 +41,13 @@ def transposed_forward(x, weight, bias, steps, spacing, borders, more, groups):
     """The way back of a convolution: (N, C, *S) and (C, O/groups, *K) give (N, O, *P)."""
     axes = zip(x.shape[2:], weight.shape[2:], steps, spacing, borders, more, strict=True)
     sizes = tuple([s * (n - 1) + d * (k - 1) + 1 - low - high + m for n, k, s, d, (low, high), m in axes])
-    down, along = _axes(sizes, weight.shape[2:], steps, spacing, borders, x.shape[2:])
+    down, along = axes_of(sizes, weight.shape[2:], steps, spacing, borders, x.shape[2:])
     strips = _sent_back(rows_of(x, groups), _kernels(weight, groups), down)
     return images_of(_plus(added_up(strips, along), bias), (len(x), weight.shape[1] * groups, *sizes)), None
 
 
 def transposed_backward(g, saved, x, weight, bias, steps, spacing, borders, more, groups):
-    down, along = _axes(g.shape[2:], weight.shape[2:], steps, spacing, borders, x.shape[2:])
+    down, along = axes_of(g.shape[2:], weight.shape[2:], steps, spacing, borders, x.shape[2:])
     rows, kernels = rows_of(g, groups), _kernels(weight, groups)
     windows = _windows(strips_of(rows, down, along), down)
     return (
@@ -55,17 +55,6 @@ def transposed_backward(g, saved, x, weight, bias, steps, spacing, borders, more
         lambda: _to_kernels(windows, rows_of(x, groups), kernels.shape).reshape(weight.shape),
         None if bias is None else lambda: _to_bias(rows),
     )
-
-
-@lru_cache(maxsize=1024)
-def _axes(sizes, window, steps, spacing, borders, places=None):
-    """The two axes of images; a row of numbers is an image of one row."""
-    axes = zip(sizes, window, steps, spacing, borders, places or [None] * len(sizes), strict=True)
-    found = [
-        Axis(n, k, (low + n + high - d * (k - 1) - 1) // s + 1 if p is None else p, s, d, low, high)
-        for n, k, s, d, (low, high), p in axes
-    ]
-    return found if len(found) == 2 else [Axis(1, 1, 1, 1, 1, 0, 0), *found]
 
 
 def _kernels(weight, groups):
@@ -92,7 +81,7 @@ def _sent_back(rows, kernels, down):
     xp = namespace(rows, kernels)
     groups, outputs, channels, _, width = kernels.shape
     strips = empty(xp, (groups, down.size, width * channels, rows.shape[-1]), xp.result_type(rows, kernels))
-    before, after, alike = _windows_that_see(down)
+    before, after, alike = windows_that_see(down)
     rows = _between_zeros(rows, before, after)
     for own, places, first, spacing in alike:
         part, those = strips[:, own], kernels[:, :, :, places][:, :, :, ::-1]
@@ -103,27 +92,6 @@ def _sent_back(rows, kernels, down):
         matrices = those.transpose(0, 4, 2, 3, 1).reshape(groups, 1, width * channels, those.shape[3] * outputs)
         xp.matmul(matrices, windows, out=part)
     return strips
-
-
-@lru_cache(maxsize=1024)
-def _windows_that_see(axis):
-    """How many zeros to put before the windows and after them; and for every step-th number, what is alike for these.
-
-    Number n is at place k of window p where n + before = step · p + spacing · k. So every step-th number is at the same
-    places, in windows that follow each other. Of these: the numbers, the places, the window that has the first of the
-    numbers at the last of the places, and how far apart are the windows that have it at the others.
-    """
-    before = max(0, ((axis.window - 1) * axis.spacing - axis.before) // axis.step)
-    after = max(0, (axis.size - 1 + axis.before) // axis.step + 1 - axis.places)
-    shared = gcd(axis.step, axis.spacing)
-    apart, alike = axis.step // shared, []
-    for n in range(min(axis.step, axis.size)):
-        from_here = (k for k in range(axis.window) if (n + axis.before - axis.spacing * k) % axis.step == 0)
-        start = next(from_here, axis.window)
-        last = start + (axis.window - 1 - start) // apart * apart
-        first = before + (n + axis.before - axis.spacing * last) // axis.step
-        alike.append((slice(n, None, axis.step), slice(start, None, apart), first, axis.spacing // shared))
-    return before, after, alike
 
 
 def _between_zeros(rows, before, after):
@@ -140,12 +108,18 @@ def _between_zeros(rows, before, after):
 
 def _to_kernels(windows, rows, shape):
     """Add up, over the rows of windows, what each sends to the kernels (groups, O/groups, C/groups, K, K')."""
-    xp, (groups, outputs, channels, height, width) = namespace(windows, rows), shape
+    groups, outputs, channels, height, width = shape
     rows = rows.swapaxes(2, 3)
     share = max(1, LARGEST // (prod(shape) * windows.itemsize))
     parts = [slice(p, p + share) for p in range(0, rows.shape[1], share)]
-    total = sum(xp.matmul(windows[:, part], rows[:, part]).sum(1) for part in parts)
-    return total.reshape(groups, height, width, channels, outputs).transpose(0, 4, 3, 1, 2)
+    total = sum(_product(windows[:, part], rows[:, part]).sum(1) for part in parts)
+    total = total.reshape(groups, height, width, channels, outputs).transpose(0, 4, 3, 1, 2)
+    return namespace(total).ascontiguousarray(total)
+
+
+def _product(a, b):
+    xp = namespace(a, b)
+    return xp.matmul(a, b, out=empty(xp, (*a.shape[:-1], b.shape[-1]), xp.result_type(a, b)))
 
 
 def _to_bias(rows):

@@ -8,37 +8,11 @@ together, and what comes out of a convolution lies in the same order, so that la
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
-from typing import NamedTuple
 
 from tinynet.backend import namespace
+from tinynet.functional.kernels.axes import seen
 from tinynet.memory import empty
-
-
-class Axis(NamedTuple):
-    """How windows slide along an axis of so many numbers, with zeros ``before`` and ``after`` these."""
-
-    size: int
-    window: int
-    places: int
-    step: int
-    spacing: int
-    before: int
-    after: int
-
-
-@lru_cache(maxsize=1024)
-def seen(axis):
-    """For each place in a window: the windows that have a number there, and which these numbers are."""
-    found = []
-    for k in range(axis.window):
-        start = k * axis.spacing - axis.before
-        first = min(max(0, -(start // axis.step)), axis.places)
-        last = max(first, min(axis.places, (axis.size - 1 - start) // axis.step + 1))
-        numbers = slice(max(0, start + axis.step * first), max(0, start + axis.step * last), axis.step)
-        found.append((slice(first, last), numbers))
-    return found
 
 
 def rows_of(images, groups):
