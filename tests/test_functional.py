@@ -306,6 +306,7 @@ CALLS = {
     convolution._convolution: convolution_calls(),
     convolution._transposed: transposed_calls(),
     pooling._largest: largest_calls(),
+    pooling._largest_positive: largest_calls(),
     pooling._averaged: average_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),

@@ -77,19 +77,32 @@ def test_gradients_lie_apart():
         assert not any(np.shares_memory(a, other) for other in found[:i])
 
 
-def test_the_batch_stays_last_in_memory_from_layer_to_layer():
+def test_images_stay_row_by_row_in_memory_from_layer_to_layer():
     x = tn.tensor(IMAGES[0])
     for _, layer in list(image_net().children())[:6]:
         x = layer(x)
-        assert x.data.transpose(1, 2, 3, 0).flags.c_contiguous
-    assert np.shares_memory(F.flatten(x, 1).data, x.data)
+        assert x.data.transpose(2, 1, 3, 0).flags.c_contiguous
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_flattened_images_and_their_gradients_lie_column_by_column(batch):
+    x = tn.tensor(spread(3, 2, 3, batch).transpose(3, 1, 0, 2), requires_grad=True)
+    flat = F.flatten(x, 1)
+    assert flat.data.T.flags.c_contiguous
+    np.testing.assert_array_equal(flat.numpy(), np.reshape(x.numpy(), (batch, -1)))
+    w, b, seed = (tn.tensor(spread(*shape, seed=1), requires_grad=True) for shape in [(5, 18), (5,), (batch, 5)])
+    found = tn.grad(F.linear(flat, w, b), (x, w, b), seed)
+    assert found[0].data.transpose(1, 2, 3, 0).flags.c_contiguous
+    expected = [(seed.data @ w.data).reshape(batch, 2, 3, 3), seed.data.T @ flat.data, seed.data.sum(0)]
+    for g, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(g.numpy(), other, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_columns_too_large_to_be_kept_are_computed_again(monkeypatch, bias):
     conv, x = nn.Conv2d(3, 8, 3, stride=2, groups=1, bias=bias), tn.tensor(IMAGES[0], requires_grad=True)
     expected = [g.numpy() for g in tn.grad((conv(x) ** 2).sum(), (x, *conv.parameters()))]
-    monkeypatch.setattr(convolution, "SAVED", 0)
+    monkeypatch.setattr(convolution, "LARGEST", 0)
     found = tn.grad((conv(x) ** 2).sum(), (x, *conv.parameters()))
     for g, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(g.numpy(), other)
@@ -149,12 +162,26 @@ def test_relu_of_awkward_numbers_is_its_definitions(dtype):
     assert g.tobytes() == slope.tobytes()
 
 
+def awkward_images() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.choice([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan], (20, 2, 6, 6), p=[0.2, 0.2, 0.2, 0.1, 0.2, 0.1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [(2,), (2, 1), (3, 2, 1), ((2, 3), 1, (0, 1), 2)])
+def test_a_relu_after_the_pooling_of_awkward_numbers_is_one_before_it(options, dtype):
+    x = tn.tensor(awkward_images().astype(dtype), requires_grad=True)
+    relu, pool = nn.ReLU(), nn.MaxPool2d(*options)
+    found, expected = nn.Sequential(relu, pool)(x), pool(relu(x))
+    seed = spread(*found.shape).astype(dtype)
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    np.testing.assert_array_equal(tn.grad(found, x, seed).numpy(), tn.grad(expected, x, seed).numpy())
+
+
 @pytest.mark.parametrize("size", [2, (2, 3), 3])
 def test_pooling_of_awkward_numbers_is_its_definitions(size):
     """Zeros of both signs are equal; the first NaN is larger than anything."""
-    rng = np.random.default_rng(0)
-    numbers = rng.choice([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan], (20, 2, 6, 6), p=[0.2, 0.2, 0.2, 0.1, 0.2, 0.1])
-    x = tn.tensor(numbers, requires_grad=True)
+    x = tn.tensor(awkward_images(), requires_grad=True)
     for stride, padding in ((None, 0), (1, 0), (2, 1)):
         y = F.max_pool2d(x, size, stride, padding)
         found = y.numpy(), tn.grad(y, x, spread(*y.shape)).numpy()

@@ -33,6 +33,7 @@ VIEWS = {
     "a view of a view": lambda a: a.reshape(-1)[::2].T,
     "a buffer": memoryview,
     "an iterator": iter,
+    "another class": lambda a: a.view(type("Other", (np.ndarray,), {}))[3:],
     "a tensor": tn.tensor,
 }
 

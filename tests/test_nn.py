@@ -266,3 +266,23 @@ def test_messages():
         nn.init.xavier_uniform_(nn.Parameter(np.zeros(3)))
     with pytest.raises(NotImplementedError, match="Module defines no forward"):
         nn.Module()(x)
+
+
+def test_a_sequence_joins_only_what_nobody_changed(monkeypatch):
+    """A relu and the pooling after it are computed at once, unless one has its own ``forward`` or a run is recorded."""
+
+    class Halved(nn.ReLU):
+        def forward(self, input):
+            return super().forward(input) / 2
+
+    x = tn.tensor(spread(2, 1, 4, 4), name="x")
+    plain, pool = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), nn.MaxPool2d(2)
+    expected = pool(tn.functional.relu(x)).numpy()
+    np.testing.assert_array_equal(plain(x).numpy(), expected)
+    np.testing.assert_array_equal(nn.Sequential(Halved(), pool)(x).numpy(), expected / 2)
+    patched = nn.ReLU()
+    monkeypatch.setattr(patched, "forward", lambda input: tn.functional.relu(input) * 2, raising=False)
+    np.testing.assert_array_equal(nn.Sequential(patched, pool)(x).numpy(), expected * 2)
+    with tn.record() as run:
+        plain(x)
+    assert "0.relu" in {value.name for value in run.values}

@@ -6,6 +6,8 @@ see another's numbers. CuPy has a pool of its own.
 
 from __future__ import annotations
 
+import ctypes
+import weakref
 from collections import deque
 from math import prod
 from typing import Any
@@ -13,31 +15,28 @@ from typing import Any
 import numpy as np
 
 # In bytes: the smaller arrays come from the heap, which keeps its pages; the larger ones would hold on to too much.
-SMALLEST, LARGEST = 2**17, 2**24
+SMALLEST, LARGEST = 2**16, 2**24
 LARGE = 2**14  # elements, of which it is worth asking
 ALIGNMENT = 64  # bytes, a line of the cache
 # Blocks that nobody uses, by size: 16 MiB of each at most. Threads may share a deque.
-_free = {2**k: deque[np.ndarray](maxlen=LARGEST >> k) for k in range(18, 25)}
+_free = {2**k: deque[tuple[Any, int]](maxlen=LARGEST >> k) for k in range(17, 25)}
 
 
-class _Block:
-    """What an array and all its views hold on to."""
+class _Hold(weakref.ref):
+    """Knows when the first array in a block is gone, on which all others that lie there hold."""
 
-    def __init__(self, size: int):
-        self.others = _free[size]
-        try:
-            self.memory = self.others.pop()
-        except IndexError:
-            self.memory = np.empty(size + ALIGNMENT, np.uint8)
+    __slots__ = ("block", "others")
 
-    def __del__(self) -> None:
-        self.others.append(self.memory)
+    block: tuple[Any, int]
+    others: deque
 
-    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        start = self.memory.__array_interface__["data"][0]
-        start += -start % ALIGNMENT
-        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": (start, False), "version": 3}
-        return np.asarray(self)
+
+_holds: dict[int, _Hold] = {}
+
+
+def _let_go(hold: Any, holds: dict[int, _Hold] = _holds) -> None:
+    hold.others.append(hold.block)
+    del holds[id(hold)]
 
 
 def empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -45,7 +44,26 @@ def empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     size = prod(shape) * dtype.itemsize
     if xp is not np or not SMALLEST < size <= LARGEST:
         return xp.empty(shape, dtype=dtype)
-    return _Block(1 << (size - 1).bit_length()).array(shape, dtype)
+    size = 1 << (size - 1).bit_length()
+    others = _free[size]
+    try:
+        block = others.pop()
+    except IndexError:
+        block = _new(size)
+    array = np.ndarray(shape, dtype, *block)
+    hold = _Hold(array, _let_go)
+    hold.block, hold.others = block, others
+    _holds[id(hold)] = hold
+    return array
+
+
+def _new(size: int) -> tuple[Any, int]:
+    """A block of memory, and where the first line of the cache begins in it.
+
+    It is not an array: a view of an array in another one's memory would hold on to that one instead.
+    """
+    array: Any = np.empty(size + ALIGNMENT, np.uint8)
+    return (ctypes.c_char * len(array)).from_buffer(array), -array.ctypes.data % ALIGNMENT
 
 
 def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -54,6 +54,14 @@ def dtype_name(dtype: Any) -> str:
     return np.dtype(dtype).name if isinstance(dtype, type) else str(dtype).rpartition(".")[2]
 
 
+def reshape(xp: Any, x: Any, shape: Sizes) -> Any:
+    """Give another shape; where the first axis lies innermost in memory, as that of images does, it stays there."""
+    n, m = x.ndim, len(shape)
+    if not mirrors_numpy(xp) or min(n, m) < 2 or x.strides[0] != x.itemsize or shape[0] != x.shape[0]:
+        return xp.reshape(x, shape)
+    return x.transpose(*range(1, n), 0).reshape(*shape[1:], shape[0]).transpose(m - 1, *range(m - 1))
+
+
 # Places that the host knows, because they are part of the program: slices, and lists or NumPy arrays of integers
 
 

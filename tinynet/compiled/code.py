@@ -14,6 +14,7 @@ from tinynet.compiled.images import Images
 from tinynet.compiled.joins import join_parts
 from tinynet.compiled.lanes import in_a_row
 from tinynet.compiled.layout import Layout
+from tinynet.compiled.lines import nothing_like
 from tinynet.compiled.packs import calls, with_plain_operands
 from tinynet.compiled.products import sum_at_once
 from tinynet.compiled.program import Program, is_moved
@@ -77,9 +78,7 @@ class Code:
         computed = {step.output.index for step in self.program.steps}
         for value in self.run.values:
             if value.kind == "computed" and value.index not in computed:
-                floating = value.array.dtype.kind == "f"
-                nothing = np.asarray(np.nan if floating else 0, value.array.dtype)
-                value.array = np.broadcast_to(nothing, value.shape)
+                value.array = nothing_like(value)
 
     def products_to_turn(self) -> set[int]:
         """Matrix products that are only read transposed: computed so, the transpose lies in one piece."""

@@ -99,6 +99,19 @@ def _reached(part: slice, count: int, place: int, size: int) -> tuple[slice, sli
     return slice(start + step * first, start + step * (first + reached), step), slice(first, first + reached)
 
 
+def sum_of_channels(code: Code, step: Step, names: list[str], out: str) -> bool:
+    """The gradient of a bias: the sum over all axes but that of the channels, which takes less time as a product."""
+    x, axis = step.operands[0].array, step.arguments["axis"]
+    if x.ndim < 3 or axis != (0, *range(2, x.ndim)) or step.arguments["keepdims"] or x.dtype.kind != "f":
+        return False
+    if not batch_last(x).flags.c_contiguous:
+        return False
+    matrix = _matrix(code, names[0], batch_last(x), 1)
+    code.scope[f"{out}_ones"] = np.ones(x.size // x.shape[1], x.dtype)
+    code.lines.append(f"dot({matrix}, {out}_ones, {out})")
+    return True
+
+
 def _matrix(code: Code, name: str, array: np.ndarray, rows: int) -> str:
     """The array with the first axes joined into one and the others, too: a view, or else copied in each call."""
     shape = (prod(array.shape[:rows]), prod(array.shape[rows:]))

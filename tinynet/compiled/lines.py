@@ -20,6 +20,12 @@ def write(code: Code, function: str, name: str, to: np.ndarray, source: np.ndarr
     code.lines.append(f"{function}({name}_to, {name}_from{result})")
 
 
+def nothing_like(value: Value) -> np.ndarray:
+    """For what is not computed: an array of its shape and dtype without a buffer."""
+    nothing = np.asarray(np.nan if value.array.dtype.kind == "f" else 0, value.array.dtype)
+    return np.broadcast_to(nothing, value.shape)
+
+
 def has_bits(x: Any, result: np.ndarray) -> bool:
     """Whether ``keep`` knows the numbers of an operand and a result."""
     return isinstance(x, Value) and x.array.dtype == result.dtype and result.dtype in BITS

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import nonstandard
-from tinynet.compiled.lines import has_bits, keep, write
-from tinynet.run import Step
+from tinynet.compiled.lines import has_bits, keep, nothing_like, write
+from tinynet.run import Step, Value
 
 if TYPE_CHECKING:
     from tinynet.compiled.code import Code
 
 
 def windows(code: Code, step: Step, names: list[str], out: str) -> bool:
+    """Copied, unless all that is done with them is to find the largest."""
+
+    def is_pooled(reader: Step) -> bool:
+        place = reader if reader.primitive == "argmax" else _place(code, reader)
+        return place is not None and place.operands[0] is step.output and _are_numbered(place)
+
+    if code.images.is_only_read(step.output, is_pooled):
+        step.output.array = nothing_like(step.output)
+        return True
     for k, index in enumerate(_corners(step.operands[0].shape, step.arguments)):
         write(code, "copyto", f"{out}_{k}", step.output.array[..., k], step.operands[0].array[index])
     return True
@@ -22,13 +31,16 @@ def windows(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 def fold(code: Code, step: Step, names: list[str], out: str) -> bool:
     """Where no windows overlap, nothing is added up, and what none of them sees stays zero."""
-    sizes = zip(*(step.arguments[key] for key in ("size", "stride", "dilation")), strict=True)
-    apart = all(s > d * (k - 1) for k, s, d in sizes)
+    apart = _are_apart(step)
     if not apart:
         code.lines.append(f"copyto({out}, 0)")
-    for k, index in enumerate(_corners(step.output.shape, step.arguments)):
-        to, source = step.output.array[index], step.operands[0].array[..., k]
-        write(code, "copyto" if apart else "add", f"{out}_{k}", to, source)
+    corners, source = _corners(step.output.shape, step.arguments), step.operands[0]
+    put = code.images.maker(source, "put_along_axis")
+    if put is not None and _goes_to_image(code, put):
+        _put(code, put, out, [step.output.array[index] for index in corners])
+        return True
+    for k, index in enumerate(corners):
+        write(code, "copyto" if apart else "add", f"{out}_{k}", step.output.array[index], source.array[..., k])
     return True
 
 
@@ -36,18 +48,23 @@ def _corners(shape: tuple[int, ...], arguments: dict[str, Any]) -> list[tuple[An
     return nonstandard.corners(shape[2:], *(arguments[key] for key in ("size", "stride", "dilation")))
 
 
+def _are_apart(fold: Step) -> bool:
+    sizes = zip(*(fold.arguments[key] for key in ("size", "stride", "dilation")), strict=True)
+    return all(s > d * (k - 1) for k, s, d in sizes)
+
+
 def argmax(code: Code, step: Step, names: list[str], out: str) -> bool:
     """The first of equals, or the first NaN: a window's place changes with each number that is larger than before."""
-    x = step.operands[0].array
-    if not _are_places(step) or x.shape[-1] > 127:
+    if not _are_numbered(step):
         return False
-    like, n = x[..., 0], f"{out}_"
+    numbers, n = _numbers(code, step.operands[0]), f"{out}_"
+    like = numbers[0]
     larger = np.empty_like(like, bool)
     code.scope |= {f"{n}larger": larger, f"{n}byte": larger.view("int8"), f"{n}number": np.empty_like(like, bool)}
     code.scope |= {f"{n}largest": np.empty_like(like), f"{n}place": np.empty_like(like, "int8")}
-    code.scope |= {f"{n}{k}": x[..., k] for k in range(x.shape[-1])}
+    code.scope |= {f"{n}{k}": array for k, array in enumerate(numbers)}
     code.lines += [f"copyto({n}largest, {n}0)", f"copyto({n}place, 0)"]
-    for k in range(1, x.shape[-1]):
+    for k in range(1, len(numbers)):
         code.lines += [
             f"less_equal({n}{k}, {n}largest, {n}larger)",
             f"equal({n}largest, {n}largest, {n}number)",
@@ -60,29 +77,63 @@ def argmax(code: Code, step: Step, names: list[str], out: str) -> bool:
     return True
 
 
+def _numbers(code: Code, windows: Value) -> list[np.ndarray]:
+    """What the windows have at each place in them."""
+    step = code.images.maker(windows, "windows")
+    if step is None:
+        return [windows.array[..., k] for k in range(windows.shape[-1])]
+    return [step.operands[0].array[index] for index in _corners(step.operands[0].shape, step.arguments)]
+
+
 def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
     """What stands at the place of the largest is the largest."""
-    chosen = code.images.maker(step.operands[1], "argmax")
-    if chosen is None or chosen.operands[0] is not step.operands[0] or not _are_places(step):
+    place = _place(code, step)
+    if place is None or place.operands[0] is not step.operands[0]:
         return False
-    code.lines.append(f"reduce_max({names[0]}, -1, None, {out}, True)")
+    write(code, "copyto", out, step.output.array[..., 0], code.scope[f"{code.name(place.output)}_largest"])
     return True
 
 
 def put_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
-    """For each place in the windows, the numbers that go there, and zeros."""
+    """For each place in the windows, the numbers that go there, and zeros; at once in the image, if that is all."""
     result = step.output.array
-    chosen = code.images.maker(step.operands[1], "argmax")
-    if chosen is None or not _are_places(step) or not has_bits(step.operands[0], result) or result.shape[-1] > 127:
+    if _goes_to_image(code, step):
+        step.output.array = nothing_like(step.output)
+        return True
+    if _place(code, step) is None or not has_bits(step.operands[0], result):
         return False
-    place, numbers = np.empty_like(result[..., 0], "int8"), np.empty_like(result[..., 0])
-    write(code, "copyto", f"{out}_places", place, step.operands[1].array[..., 0])
-    write(code, "copyto", f"{out}_numbers", numbers, step.operands[0].array[..., 0])
-    code.scope |= {f"{out}_here": np.empty_like(place, bool), f"{out}_place": place}
-    for k in range(result.shape[-1]):
-        code.lines.append(f"equal({out}_place, {k}, {out}_here)")
-        keep(code, f"{out}_{k}", f"{out}_here", numbers, result[..., k])
+    _put(code, step, out, [result[..., k] for k in range(result.shape[-1])])
     return True
+
+
+def _goes_to_image(code: Code, put: Step) -> bool:
+    def is_image(reader: Step) -> bool:
+        return reader.primitive == "fold" and _are_apart(reader)
+
+    known = _place(code, put) is not None and has_bits(put.operands[0], put.output.array)
+    return known and code.images.is_only_read(put.output, is_image)
+
+
+def _put(code: Code, step: Step, out: str, places: list[np.ndarray]) -> None:
+    here, numbers = np.empty_like(places[0], bool), np.empty_like(places[0])
+    write(code, "copyto", f"{out}_numbers", numbers, step.operands[0].array[..., 0])
+    code.scope[f"{out}_here"] = here
+    for k, to in enumerate(places):
+        code.lines.append(f"equal({code.name(step.operands[1])}_place, {k}, {out}_here)")
+        keep(code, f"{out}_{k}", f"{out}_here", numbers, to)
+
+
+def _place(code: Code, step: Step) -> Step | None:
+    """The step that finds the places of the largest, if those are the ones on the last axis that another is about."""
+    if step.primitive not in ("take_along_axis", "put_along_axis"):
+        return None
+    place = code.images.maker(step.operands[1], "argmax")
+    return place if place is not None and _are_places(step) and _are_numbered(place) else None
+
+
+def _are_numbered(argmax: Step) -> bool:
+    """Whether a byte is enough for the places."""
+    return _are_places(argmax) and argmax.operands[0].shape[-1] <= 127
 
 
 def _are_places(step: Step) -> bool:

@@ -132,6 +132,7 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "put_along_axis": put_along_axis,
     "where": where,
     "correlate": convolution.correlate,
+    "sum": convolution.sum_of_channels,
     "windows": pooling.windows,
     "fold": pooling.fold,
     "argmax": pooling.argmax,

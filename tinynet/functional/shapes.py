@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """
     sizes = [int(size) for size in shape]
     if sizes.count(-1) == 1:
-        known = -int(np.prod(sizes))
+        known = -prod(sizes)
         sizes[sizes.index(-1)] = input.size // known if known > 0 else 0
-    if int(np.prod(sizes)) != input.size:
+    if prod(sizes) != input.size:
         raise ValueError(f"cannot reshape {input.shape} ({input.size} elements) to {tuple(shape)}")
     return P.reshape(input, shape=tuple(sizes))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ import numpy as np
 from tinynet import functional as F
 from tinynet.backend import get_default_dtype, placed
 from tinynet.nn import init
+from tinynet.nn.activation import ReLU
 from tinynet.nn.module import Module
+from tinynet.nn.pooling import MaxPool1d, MaxPool2d
 from tinynet.recording import name
+from tinynet.tape import state
 from tinynet.tensor import Parameter, Tensor
 
 
@@ -55,9 +58,26 @@ class Sequential(Module):
             setattr(self, name_, module)
 
     def forward(self, input: Any) -> Any:
-        for _, module in self.children():
-            input = module(input)
+        modules = [module for _, module in self.children()]
+        for call in modules if state.recorder is not None else _joined(modules):
+            input = call(input)
         return input
+
+
+def _joined(modules: list[Any]) -> list[Callable]:
+    """What to call: a ReLU and the pooling after it are one call, of which nobody can see the middle."""
+    calls: list[Callable] = []
+    for module in modules:
+        if calls and _runs(module, MaxPool1d, MaxPool2d) and _runs(calls[-1], ReLU):
+            calls[-1] = module.after_relu
+        else:
+            calls.append(module)
+    return calls
+
+
+def _runs(module: Any, *kinds: type[Module]) -> bool:
+    """Whether the ``forward`` of a module is that of one of these kinds."""
+    return getattr(getattr(module, "forward", None), "__func__", None) in [kind.forward for kind in kinds]
 
 
 class Flatten(Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import functional as F
+from tinynet.functional.pooling import relu_max_pool1d, relu_max_pool2d
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -23,6 +24,10 @@ class MaxPool1d(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.max_pool1d(input, *self.options)
 
+    def after_relu(self, input: Tensor) -> Tensor:
+        """The same of relu(input), in one pass."""
+        return relu_max_pool1d(input, *self.options)
+
 
 class MaxPool2d(MaxPool1d):
     """The largest number of each window: (N, C, H, W) to (N, C, P, P'); see ``functional.max_pool2d``.
@@ -33,6 +38,10 @@ class MaxPool2d(MaxPool1d):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.max_pool2d(input, *self.options)
+
+    def after_relu(self, input: Tensor) -> Tensor:
+        """The same of relu(input), in one pass."""
+        return relu_max_pool2d(input, *self.options)
 
 
 class AvgPool1d(Module):

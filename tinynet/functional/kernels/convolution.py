@@ -1,130 +1,138 @@
-"""A convolution as one matrix product: every kernel a row, every window a column, and the bias times a row of ones.
+"""A convolution as matrix products: the kernels times what a row of windows sees, for each row of them (see strips).
 
-Source: Chellapilla, Puri and Simard, High performance convolutional neural networks for document processing (2006).
-Images are (C, *S, N) in memory, seen as (N, C, *S): what slides over them moves the numbers of a whole batch, which lie
-together. What comes out lies in the same order, so that layers in a row need no copies.
+The way back is of the same kind: a row of an image is in the windows of some rows, each at another place of theirs.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from tinynet import nonstandard
 from tinynet.backend import namespace
+from tinynet.functional.kernels.axes import axes_of, windows_that_see
+from tinynet.functional.kernels.strips import added_up, empty_rows, images_of, rows_of, strips_of, windows_of
 from tinynet.memory import empty
 
-SAVED = 2**24  # bytes of columns that wait for the backward pass; more are computed again
+LARGEST = 2**24  # bytes of strips that wait for the backward pass (more are made again), and of summands at a time
 
 
 def convolution_forward(x, weight, bias, steps, spacing, borders, groups):
-    """(N, C, *S) and (O, C/groups, *K) give (N, O, *P)."""
-    size = weight.shape[2:]
-    outside = zip(_outside(x.shape[2:], borders), size, steps, spacing, strict=True)
-    places = tuple([(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in outside])
-    columns = _columns(x, size, places, steps, spacing, borders, groups, ones=bias is not None)
-    rows = _rows(weight, groups)
-    if bias is not None:
-        rows = namespace(x).concatenate((rows, _rows(bias, groups)), axis=2)
-    z = _product(rows, columns).reshape(weight.shape[0], *places, x.shape[0])
-    return _batch_first(z), columns if columns.nbytes <= SAVED else None
+    """(N, C, *S) and (O, C/groups, *K) give (N, O, *P), for one or two spatial axes."""
+    down, along = axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)
+    strips = strips_of(rows_of(x, groups), down, along)
+    windows = _windows(strips, down)
+    z = _plus(_correlated(windows, _kernels(weight, groups)), bias)
+    shape = len(x), len(weight), *(down.places, along.places)[-len(steps) :]
+    return images_of(z, shape), windows if strips.nbytes <= LARGEST else None
 
 
-def convolution_backward(g, columns, x, weight, bias, steps, spacing, borders, groups):
-    rows, size, places = _rows(_batch_last(g), groups), weight.shape[2:], g.shape[2:]
-
-    def d_input():
-        d_columns = _product(_rows(weight, groups).swapaxes(1, 2), rows)
-        return _folded(d_columns, x.shape, size, places, steps, spacing, borders)
-
-    if columns is None:
-        columns = _columns(x, size, places, steps, spacing, borders, groups, ones=bias is not None)
-    d_rows = _product(rows, columns.swapaxes(1, 2))
-    if bias is None:
-        return d_input, d_rows.reshape(weight.shape)
-    return d_input, d_rows[..., :-1].reshape(weight.shape), d_rows[..., -1].reshape(-1)
+def convolution_backward(g, windows, x, weight, bias, steps, spacing, borders, groups):
+    down, along = axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)
+    rows, kernels = rows_of(g, groups), _kernels(weight, groups)
+    if windows is None:
+        windows = _windows(strips_of(rows_of(x, groups), down, along), down)
+    return (
+        lambda: images_of(added_up(_sent_back(rows, kernels, down), along), x.shape),
+        lambda: _to_kernels(windows, rows, kernels.shape).reshape(weight.shape),
+        None if bias is None else lambda: _to_bias(rows),
+    )
 
 
 def transposed_forward(x, weight, bias, steps, spacing, borders, more, groups):
     """The way back of a convolution: (N, C, *S) and (C, O/groups, *K) give (N, O, *P)."""
-    size = weight.shape[2:]
-    covered = _covered(x.shape[2:], size, steps, spacing)
-    sizes = [n + m - low - high for n, m, (low, high) in zip(covered, more, borders, strict=True)]
-    columns = _product(_rows(weight, groups).swapaxes(1, 2), _rows(_batch_last(x), groups))
-    z = _folded(columns, (len(x), weight.shape[1] * groups, *sizes), size, x.shape[2:], steps, spacing, borders)
-    return (z if bias is None else z + bias.reshape(-1, *[1] * len(size))), None
+    axes = zip(x.shape[2:], weight.shape[2:], steps, spacing, borders, more, strict=True)
+    sizes = tuple([s * (n - 1) + d * (k - 1) + 1 - low - high + m for n, k, s, d, (low, high), m in axes])
+    down, along = axes_of(sizes, weight.shape[2:], steps, spacing, borders, x.shape[2:])
+    strips = _sent_back(rows_of(x, groups), _kernels(weight, groups), down)
+    return images_of(_plus(added_up(strips, along), bias), (len(x), weight.shape[1] * groups, *sizes)), None
 
 
 def transposed_backward(g, saved, x, weight, bias, steps, spacing, borders, more, groups):
-    columns = _columns(g, weight.shape[2:], x.shape[2:], steps, spacing, borders, groups)
-    rows = _rows(weight, groups)
+    down, along = axes_of(g.shape[2:], weight.shape[2:], steps, spacing, borders, x.shape[2:])
+    rows, kernels = rows_of(g, groups), _kernels(weight, groups)
+    windows = _windows(strips_of(rows, down, along), down)
     return (
-        lambda: _batch_first(_product(rows, columns).reshape(x.shape[1], *x.shape[2:], len(x))),
-        lambda: _product(_rows(_batch_last(x), groups), columns.swapaxes(1, 2)).reshape(weight.shape),
-        None if bias is None else lambda: _batch_last(g).reshape(len(bias), -1).sum(1),
+        lambda: images_of(_correlated(windows, kernels), x.shape),
+        lambda: _to_kernels(windows, rows_of(x, groups), kernels.shape).reshape(weight.shape),
+        None if bias is None else lambda: _to_bias(rows),
     )
 
 
-def _rows(a, groups):
-    """(O, …) as (groups, O/groups, all the rest)."""
-    return a.reshape(groups, a.shape[0] // groups, prod(a.shape[1:]))
+def _kernels(weight, groups):
+    """(O, C/groups, *K) as (groups, O/groups, C/groups, K, K')."""
+    outputs, channels, *above, width = weight.shape
+    return weight.reshape(groups, outputs // groups, channels, prod(above), width)
+
+
+def _windows(strips, down):
+    return windows_of(strips, down.window, down.places, down.step, down.spacing)
+
+
+def _correlated(windows, kernels):
+    """Windows (groups, P, K · K' · C, P' · N) give rows (groups, P, O, P' · N)."""
+    groups, outputs, channels, height, width = kernels.shape
+    matrices = kernels.transpose(0, 1, 3, 4, 2).reshape(groups, 1, outputs, height * width * channels)
+    xp, (_, places, _, along) = namespace(windows, kernels), windows.shape
+    rows = empty_rows(xp, (groups, places, outputs, along), xp.result_type(windows, kernels))
+    return xp.matmul(matrices, windows, out=rows)
+
+
+def _sent_back(rows, kernels, down):
+    """Rows (groups, P, O, P' · N) to the strips of the images, (groups, H, K' · C, P' · N)."""
+    xp = namespace(rows, kernels)
+    groups, outputs, channels, _, width = kernels.shape
+    strips = empty(xp, (groups, down.size, width * channels, rows.shape[-1]), xp.result_type(rows, kernels))
+    before, after, alike = windows_that_see(down)
+    rows = _between_zeros(rows, before, after)
+    for own, places, first, spacing in alike:
+        part, those = strips[:, own], kernels[:, :, :, places][:, :, :, ::-1]
+        if not those.size:
+            part[...] = 0
+            continue
+        windows = windows_of(rows[:, first:], those.shape[3], part.shape[1], spacing=spacing)
+        matrices = those.transpose(0, 4, 2, 3, 1).reshape(groups, 1, width * channels, those.shape[3] * outputs)
+        xp.matmul(matrices, windows, out=part)
+    return strips
+
+
+def _between_zeros(rows, before, after):
+    """Rows (groups, P, …) with rows of zeros around them."""
+    if not before and not after:
+        return rows
+    groups, places, *inner = rows.shape
+    out = empty(namespace(rows), (groups, before + places + after, *inner), rows.dtype)
+    out[:, :before] = 0
+    out[:, before : before + places] = rows
+    out[:, before + places :] = 0
+    return out
+
+
+def _to_kernels(windows, rows, shape):
+    """Add up, over the rows of windows, what each sends to the kernels (groups, O/groups, C/groups, K, K')."""
+    groups, outputs, channels, height, width = shape
+    rows = rows.swapaxes(2, 3)
+    share = max(1, LARGEST // (prod(shape) * windows.itemsize))
+    parts = [slice(p, p + share) for p in range(0, rows.shape[1], share)]
+    total = sum(_product(windows[:, part], rows[:, part]).sum(1) for part in parts)
+    total = total.reshape(groups, height, width, channels, outputs).transpose(0, 4, 3, 1, 2)
+    return namespace(total).ascontiguousarray(total)
 
 
 def _product(a, b):
     xp = namespace(a, b)
-    if a.dtype != b.dtype:
-        return xp.matmul(a, b)
-    return xp.matmul(a, b, out=empty(xp, (*a.shape[:-1], b.shape[-1]), a.dtype))
+    return xp.matmul(a, b, out=empty(xp, (*a.shape[:-1], b.shape[-1]), xp.result_type(a, b)))
 
 
-def _columns(x, size, places, steps, spacing, borders, groups, ones=False):
-    """The windows, (groups, C/groups · K, P · N), and maybe a row of ones below them."""
-    xp, (batch, channels, *spatial) = namespace(x), x.shape
-    outside, share = _outside(spatial, borders), channels // groups
-    bordered = _batch_first(empty(xp, (groups, share, *outside, batch), x.dtype))
-    if outside != tuple(spatial):
-        bordered[...] = 0
-    bordered[_inside(spatial, borders)] = x.reshape(batch, groups, share, *spatial)
-    height = share * prod(size)
-    columns = empty(xp, (groups, height + ones, prod(places) * batch), x.dtype)
-    columns[:, height:] = 1
-    fields = columns[:, :height].reshape(groups, share, prod(size), *places, batch)
-    covered = _covered(places, size, steps, spacing)
-    for k, index in enumerate(nonstandard.corners(covered, size, steps, spacing)):
-        fields[:, :, k] = _batch_last(bordered[index])
-    return columns
+def _to_bias(rows):
+    """The sum of each channel's numbers, which takes less time as a product."""
+    return (rows @ namespace(rows).ones(rows.shape[-1], dtype=rows.dtype)).sum(1).reshape(-1)
 
 
-def _folded(columns, shape, size, places, steps, spacing, borders):
-    """Add every column to the places that its window covers, and leave the border out: images of the ``shape``."""
-    xp, (batch, channels, *spatial) = namespace(columns), shape
-    out = _batch_first(empty(xp, (channels, *_outside(spatial, borders), batch), columns.dtype))
-    out[...] = 0
-    fields = columns.reshape(channels, prod(size), *places, batch)
-    covered = _covered(places, size, steps, spacing)
-    for k, index in enumerate(nonstandard.corners(covered, size, steps, spacing)):
-        out[index] += _batch_first(fields[:, k])
-    return out[_inside(spatial, borders)]
-
-
-def _outside(spatial, borders):
-    """The sizes of the spatial axes with their borders."""
-    return tuple([low + n + high for n, (low, high) in zip(spatial, borders, strict=True)])
-
-
-def _inside(spatial, borders):
-    return (..., *[slice(low, low + n) for n, (low, _) in zip(spatial, borders, strict=True)])
-
-
-def _covered(places, size, steps, spacing):
-    """How far so many windows reach on each spatial axis."""
-    return tuple([s * (p - 1) + d * (k - 1) + 1 for p, k, s, d in zip(places, size, steps, spacing, strict=True)])
-
-
-def _batch_first(x):
-    """(…, N) seen as (N, …)."""
-    return x.transpose(len(x.shape) - 1, *range(len(x.shape) - 1))
-
-
-def _batch_last(x):
-    """(N, …) seen as (…, N)."""
-    return x.transpose(*range(1, len(x.shape)), 0)
+def _plus(rows, bias):
+    """Rows (groups, P, O/groups, P' · N), which nobody else has, and a bias (O,) or none."""
+    if bias is None:
+        return rows
+    bias = bias.reshape(len(rows), 1, -1, 1)
+    if bias.dtype != rows.dtype:
+        return rows + bias
+    rows += bias
+    return rows

@@ -29,10 +29,15 @@ def linear_backward(g, saved, x, weight, bias):
     else:
         rows, inputs = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
     return (
-        lambda: _product(g, weight),
+        lambda: _product(weight.T, g.T).T if _is_turned(x) else _product(g, weight),
         lambda: _product(rows.T, inputs),
         None if bias is None else lambda: _total(rows),
     )
+
+
+def _is_turned(x):
+    """Whether a matrix lies in memory column by column, as flattened images do; its gradient then should, too."""
+    return len(x.shape) == 2 and x.strides[0] < x.strides[1]
 
 
 def _product(a, b):

@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinynet.backend import namespace, placed
 from tinynet.functional.kernels.order import empty_like, in_order_of
+from tinynet.functional.kernels.relu import zeros_beside
 from tinynet.functional.windows import corners, divisors
 from tinynet.selection import kept
 
 
 def max_pool_forward(x, windows, places):
-    """The largest of each window; saved is its place, that of the first of equals (or the first NaN)."""
-    xp = namespace(x)
-    largest = empty_like(x, shape=_shape(x, windows))
-    chosen = xp.empty_like(largest, dtype="int8")
-    outside = any(w.reach_outside for w in windows)
-    largest[...] = -xp.inf if outside else x[corners(windows)[0][0]]
-    chosen[...] = -1 if outside else 0
-    for k, (index, seen) in enumerate(corners(windows)):
-        if k or outside:
-            _compare(xp, x[index], k, largest[seen], chosen[seen], outside)
-    return largest, chosen
+    """The largest of each window: of its columns, and then of these."""
+    for axis, w in zip(range(-len(windows), 0), windows, strict=True):
+        x = _largest_along(x, axis, w)
+    return x, x
 
 
-def _compare(xp, corner, k, largest, chosen, outside):
-    """The k-th numbers of windows with the largest so far, which a window may not have yet where it begins outside."""
-    larger = ~(corner <= largest)  # or NaN
-    larger &= largest == largest
-    if outside:
-        larger |= chosen < 0
-    xp.maximum(chosen, larger.view("int8") * k, out=chosen)
-    xp.maximum(largest, corner, out=largest)
+def _largest_along(x, axis, window):
+    xp, shape = namespace(x), list(x.shape)
+    shape[axis] = window.count
+    largest = empty_like(x, shape=tuple(shape))
+    lanes, so_far = x.swapaxes(axis, -1), largest.swapaxes(axis, -1)
+    (first, _), *others = corners((window,))
+    if window.reach_outside:
+        so_far[...] = -xp.inf
+        others = corners((window,))
+    elif others:
+        xp.maximum(lanes[first], lanes[others.pop(0)[0]], out=so_far)
+    else:
+        so_far[...] = lanes[first]
+    for index, seen in others:
+        xp.maximum(so_far[seen], lanes[index], out=so_far[seen])
+    return largest
 
 
-def max_pool_backward(g, chosen, x, windows, places):
-    g = in_order_of(chosen, g)
-    dx = _room(g, x, windows)
-    overlap = any(w.overlap for w in windows)
-    for k, (index, seen) in enumerate(corners(windows)):
-        if overlap:
-            dx[index] += kept(chosen[seen] == k, g[seen])
-        else:
-            kept(chosen[seen] == k, g[seen], out=dx[index])
+def max_pool_backward(g, largest, x, windows, places):
+    """All of a gradient goes to the first of the equals that are the largest, or to the first NaN."""
+    g, unknown = in_order_of(largest, g), largest != largest
+    dx = _to_largest(g, largest, x, windows, ~unknown)
+    if type(unknown) is not np.ndarray or unknown.any():
+        for index, seen in corners(windows):
+            _give(dx[index], g[seen], x[index] != x[index], unknown[seen], add=True)
     return (dx,)
+
+
+def relu_max_pool_forward(x, windows, places):
+    """The largest of each window after a relu, which has less to do after the pooling."""
+    largest, _ = max_pool_forward(x, windows, places)
+    y = namespace(x).maximum(largest, zeros_beside(largest), out=largest)
+    return y, y
+
+
+def relu_max_pool_backward(g, y, x, windows, places):
+    """Where y is larger than 0, it is the largest."""
+    return (_to_largest(in_order_of(y, g), y, x, windows, y > 0),)
+
+
+def _to_largest(g, largest, x, windows, waiting):
+    """What windows that are ``waiting`` send to the first of their largest numbers, of which each has one."""
+    dx, overlap = _room(g, x, windows), any(w.overlap for w in windows)
+    *others, (index, seen) = corners(windows)
+    for i, those in others:
+        _give(dx[i], g[those], x[i] == largest[those], waiting[those], overlap)
+    _give(dx[index], g[seen], True, waiting[seen], overlap)  # where else could it be?
+    return dx
+
+
+def _give(dx, g, matches, waiting, add):
+    """Its gradient to each number that matches, if its window is still waiting."""
+    here = matches & waiting
+    waiting ^= here
+    if add:
+        dx += kept(here, g)
+    else:
+        kept(here, g, out=dx)
 
 
 def average_forward(x, windows, count_include_pad):
