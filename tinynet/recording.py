@@ -132,6 +132,33 @@ class Recorder:
         old.value = after
         self.updating = True
 
+    def knows(self, x: Tensor) -> bool:
+        """Whether a tensor stands for a value of this run."""
+        return x.value is not None and x.value.run is self.run and x.value.source is x.data
+
+    def remembered(self, x: Tensor, label: str, beside: Tensor | None = None) -> None:
+        """Note what an optimiser remembers (of a parameter): a leaf, unless an update in this run has made it."""
+        value = self.value_of(x)
+        if value.kind != "computed":
+            value.kind, value.quantity = "state", f"old_{label}"
+            value.beside = None if beside is None else self._parameter(beside)
+
+    def named(
+        self, label: str, x: Tensor, title: str, beside: Tensor | None = None, replaces: Tensor | None = None
+    ) -> Tensor:
+        """Name a quantity of an update (of a parameter), which takes the place of what was remembered."""
+        value = self.value_of(x)
+        value.quantity, value.title = label, title
+        value.beside = None if beside is None else self._parameter(beside)
+        if replaces is not None:
+            value.copy_of = replaces.value.copy_of or replaces.value
+        return x
+
+    def _parameter(self, p: Tensor) -> Value:
+        """The leaf that a parameter was at first."""
+        value = self.value_of(p)
+        return value.copy_of or value
+
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Tensor):
             return self.value_of(operand)
@@ -283,8 +310,10 @@ class Recorder:
             if value.kind != "computed" and value.quantity is None and value.of is None:
                 value.quantity = value.kind
         self._number_suggested()
-        self._tell_apart([value for value in values if value.quantity is not None and value.copy_of is None])
-        copies = {value: value.copy_of for value in values if value.copy_of is not None}
+        updates = {value for value in values if value.beside is not None or value.replaces_state}
+        others = [value for value in values if value.quantity is not None and value not in updates]
+        self._tell_apart([value for value in others if value.copy_of is None])
+        copies = {value: value.copy_of for value in others if value.copy_of is not None}
         for value, parameter in copies.items():
             value.quantity = f"new_{parameter.quantity}"
         self._tell_apart([value for value in values if value.quantity is not None and value.of is None])
@@ -295,7 +324,16 @@ class Recorder:
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart(gradients)
+        self._name_updates(updates)
         self.run.is_complete = True
+
+    def _name_updates(self, updates: set[Value]) -> None:
+        """What an optimiser computes beside a parameter is called after it: ``m_lstm.weight_ih_l0``."""
+        for value in updates:
+            if value.beside is not None:
+                value.quantity = f"{value.quantity}_{value.beside.quantity}"
+        names = {value.name for value in updates}
+        self._tell_apart([value for value in self.run.values if value.name in names])
 
     def _number_suggested(self) -> None:
         """The second of several that are named alike after one and the same value is ``relu_2``."""
