@@ -152,6 +152,7 @@ class Recorder:
         value.beside = None if beside is None else self._parameter(beside)
         if replaces is not None:
             value.copy_of = replaces.value.copy_of or replaces.value
+            value.copy_of.title = title
         return x
 
     def _parameter(self, p: Tensor) -> Value:

@@ -73,8 +73,8 @@ class Adam(Optimizer):
         t = update.t()
         m = update.new("m", beta1 * update.old("m") + (1 - beta1) * g, "first moment")
         v = update.new("v", beta2 * update.old("v") + (1 - beta2) * g**2, "second moment")
-        m_hat = update.name("m_hat", m / (1 - beta1**t), "first moment without its bias")
-        v_hat = update.name("v_hat", v / (1 - beta2**t), "second moment without its bias")
+        m_hat = update.name("m_hat", m / (1 - beta1**t), "bias-corrected first moment")
+        v_hat = update.name("v_hat", v / (1 - beta2**t), "bias-corrected second moment")
         return lr * m_hat / (v_hat.sqrt() + eps)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tinynet.backend import copied, placed, zeros
+from tinynet.nn.state import as_array
 from tinynet.optim.recorded import Update
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Parameter, Tensor
@@ -102,7 +103,7 @@ class Optimizer:
         p, memory = self.params[i], Memory(int(found.get("step", 0)))
         for ours, theirs in self.averages.items():
             if found.get(theirs) is not None:
-                array = placed(found[theirs], p.data, p.dtype)
+                array = placed(as_array(found[theirs]), p.data, p.dtype)
                 if tuple(array.shape) != p.shape:
                     raise ValueError(f"{theirs} of parameter {i} has shape {tuple(array.shape)}, expected {p.shape}")
                 memory.averages[ours] = Tensor(array)
