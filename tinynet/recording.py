@@ -134,7 +134,7 @@ class Recorder:
 
     def knows(self, x: Tensor) -> bool:
         """Whether a tensor stands for a value of this run."""
-        return x.value is not None and x.value.run is self.run and x.value.source is x.data
+        return self._knows(x.value) and x.value.source is x.data
 
     def remembered(self, x: Tensor, label: str, beside: Tensor | None = None) -> None:
         """Note what an optimiser remembers (of a parameter): a leaf, unless an update in this run has made it."""
@@ -317,6 +317,9 @@ class Recorder:
         copies = {value: value.copy_of for value in others if value.copy_of is not None}
         for value, parameter in copies.items():
             value.quantity = f"new_{parameter.quantity}"
+        for value in updates:
+            if value.beside is not None:
+                value.quantity = f"{value.quantity}_{value.beside.quantity}"
         self._tell_apart([value for value in values if value.quantity is not None and value.of is None])
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
@@ -325,16 +328,7 @@ class Recorder:
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart(gradients)
-        self._name_updates(updates)
         self.run.is_complete = True
-
-    def _name_updates(self, updates: set[Value]) -> None:
-        """What an optimiser computes beside a parameter is called after it: ``m_lstm.weight_ih_l0``."""
-        for value in updates:
-            if value.beside is not None:
-                value.quantity = f"{value.quantity}_{value.beside.quantity}"
-        names = {value.name for value in updates}
-        self._tell_apart([value for value in self.run.values if value.name in names])
 
     def _number_suggested(self) -> None:
         """The second of several that are named alike after one and the same value is ``relu_2``."""
@@ -356,8 +350,8 @@ class Recorder:
         for name_, group in groups.items():
             if len(group) == 1:
                 continue
-            series = all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
-            series = series and len({v.copy_of is None for v in group}) == 1
+            alike = len({(v.beside, v.copy_of) for v in group}) == 1
+            series = alike and all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
             number = 1
             for position, value in enumerate(group):
                 if series:

@@ -26,10 +26,11 @@ class Value:
     """One array of a run.
 
     ``kind`` is parameter, input, hyperparameter, state (what an optimiser remembers), constant or computed.
-    ``quantity`` is its name without the time step, ``time`` the step (None where it has none). A gradient has ``of``, the value it belongs to; ``share`` is
-    ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from this time step, or a neighbour.
-    ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter, or the state, that an updated
-    one was. ``beside`` is the parameter that a state, or a step on the way to its update, belongs to.
+    ``quantity`` is its name without the time step, ``time`` the step (None where it has none). A gradient has ``of``,
+    the value it belongs to; ``share`` is ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from
+    this time step, or a neighbour. ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter,
+    or the state, that an updated one was. ``beside`` is the parameter that a state belongs to, or what is computed on
+    the way to its update.
     """
 
     index: int

@@ -12,7 +12,6 @@ from tinynet.recording import record
 from tinynet.run import Run
 from tinynet.tensor import Tensor
 
-
 OPTIMIZERS: dict[str, Any] = {
     "sgd": SGD,
     "momentum": partial(SGD, momentum=0.9),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from tinynet.backend import namespace
 from tinynet.optim.base import Memory, Optimizer, a_share, at_least_0
@@ -22,8 +22,8 @@ class Adam(Optimizer):
     Raises ValueError if there is nothing to learn, or for a number out of its bounds.
     """
 
-    averages = {"m": "exp_avg", "v": "exp_avg_sq"}
-    options = ("lr", "betas", "eps", "weight_decay")
+    averages: ClassVar = {"m": "exp_avg", "v": "exp_avg_sq"}
+    options: ClassVar = ("lr", "betas", "eps", "weight_decay")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from tinynet.backend import namespace
 from tinynet.optim.base import Memory, Optimizer, a_share, at_least_0
@@ -19,8 +19,8 @@ class RMSprop(Optimizer):
     Raises ValueError if there is nothing to learn, or for a number out of its bounds.
     """
 
-    averages = {"v": "square_avg"}
-    options = ("lr", "alpha", "eps", "weight_decay")
+    averages: ClassVar = {"v": "square_avg"}
+    options: ClassVar = ("lr", "alpha", "eps", "weight_decay")
 
     def __init__(
         self,

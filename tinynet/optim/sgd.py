@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,13 +17,13 @@ class SGD(Optimizer):
     """Stochastic gradient descent: p ← p − lr · g, where g = dL/dp. Source: Robbins and Monro (1951).
 
     With ``weight_decay`` λ, g = dL/dp + λ · p. With ``momentum`` μ, p ← p − lr · v, where v ← μ · v + g (Polyak, 1964);
-    with ``nesterov`` too, p ← p − lr · (g + μ · v) (Sutskever et al., 2013). As in PyTorch, v has no learning rate in it.
+    with ``nesterov`` too, p ← p − lr · (g + μ · v) (Sutskever et al., 2013). As in PyTorch, v is without lr.
 
     Raises ValueError if there is nothing to learn, if a number is negative, and for ``nesterov`` without momentum.
     """
 
-    averages = {"velocity": "momentum_buffer"}
-    options = ("lr", "momentum", "weight_decay", "nesterov")
+    averages: ClassVar = {"velocity": "momentum_buffer"}
+    options: ClassVar = ("lr", "momentum", "weight_decay", "nesterov")
 
     def __init__(
         self,

@@ -14,7 +14,6 @@ from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
 
-
 GREEK = {"alpha": "α", "beta1": "β1", "beta2": "β2", "eps": "ε", "m_hat": "m̂", "v_hat": "v̂"}
 
 
@@ -332,7 +331,7 @@ class Families:
 
 
 def parameter_of(block: Block) -> Value | None:
-    """The parameter whose shape and place a block mirrors: it is its gradient, its update or its copy, or kept for it."""
+    """The parameter whose shape and place a block mirrors: it is its gradient, update or copy, or kept for it."""
     value = block.value
     if value.beside is not None or value.replaces_state:
         return value.beside

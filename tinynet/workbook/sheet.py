@@ -177,4 +177,4 @@ def rectangle_name(name: str, role: str, symbol: str) -> tuple[str, str, str]:
         said = f"∂L/∂{symbol}" if role == "gradient" else f"new {symbol}"
         return f"{'d' if role == 'gradient' else role}_{name}", said, said
     said = "old " * role.startswith("old_") + greek(role.removeprefix("old_"))
-    return f"{role}_{name}", f"{said} of {symbol}", said
+    return f"{role}_{name}", f"{said}: {symbol}", said
