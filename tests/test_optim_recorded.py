@@ -1,4 +1,4 @@
-"""Recorded, an update is steps of the run: with a textbook's names, replayed, compiled, written as JSON and as cells."""
+"""Recorded, an update is steps of the run: named as in the paper, replayed, compiled, written as JSON and as cells."""
 
 from __future__ import annotations
 

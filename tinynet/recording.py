@@ -132,7 +132,7 @@ class Recorder:
         old.value = after
         self.updating = True
 
-    def knows(self, x: Tensor) -> bool:
+    def holds(self, x: Tensor) -> bool:
         """Whether a tensor stands for a value of this run."""
         return self._knows(x.value) and x.value.source is x.data
 

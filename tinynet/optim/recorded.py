@@ -25,7 +25,7 @@ class Update:
     def t(self) -> Tensor:
         """The number of this step, counted from 1: one number for all parameters that took as many before."""
         memory, recorder = self.memory, self.recorder
-        known = memory.t is not None and recorder.knows(memory.t)
+        known = memory.t is not None and recorder.holds(memory.t)
         key = id(memory.t) if known else (memory.steps, self.p.dtype)
         if key not in self.counts:
             old = memory.t if known else Tensor(placed(float(memory.steps), self.p.data, self.p.dtype))

@@ -99,10 +99,9 @@ class Facts:
     # Parameters
     def alike(self, value: Value) -> tuple[str, list[Value]]:
         """What a value is one of, in words, and all of them: gradients of parameters, or updated ones."""
-        if value.copy_of is not None:
-            return "the updated parameters", [
-                v for v in self.run.values if v.copy_of is not None and v.update == value.update
-            ]
+        if value.copy_of is not None and not value.replaces_state:
+            updated = [v for v in self.run.values if v.copy_of is not None and not v.replaces_state]
+            return "the updated parameters", [v for v in updated if v.update == value.update]
         if value.share is not None or value.of is None or value.of.kind != "parameter":
             return "", []
         return "the gradients of the parameters", [
