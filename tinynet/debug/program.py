@@ -51,12 +51,12 @@ class Program:
     """The steps of a run, and what each of its values holds (float64)."""
 
     def __init__(self, run: Run):
-        self.run = run = as_series(run)
-        self.steps: list[Step] = run.steps
+        self.recorded, self.run = run, as_series(run)
+        self.steps: list[Step] = self.run.steps
         self.arrays: list[np.ndarray] = [to_host(value.array) for value in run.values]
-        self.made_by = {step.output.index: i for i, step in enumerate(run.steps)}
+        self.made_by = {step.output.index: i for i, step in enumerate(self.steps)}
         self.readers: dict[int, list[int]] = {}
-        for i, step in enumerate(run.steps):
+        for i, step in enumerate(self.steps):
             for operand in step.operands:
                 if isinstance(operand, Value):
                     self.readers.setdefault(operand.index, []).append(i)

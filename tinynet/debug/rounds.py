@@ -14,7 +14,7 @@ def as_series(run: Run) -> Run:
     So do the gradients of parameters, and the updated ones. Values keep their indexes. Where an optimiser remembers
     nothing, it is the run itself.
     """
-    if not any(value.beside is not None for value in run.values):
+    if not remembers(run):
         return run
     out = Run()
     out.description, out.title = run.description, run.title
@@ -30,6 +30,21 @@ def as_series(run: Run) -> Run:
         out.steps.append(replace(step, operands=operands, output=out.values[step.output.index], time=time))
     out.loss = None if run.loss is None else out.values[run.loss.index]
     return out
+
+
+def remembers(run: Run) -> bool:
+    """Whether an optimiser of the run remembers something, as Adam does."""
+    return any(value.beside is not None for value in run.values)
+
+
+def smaller_numbers(run: Run) -> dict[int, Any]:
+    """The numbers of an optimiser that remembers something, a little smaller: they stay where they may be."""
+    return {value.index: 0.9 * value.array for value in numbers_of(run)}
+
+
+def numbers_of(run: Run) -> list[Value]:
+    """The hyper-parameters of a run whose optimiser remembers something."""
+    return [value for value in run.leaves if value.kind == "hyperparameter" and remembers(run)]
 
 
 def _labels(value: Value, following: Value | None) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def symbol(quantity: str) -> str:
     return quantity.rpartition(".")[2]
 
 
+def moment(value: Value) -> str:
+    """What a quantity beside a parameter is called without it: ``m``."""
+    assert value.beside is not None
+    return symbol(str(value.quantity)).removesuffix("_" + str(value.beside.quantity).rpartition(".")[2])
+
+
 class Facts:
     """What hypotheses about a run are made from."""
 
@@ -102,6 +108,10 @@ class Facts:
         if value.copy_of is not None and not value.replaces_state:
             updated = [v for v in self.run.values if v.copy_of is not None and not v.replaces_state]
             return "the updated parameters", [v for v in updated if v.update == value.update]
+        if value.beside is not None:
+            kept = [v for v in self.run.values if v.beside is not None and v.replaces_state == value.replaces_state]
+            kept = [v for v in kept if v.index in self.program.made_by]
+            return " and ".join(dict.fromkeys(moment(v) for v in kept)), kept
         if value.share is not None or value.of is None or value.of.kind != "parameter":
             return "", []
         return "the gradients of the parameters", [

@@ -78,7 +78,7 @@ ONLY: dict[str, tuple[str, str]] = {  # of the only hidden layer of its kind
     "pool": ("m pool pooled maxpool p", ""),
     "flat": ("flat flattened features", ""),
 }
-MOMENTS = {  # what an optimiser keeps for a parameter, and what it goes by: alone, before or behind the parameter's name
+MOMENTS = {  # what an optimiser keeps for a parameter, and what it goes by, alone or beside the parameter's name
     "g": "g grad gradient decayedgrad gdecayed gwd",
     "m": "m expavg firstmoment moment1 mom1 m1",
     "v": "v expavgsq secondmoment moment2 mom2 v2 squareavg s sq cache meansquare",
