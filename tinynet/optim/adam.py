@@ -55,11 +55,15 @@ class Adam(Optimizer):
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
-        v += (1 - beta2) * g * g
+        square = g * g
+        square *= 1 - beta2
+        v += square
         size = namespace(v).sqrt(v)
         size *= 1 / sqrt(1 - beta2**t)
         size += self.eps
-        return Tensor._wrap(x - self.lr / (1 - beta1**t) * m / size).data
+        step = m / size
+        step *= self.lr / (1 - beta1**t)
+        return Tensor._wrap(x - step).data
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
         if self.weight_decay:
