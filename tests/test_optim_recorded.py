@@ -9,11 +9,13 @@ import pytest
 
 import tinynet as tn
 from tests.gradients import spread
+from tests.spreadsheets import libreoffice
 from tests.test_compiled import CLOSE, assert_same
 from tests.test_workbook_recalculated import assert_recalculates
-from tests.workbooks import sample
+from tests.workbooks import Sample, assert_agrees, changed, sample, typed
 from tinynet import functional as F
 from tinynet import models, nn, optim
+from tinynet.workbook import verify
 
 OPTIMISERS = {
     "sgd": lambda ps: optim.SGD(ps, 0.1),
@@ -188,6 +190,61 @@ BOOKS = {
     "rnn": lambda: models.rnn(optimizer="rmsprop", batch=2, steps=2, updates=3),
     "cnn": lambda: models.cnn(channels=(2,), optimizer="adam"),
 }
+
+
+EDITS = {
+    "a moment before the update": ("old_v_hidden.weight", (2, 1), 0.3),
+    "a hyper-parameter": ("beta1", (), 0.5),
+    "the number of steps before": ("old_t", (), 4),
+    "a weight": ("hidden.weight", (0, 0), 0.7),
+}
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Sample:
+    return sample(Training(OPTIMISERS["adam"]).recorded(rounds=2), tmp_path_factory.mktemp("books") / "adam.xlsx")
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_an_edit_recalculates_and_comes_back(what: str, book: Sample, tmp_path: Path):
+    leaf, index, number = EDITS[what]
+    expected, edits = changed(book.run, leaf, index, number), {book.place_of(leaf, *index): number}
+    values = libreoffice(book.path, edits)
+    assert_agrees(book, values, expected)
+    assert str(values["Checks"]["B3"]).startswith("EDITED")
+    loaded = tn.load(typed(book.path, tmp_path / "edited.xlsx", edits))
+    for value, same in zip(loaded.values, expected.values, strict=True):
+        np.testing.assert_array_equal(value.array, same.array, err_msg=str(value.name))
+
+
+def test_a_book_that_is_loaded_and_written_again_is_the_same_file(book: Sample, tmp_path: Path):
+    assert verify(book.path).ok
+    tn.load(book.path).to_excel(tmp_path / "again.xlsx")
+    assert (tmp_path / "again.xlsx").read_bytes() == book.path.read_bytes()
+
+
+def test_the_equations_are_those_of_the_paper(book: Sample):
+    """In every round."""
+    words = {block.name: book.book.words.equation(block) for block in book.book.plan.blocks if block.expression}
+    for label in ("m", "v", "m_hat", "v_hat", "new"):
+        assert words[f"{label}_hidden.weight"] == words[f"{label}_hidden.weight#2"]
+    assert words["t"] == "t = old t + 1"
+    assert words["m_hidden.weight"] == "m = β1·old m + (1 − β1)·∂L/∂hidden.weight"
+    assert words["v_hidden.weight"] == "v = β2·old v + (1 − β2)·(∂L/∂hidden.weight)²"
+    assert words["m_hat_hidden.weight"] == "m̂ = m / (1 − β1^t)"
+    assert words["v_hat_hidden.weight"] == "v̂ = v / (1 − β2^t)"
+    assert words["new_hidden.weight"] == "new hidden.weight = hidden.weight − lr·m̂ / (√(v̂) + ε)"
+
+
+def test_what_is_kept_stands_in_the_columns_of_its_parameter(book: Sample):
+    layout, plan = book.book.layout, book.book.plan
+    columns = {block.name: layout.column[block.ids] for block in plan.blocks}
+    rows = {block.name: layout.row[block.ids] for block in plan.blocks}
+    labels = ["old_m", "m", "m_hat", "old_v", "v", "v_hat"]
+    for name in (f"{label}_{parameter}" for label in labels for parameter in ("hidden.weight", "output.bias")):
+        parameter = name.rpartition("_")[2]
+        np.testing.assert_array_equal(columns[name], columns[parameter])
+        np.testing.assert_array_equal(np.diff(rows[name], axis=0), np.diff(rows[parameter], axis=0))
 
 
 def recorded_late():
