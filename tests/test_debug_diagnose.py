@@ -134,6 +134,13 @@ def test_a_bug_is_placed_and_explained_and_the_explanation_holds_on_other_data(b
     assert all(e.explained == sum(found.report.differing.values()) for e in found.explanations)
 
 
+def test_a_multiple_of_the_parameter_is_that_of_the_round() -> None:
+    """In each update, of the parameter as it was then."""
+    decay = SimpleNamespace(edits={"decayed": lambda net, right, t: right(t) + 0.3 * net["w", t - 1]})
+    report = compare(recorded("adam"), numbers("adam", bug=decay))
+    assert "updated parameters: 0.3 times the parameter is added (weight decay?)" in top(report)
+
+
 def test_the_sample_covers_every_network_and_most_rows() -> None:
     assert {ID[bug].network for bug in SAMPLE} == set(NETWORKS)
     assert len({ID[bug].row for bug in SAMPLE}) >= 20

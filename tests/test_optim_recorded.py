@@ -16,6 +16,7 @@ from tests.workbooks import Sample, assert_agrees, changed, sample, typed
 from tinynet import functional as F
 from tinynet import models, nn, optim
 from tinynet.workbook import verify
+from tinynet.workbook.families import parameter_of
 
 OPTIMISERS = {
     "sgd": lambda ps: optim.SGD(ps, 0.1),
@@ -234,6 +235,19 @@ def test_the_equations_are_those_of_the_paper(book: Sample):
     assert words["m_hat_hidden.weight"] == "m̂ = m / (1 − β1^t)"
     assert words["v_hat_hidden.weight"] == "v̂ = v / (1 − β2^t)"
     assert words["new_hidden.weight"] == "new hidden.weight = hidden.weight − lr·m̂ / (√(v̂) + ε)"
+
+
+def test_the_step_control_updates_one_parameter_after_the_other(book: Sample):
+    moments = [m for m in book.book.moments.all if m.phase == "update" and m.blocks[0].update == 0]
+    parameters = [{id(parameter_of(block)) for block in moment.blocks} for moment in moments]
+    assert all(len(several) == 1 for several in parameters)
+    names = [[block.name for block in moment.blocks] for moment in moments]
+    assert names[:4] == [
+        ["t"],
+        ["m_hidden.weight", "v_hidden.weight"],
+        ["m_hat_hidden.weight", "v_hat_hidden.weight"],
+        ["new_hidden.weight"],
+    ]
 
 
 def test_what_is_kept_stands_in_the_columns_of_its_parameter(book: Sample):

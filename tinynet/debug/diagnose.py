@@ -83,7 +83,7 @@ class Attempt(NamedTuple):
     partial: list[tuple[State, list[int]]]
 
 
-FITTED = re.compile(r"\d times \S+ is added$")
+FITTED = re.compile(r"\d times (\S+|the parameter) is added")
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
@@ -331,10 +331,7 @@ class Search:
             return False
         edit = hypothesis.edit if state.edit == Edit() else state.edit | hypothesis.edit
         changed = self.program.evaluate(edit, nearby.outside, nearby.steps)
-        if changed is None or wrong not in changed or not np.all(self.agrees(wrong, changed[wrong])):
-            return False
-        # A finite number that is made of an infinite one is no explanation.
-        return not np.all(np.isfinite(self.mine[wrong])) or all(np.all(np.isfinite(a)) for a in changed.values())
+        return changed is not None and wrong in changed and bool(np.all(self.agrees(wrong, changed[wrong])))
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
         """What follows if the backward pass is as it was written, and if it is that of the changed forward pass."""

@@ -109,7 +109,7 @@ class _Planner:
             self.leaf(value)
         for step in self.run.steps:
             while self.remembered and self.remembered[0].update < step.output.update:
-                self.carry_over(self.remembered.pop(0))
+                self.carry_over(self.remembered.pop(0), step.number - 1)
             expression = getattr(self, "_" + TABLE[step.primitive].kind)(step)
             self.expressions[step.output.index] = expression
             self.keep(step, expression)
@@ -153,12 +153,11 @@ class _Planner:
         if value.replaces_state:  # what is read in this round too
             self.remembered.append(value)
         elif value.copy_of is not None:
-            self.carry_over(value)
+            self.carry_over(value, self.made_by[value.index].number)
 
-    def carry_over(self, value: Value) -> None:
+    def carry_over(self, value: Value, order: int) -> None:
         """The next round of training starts from a copy, so that its sheet shows its own weights."""
         if value.copy_of is not None and value.update < self.last_forward:
-            order = self.made_by[value.index].number
             self.allocate(value, self.expressions[value.index], str(value.copy_of.quantity), order, value.update + 1)
 
     def allocate(

@@ -82,7 +82,8 @@ class Moments:
     def _turns(self, block: Block, first: Block) -> bool:
         """Whether an update of several steps turns to another parameter."""
         several = block.value.beside is not None or first.value.beside is not None
-        return several and block.phase == "update" and parameter_of(block) is not parameter_of(first)
+        computed = block.phase == "update" and block.update == block.value.update
+        return several and computed and parameter_of(block) is not parameter_of(first)
 
     def _reads(self, moment: Moment) -> list[int]:
         ids = [part for block in moment.blocks for part in block.expression.reads]  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
         return
     yours = {i: brought.yours(i).reshape(-1) for i in own}
     here = {i: brought.expected(i).reshape(-1) for i in own}
-    parameters = {i: brought.facts.program.arrays[j].reshape(-1) for i, j in own.items()}
+    parameters = {i: brought.yours(j).reshape(-1) for i, j in own.items()}
     made, first = {i: brought.facts.program.made_by[i] for i in own}, value.index
 
     def all_fit(numbers: dict[int, np.ndarray]) -> bool:
