@@ -13,6 +13,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
+import tinynet as tn
+from tests import test_wrong
 from tests.bugs_measured import Found, Remembering, falsely_found, measured, numbers, recorded
 from tests.wrong import BUGS, Variant, variants
 from tests.wrong import NETWORKS as THEIRS
@@ -139,6 +141,17 @@ def test_a_multiple_of_the_parameter_is_that_of_the_round() -> None:
     decay = SimpleNamespace(edits={"decayed": lambda net, right, t: right(t) + 0.3 * net["w", t - 1]})
     report = compare(recorded("adam"), numbers("adam", bug=decay))
     assert "updated parameters: 0.3 times the parameter is added (weight decay?)" in top(report)
+
+
+def test_what_an_optimiser_keeps_explains_nothing_that_came_before_it() -> None:
+    """The explanations of a wrong gradient are the same, whatever the optimiser."""
+    bug = ID["lstm-db_hh-mean-over-time"]
+    mine = {k: a for k, a in numbers("lstm", bug.data, bug=bug).items() if not k.startswith("new_")}
+    with mock.patch.object(tn.optim, "SGD", tn.optim.Adam):
+        run = test_wrong.tinynet_recurrent("lstm", data("lstm", bug.data))
+    found, expected = compare(run, mine).diagnosis, compare(recorded("lstm", bug.data), mine).diagnosis
+    assert found is not None and expected is not None and expected.explanations
+    assert found.explanations == expected.explanations
 
 
 def test_the_sample_covers_every_network_and_most_rows() -> None:

@@ -22,7 +22,7 @@ def behind_ends(program: Program, indexes: Iterable[int]) -> dict[int, np.ndarra
     if lengths is None:
         return {}
     ends = program.arrays[lengths.index].reshape(-1)
-    steps = len({v.time for v in values if v.time is not None and v.time >= 0})
+    steps = len({v.time for v in values if v.time is not None and v.time >= 0 and not is_of_a_round(v)})
     behind = {i: _behind(values[i], ends, steps) for i in indexes}
     return {i: mask for i, mask in behind.items() if mask is not None}
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.program import Change, Edit, Plain, Program
+from tinynet.debug.rounds import is_of_a_round
 from tinynet.run import INITIAL, Run, Value
 
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
@@ -120,6 +121,18 @@ class Facts:
             if v.of is not None and v.of.kind == "parameter" and v.share is None and v.update == value.update
         ]
 
+    def seen(self, phase: str) -> list[tuple[Family, Members]]:
+        """All quantities that may be taken for others in a pass: what an optimiser keeps is there for updates only."""
+        every = list(self.series.items())
+        return (
+            every if phase == "update" else [(family, members) for family, members in every if not self.kept(members)]
+        )
+
+    def kept(self, members: Members) -> bool:
+        """Whether an optimiser keeps a quantity, or computes it beside a parameter."""
+        first = self.run.values[next(iter(members.values()))]
+        return first.kind == "state" or first.beside is not None or first.replaces_state
+
     # What computes what
     def local(self, value: int) -> list[int]:
         """The steps between a value and the named ones that it is computed from."""
@@ -170,7 +183,7 @@ class Facts:
 def _constants(run: Run) -> dict[str, float]:
     """Factors that are left out or put in by mistake: sizes of the arrays, and what one divides by."""
     found = {"2": 2.0}
-    times = {v.time for v in run.values if v.time is not None and v.time >= 0}
+    times = {v.time for v in run.values if v.time is not None and v.time >= 0 and not is_of_a_round(v)}
     inputs = [v for v in run.leaves if v.kind == "input" and v.array.dtype.kind == "f" and len(v.shape) > 1]
     if times:
         found["T"] = float(len(times))
