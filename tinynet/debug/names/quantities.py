@@ -104,9 +104,9 @@ class Quantities:
         return self.initial(series) is not None
 
     def initial(self, series: Series) -> Value | None:
-        """The initial value of what a series is, or is about."""
+        """The initial value of what a series is about, or of the series itself."""
         about = self.series.get(series.about, series)
-        return series.values.get(INITIAL, about.values.get(INITIAL))
+        return about.values.get(INITIAL) or (series.values.get(INITIAL) if series.by_round else None)
 
     # Which key means what
     def goal(self, series: Series) -> Goal:
