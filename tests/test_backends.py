@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -323,6 +324,40 @@ def test_a_module_moves_and_its_optimiser_goes_on(library):
     assert is_in(library, *net.parameters())
     assert_same_state(net, expected)
     assert_same_state(net.to("numpy"), expected)
+
+
+OPTIMISERS = {
+    "momentum": lambda ps: tn.optim.SGD(ps, 0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
+    "rmsprop": lambda ps: tn.optim.RMSprop(ps, weight_decay=0.1),
+    "adam": lambda ps: tn.optim.Adam(ps, weight_decay=0.1),
+    "adamw": tn.optim.AdamW,
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_an_optimiser_remembers_stays_where_the_parameters_are(kind, recorded, library):
+    (net, optimizer), (expected, other) = (
+        (n, OPTIMISERS[kind](n.parameters())) for n in (network("mlp"), network("mlp"))
+    )
+    net.to(library)
+    for _ in range(3):
+        for each, update, there in ((net, optimizer, library), (expected, other, "numpy")):
+            with tn.record() if recorded else nullcontext() as run:
+                update.zero_grad()
+                F.cross_entropy(each(data("mlp", there)[0]), data("mlp", there)[1]).backward()
+                update.step()
+            if run is not None:
+                assert is_in(there, *(value.array for value in run.values))
+    remembered = [average for memory in optimizer.memory for average in memory.averages.values()]
+    assert remembered and is_in(library, *net.parameters(), *remembered)
+    assert_same_state(net, expected)
+    again = OPTIMISERS[kind](expected.parameters())
+    again.load_state_dict(optimizer.state_dict())  # comes to where its parameters are
+    for memory, there in zip(again.memory, optimizer.memory, strict=True):
+        for label, average in memory.averages.items():
+            assert is_in("numpy", average)
+            assert_close(there.averages[label].data, average.data)
 
 
 def test_state_dicts_are_copies_where_they_are_and_load_everywhere(library):

@@ -257,6 +257,17 @@ def test_info_names_every_quantity_of_the_run(here: Path, capsys: pytest.Capture
         assert {name, f"d_{name}", f"new_{name}"} <= seen and name in run
 
 
+def test_info_names_what_an_optimiser_keeps(here: Path, capsys: pytest.CaptureFixture[str]):
+    tinynet("export lstm --steps 2 --optimizer adam")
+    capsys.readouterr()
+    tinynet("info lstm.xlsx")
+    kinds = {row.split()[0]: row.split()[2] for row in capsys.readouterr().out.splitlines()[1:]}
+    for label in ("m", "v", "m_hat", "v_hat"):
+        assert kinds[f"{label}_lstm.W_ii"] == kinds[f"{label}_output.bias"] == "update"
+    assert kinds["old_m_lstm.W_ii"] == kinds["old_t"] == "state"
+    assert {kinds[name] for name in ("lr", "beta1", "beta2", "eps")} == {"hyperparameter"}
+
+
 # Wrong use: one line on stderr, exit code 2
 
 WRONG = {

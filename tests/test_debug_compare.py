@@ -19,7 +19,7 @@ from openpyxl.utils import range_boundaries
 from openpyxl.utils.cell import coordinate_to_tuple
 
 import tinynet as tn
-from tests.bugs_measured import FOUND_BUGS, numbers, recorded
+from tests.bugs_measured import numbers, recorded
 from tests.spreadsheets import libreoffice, require
 from tests.wrong import BUGS, data, lstm
 from tinynet.cli import main
@@ -436,7 +436,7 @@ def test_other_numbers_are_written_where_two_reasons_fit(here: Path, capsys: pyt
     np.savez("mine.npz", **(mine | {"db1": mine["db1"][::-1]}))
     assert tinynet("compare mine.npz mlp.xlsx --other other.xlsx") == 1
     assert "other.xlsx is not written: there are no two reasons to tell apart" in capsys.readouterr().err
-    bug = next(bug for bug in FOUND_BUGS if bug.id == "mlp-db1-along-units")
+    bug = next(bug for bug in BUGS if bug.id == "mlp-db1-along-units")
     np.savez("mine.npz", **numbers("mlp", "square", bug=bug))
     assert tinynet("compare mine.npz mlp.xlsx --other other.xlsx") == 1
     assert "other.npz: run your code with these numbers, and compare with other.xlsx" in capsys.readouterr().err

@@ -28,7 +28,7 @@ BEYOND_THE_END = {"logits", "p", "tanh_c"}
 @cache
 def recorded(network: str, kind: str = "plain", seed: int = 0) -> tn.Run:
     arguments = data(network, kind, seed)
-    recorders = {"mlp": theirs.tinynet_mlp, "conv_net": tinynet_conv_net}
+    recorders = {"mlp": theirs.tinynet_mlp, "conv_net": tinynet_conv_net, "adam": theirs.tinynet_adam}
     recorder = recorders.get(network)
     return recorder(arguments) if recorder else theirs.tinynet_recurrent(network, arguments)
 
@@ -105,7 +105,7 @@ def right_matched(network: str, kind: str) -> Matched:
     return match(recorded(network, kind), theirs.right(network, kind))
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.network != "adam"], ids=lambda bug: bug.id)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.id)
 def test_a_bug_does_not_change_what_is_matched(bug: Any) -> None:
     wrong = NETWORKS[bug.network](**data(bug.network, bug.data), bug=bug)
     matched, expected = match(recorded(bug.network, bug.data), wrong), right_matched(bug.network, bug.data)
@@ -723,3 +723,60 @@ def test_what_is_no_source() -> None:
         read([1, 2])
     with pytest.raises(FileNotFoundError):
         read("nowhere.npz")
+
+
+# What an optimiser keeps
+
+
+def adam_of_two(updates: int) -> tn.Run:
+    tn.manual_seed(0)
+    net = nn.Sequential({"fc1": nn.Linear(3, 4), "tanh": nn.Tanh(), "fc2": nn.Linear(4, 2)})
+    optimizer, x = tn.optim.Adam(net.parameters(), 0.1), tn.tensor(np.ones((5, 3)), name="x")
+    with tn.record() as run:
+        for _ in range(updates):
+            optimizer.zero_grad()
+            tn.functional.cross_entropy(net(x), np.array([0, 1, 0, 1, 1])).backward()
+            optimizer.step()
+    return run
+
+
+MOMENTS = {
+    "m_fc1.weight": "m_W1 mW1 exp_avg_W1 W1_m W1_exp_avg m_fc1.weight first_moment_W1",
+    "v_fc2.weight": "v_W2 vW2 exp_avg_sq_W2 W2_exp_avg_sq second_moment_W2",
+    "m_hat_fc1.bias": "m_hat_b1 mhat_b1 b1_m_hat m_corrected_b1",
+    "v_hat_fc2.bias": "v_hat_b2 vhat_b2 v_corrected_b2",
+    "new_fc1.weight": "new_W1 W1_new",
+    "d_fc2.weight": "dW2 grad_W2",
+    "t": "t",
+}
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+@pytest.mark.parametrize("ours", MOMENTS)
+def test_what_an_optimiser_keeps_is_recognised_in_every_round(ours: str, updates: int) -> None:
+    run = adam_of_two(updates)
+    series = [run[ours if not t else f"{ours}#{t + 1}"] for t in range(updates)]
+    for name in MOMENTS[ours].split():
+        found = match(run, {name: np.array(series) if updates > 1 else series[0]})
+        assert {run.values[i].name for i in found.arrays} == {
+            ours if not t else f"{ours}#{t + 1}" for t in range(updates)
+        }, name
+        for i, array in found.arrays.items():
+            np.testing.assert_array_equal(array, run.values[i].array)
+
+
+def test_all_our_own_names_are_recognised() -> None:
+    """A file with every value under its own name, in all rounds."""
+    run = adam_of_two(3)
+    whole = {str(value.name): value.array for value in run.values if value.name and value.array.dtype.kind == "f"}
+    matched = match(run, whole)
+    assert not matched.unmatched
+    assert all(matched.sources[run.find(name).index] == name for name in whole)
+
+
+def test_a_weight_followed_through_all_updates_is_told_apart_from_the_weight() -> None:
+    run = adam_of_two(3)
+    after = np.array([run[f"new_fc1.weight{again}"] for again in ("", "#2", "#3")])
+    matched = match(run, {"W1": after, "W2": run["fc2.weight"]})
+    names = {run.values[i].name for i in matched.arrays}
+    assert names == {"new_fc1.weight", "new_fc1.weight#2", "new_fc1.weight#3", "fc2.weight"}

@@ -63,3 +63,161 @@ def test_a_parameter_keeps_its_shape_and_dtype(shape, dtype):
     tn.optim.SGD([p], lr=0.1).step()
     assert isinstance(p.data, np.ndarray) and (p.shape, p.dtype) == (shape, np.dtype(dtype))
     np.testing.assert_allclose(p.data, 1.6, rtol=1e-6)
+
+
+# Against PyTorch
+
+OPTIMISERS = {
+    "sgd": ("SGD", {"lr": 0.1}),
+    "momentum": ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    "momentum, decay": ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}),
+    "nesterov": ("SGD", {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.1, "nesterov": True}),
+    "rmsprop": ("RMSprop", {}),
+    "rmsprop, decay": ("RMSprop", {"lr": 0.05, "alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1}),
+    "adam": ("Adam", {}),
+    "adam, decay": ("Adam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
+    "adamw": ("AdamW", {}),
+    "adamw, decay": ("AdamW", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.5}),
+}
+SHAPES = [(3, 4), (5,), (), (200, 200)]
+STEPS = 8
+
+
+def ours(kind, start):
+    name, options = OPTIMISERS[kind]
+    ps = [tn.Parameter(array.copy()) for array in start]
+    return ps, getattr(tn.optim, name)(ps, **options)
+
+
+def theirs(kind, start):
+    torch = pytest.importorskip("torch")
+    name, options = OPTIMISERS[kind]
+    ps = [torch.tensor(array, requires_grad=True) for array in start]
+    return ps, getattr(torch.optim, name)(ps, **options)
+
+
+def drawn(seed, dtype="float64", steps=STEPS):
+    """Where parameters start, and gradients (steps, parameters): the last parameter gets none at every third step."""
+    rng = np.random.default_rng(seed)
+    start = [np.asarray(rng.normal(size=shape), dtype) for shape in SHAPES]
+    gradients = [[np.asarray(rng.normal(size=shape), dtype) for shape in SHAPES] for _ in range(steps)]
+    for t in range(0, steps, 3):
+        gradients[t][-1] = None
+    return start, gradients
+
+
+def train(ps, optimizer, gradients, tensor=tn.tensor, each=nullcontext):
+    for step in gradients:
+        for p, g in zip(ps, step, strict=True):
+            p.grad = None if g is None else tensor(g)
+        with each():
+            optimizer.step()
+    return [np.array(p.detach().numpy()) for p in ps]
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+@pytest.mark.parametrize("recorded", ["not", "each step", "whole"])
+def test_numbers_are_those_of_pytorch(kind, recorded):
+    start, gradients = drawn(0)
+    their_ps, their_optimizer = theirs(kind, start)
+    expected = train(their_ps, their_optimizer, gradients, pytest.importorskip("torch").tensor)
+    with tn.record() if recorded == "whole" else nullcontext():
+        found = train(*ours(kind, start), gradients, each=tn.record if recorded == "each step" else nullcontext)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+def test_what_is_recorded_is_what_runs_otherwise(kind):
+    """In float32 too, where β2 = 0.999 has its own rounding."""
+    start, gradients = drawn(1, "float32")
+    ps, optimizer = ours(kind, start)
+    recorded_ps, recorded_optimizer = ours(kind, start)
+    train(ps, optimizer, gradients)
+    with tn.record():
+        train(recorded_ps, recorded_optimizer, gradients)
+    for p, q in zip(ps, recorded_ps, strict=True):
+        assert p.dtype == q.dtype == np.float32
+        np.testing.assert_allclose(p.data, q.data, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+def test_no_update_changes_an_array_that_others_have(kind):
+    """Neither the parameter's old array nor the gradient's, nor those of a state dict or a run."""
+    start, gradients = drawn(2)
+    ps, optimizer = ours(kind, start)
+    held = []
+    for step in gradients:
+        for p, g in zip(ps, step, strict=True):
+            p.grad = None if g is None else tn.tensor(g)
+        with tn.record() if len(held) == 3 else nullcontext() as run:
+            before = [p.data for p in ps] + [p.grad.data for p in ps if p.grad is not None]
+            optimizer.step()
+        dicts = [array for state in optimizer.state_dict()["state"].values() for array in state.values()]
+        values = [value.array for value in run.values] if run is not None else []
+        held += [(array, np.array(array)) for array in [*before, *dicts, *values]]
+    for array, was in held:
+        np.testing.assert_array_equal(array, was)
+
+
+# State dicts
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+def test_a_state_dict_goes_on_where_it_was_saved(kind):
+    start, gradients = drawn(3)
+    expected = train(*ours(kind, start), gradients)
+    ps, optimizer = ours(kind, start)
+    middle = train(ps, optimizer, gradients[:4])
+    saved = optimizer.state_dict()
+    train(ps, optimizer, gradients[:1])  # the copies that were saved do not notice
+    again, other = ours(kind, middle)
+    other.lr = 77.0
+    other.load_state_dict(saved)
+    for a, b in zip(train(again, other, gradients[4:]), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", OPTIMISERS)
+def test_a_state_dict_of_pytorch_is_understood(kind):
+    torch = pytest.importorskip("torch")
+    start, gradients = drawn(4)
+    their_ps, their_optimizer = theirs(kind, start)
+    middle = train(their_ps, their_optimizer, gradients[:4], torch.tensor)
+    ps, optimizer = ours(kind, middle)
+    optimizer.load_state_dict(their_optimizer.state_dict())
+    expected = train(their_ps, their_optimizer, gradients[4:], torch.tensor)
+    for a, b in zip(train(ps, optimizer, gradients[4:]), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_a_state_dict_of_other_parameters_is_refused():
+    p = parameter(gradient=[1.0, 1.0])
+    adam = tn.optim.Adam([p])
+    adam.step()
+    with pytest.raises(ValueError, match="is for 1 parameters, this optimizer has 2"):
+        tn.optim.Adam([p, parameter()]).load_state_dict(adam.state_dict())
+    with pytest.raises(ValueError, match=r"exp_avg of parameter 0 has shape \(2,\), expected \(3,\)"):
+        tn.optim.Adam([parameter([1.0, 2.0, 3.0])]).load_state_dict(adam.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: tn.optim.SGD([p], 0.1, momentum=-1), "momentum is -1, expected a number of at least 0"),
+        (lambda p: tn.optim.SGD([p], 0.1, weight_decay=-1), "weight_decay is -1"),
+        (lambda p: tn.optim.SGD([p], 0.1, nesterov=True), "nesterov=True needs a momentum above 0"),
+        (lambda p: tn.optim.RMSprop([p], alpha=1), "alpha is 1, expected at least 0 and below 1"),
+        (lambda p: tn.optim.RMSprop([p], eps=-1), "eps is -1"),
+        (lambda p: tn.optim.RMSprop([p], weight_decay=-1), "weight_decay is -1"),
+        (lambda p: tn.optim.Adam([p], betas=(0.9, 1.0)), r"beta2 is 1\.0, expected at least 0 and below 1"),
+        (lambda p: tn.optim.Adam([p], betas=(-0.1, 0.9)), r"beta1 is -0\.1"),
+        (lambda p: tn.optim.Adam([p], eps=float("nan")), "eps is nan"),
+        (lambda p: tn.optim.AdamW([p], weight_decay=-1), "weight_decay is -1"),
+        (lambda p: tn.optim.Adam([p], lr=-1), "lr is -1, expected a learning rate of at least 0"),
+        (lambda p: tn.optim.Adam([]), "Adam got no parameters"),
+    ],
+)
+def test_messages_name_what_is_wrong(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(parameter())

@@ -217,6 +217,28 @@ def tinynet_mlp(arguments: dict[str, Any]) -> tn.Run:
     return run
 
 
+def tinynet_adam(arguments: dict[str, Any]) -> tn.Run:
+    """One weight whose loss has the given gradients."""
+    w = tn.Parameter(arguments["weights"]["weight"], name="weight")
+    optimizer = tn.optim.AdamW([w], lr=0.1, betas=(0.9, 0.99), eps=1e-3, weight_decay=0.2)
+    with tn.record() as run:
+        for gradient in arguments["gradients"]:
+            optimizer.zero_grad()
+            (w * gradient).sum().backward()
+            optimizer.step()
+    return run
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_adam_is_that_of_tinynet(seed: int) -> None:
+    run, numbers = tinynet_adam(data("adam", seed=seed)), right("adam", seed=seed)
+    rounds = ["", *(f"#{t}" for t in range(2, len(numbers["w"]) + 1))]
+    ours = {"g": "d_weight", "m": "m_weight", "v": "v_weight", "m_hat": "m_hat_weight", "v_hat": "v_hat_weight"}
+    ours["w"] = "new_weight"
+    assert_same(numbers, {name: np.array([run[f"{quantity}{t}"] for t in rounds]) for name, quantity in ours.items()})
+    assert_same(numbers, {"w0": run["weight"], "m0": run["old_m_weight"], "v0": run["old_v_weight"]})
+
+
 # Without a bug: PyTorch
 
 

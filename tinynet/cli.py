@@ -15,6 +15,7 @@ import numpy as np
 from tinynet import __version__, models, workbook
 from tinynet.from_script import run_script
 from tinynet.from_torch import run_saved
+from tinynet.models.common import OPTIMIZERS
 from tinynet.models.convolutional import FILTERS
 from tinynet.nn.state import read_state
 from tinynet.run import Run
@@ -300,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--seed", type=int, help="of the initial weights")
     make.add_argument("--lr", type=float, help="learning rate")
     make.add_argument("--updates", type=int, help="rounds of forward, backward and update, a sheet each")
+    make.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="of the update (default: sgd)")
     maps = make.add_argument_group("the convolutional net")
     maps.add_argument("--kernel", type=_kernel, help=f"size of the kernels, or one of {', '.join(FILTERS)}")
     maps.add_argument("--channels", type=_numbers, metavar="4,8", help="how many maps each layer makes")

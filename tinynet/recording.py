@@ -132,6 +132,34 @@ class Recorder:
         old.value = after
         self.updating = True
 
+    def holds(self, x: Tensor) -> bool:
+        """Whether a tensor stands for a value of this run."""
+        return self._knows(x.value) and x.value.source is x.data
+
+    def remembered(self, x: Tensor, label: str, beside: Tensor | None = None) -> None:
+        """Note what an optimiser remembers (of a parameter): a leaf, unless an update in this run has made it."""
+        value = self.value_of(x)
+        if value.kind != "computed":
+            value.kind, value.quantity = "state", f"old_{label}"
+            value.beside = None if beside is None else self._parameter(beside)
+
+    def named(
+        self, label: str, x: Tensor, title: str, beside: Tensor | None = None, replaces: Tensor | None = None
+    ) -> Tensor:
+        """Name a quantity of an update (of a parameter), which takes the place of what was remembered."""
+        value = self.value_of(x)
+        value.quantity, value.title = label, title
+        value.beside = None if beside is None else self._parameter(beside)
+        if replaces is not None:
+            value.copy_of = replaces.value.copy_of or replaces.value
+            value.copy_of.title = title
+        return x
+
+    def _parameter(self, p: Tensor) -> Value:
+        """The leaf that a parameter was at first."""
+        value = self.value_of(p)
+        return value.copy_of or value
+
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Tensor):
             return self.value_of(operand)
@@ -283,10 +311,15 @@ class Recorder:
             if value.kind != "computed" and value.quantity is None and value.of is None:
                 value.quantity = value.kind
         self._number_suggested()
-        self._tell_apart([value for value in values if value.quantity is not None and value.copy_of is None])
-        copies = {value: value.copy_of for value in values if value.copy_of is not None}
+        updates = {value for value in values if value.beside is not None or value.replaces_state}
+        others = [value for value in values if value.quantity is not None and value not in updates]
+        self._tell_apart([value for value in others if value.copy_of is None])
+        copies = {value: value.copy_of for value in others if value.copy_of is not None}
         for value, parameter in copies.items():
             value.quantity = f"new_{parameter.quantity}"
+        for value in updates:
+            if value.beside is not None:
+                value.quantity = f"{value.quantity}_{value.beside.quantity}"
         self._tell_apart([value for value in values if value.quantity is not None and value.of is None])
         gradients = [value for value in values if value.of is not None]
         for value in gradients:
@@ -317,8 +350,8 @@ class Recorder:
         for name_, group in groups.items():
             if len(group) == 1:
                 continue
-            series = all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
-            series = series and len({v.copy_of is None for v in group}) == 1
+            alike = len({(v.beside, v.copy_of) for v in group}) == 1
+            series = alike and all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
             number = 1
             for position, value in enumerate(group):
                 if series:

@@ -25,10 +25,12 @@ INITIAL = -1  # the time step of an initial state: shown as "initial"
 class Value:
     """One array of a run.
 
-    ``kind`` is parameter, input, hyperparameter, constant or computed. ``quantity`` is its name without the time
-    step, ``time`` the step (None where it has none). A gradient has ``of``, the value it belongs to; ``share`` is
-    ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from this time step, or a neighbour.
-    ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter that an updated one was.
+    ``kind`` is parameter, input, hyperparameter, state (what an optimiser remembers), constant or computed.
+    ``quantity`` is its name without the time step, ``time`` the step (None where it has none). A gradient has ``of``,
+    the value it belongs to; ``share`` is ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from
+    this time step, or a neighbour. ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter,
+    or the state, that an updated one was. ``beside`` is the parameter that a state belongs to, or what is computed on
+    the way to its update.
     """
 
     index: int
@@ -40,6 +42,7 @@ class Value:
     update: int = 0
     of: Value | None = None
     copy_of: Value | None = None
+    beside: Value | None = None
     share: str | None = None
     requires_grad: bool = False
     source: Any = field(default=None, repr=False)
@@ -47,6 +50,11 @@ class Value:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.array.shape)
+
+    @property
+    def replaces_state(self) -> bool:
+        """Whether an optimiser will remember it instead of what it was."""
+        return self.copy_of is not None and self.copy_of.kind == "state"
 
     @property
     def name(self) -> str | None:
@@ -199,6 +207,7 @@ class Run:
         for value in run.values:  # a gradient may be older than the leaf that it belongs to
             value.of = None if value.of is None else run.values[value.of.index]
             value.copy_of = None if value.copy_of is None else run.values[value.copy_of.index]
+            value.beside = None if value.beside is None else run.values[value.beside.index]
         for step in self.steps:
             operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
             run.steps.append(replace(step, operands=operands, output=run.values[step.output.index]))

@@ -13,7 +13,8 @@ from tinynet.nonstandard import dtype_name
 from tinynet.primitives import TABLE
 
 FORMAT = "tinynet run 1"
-KINDS = ("parameter", "input", "hyperparameter", "constant", "computed")
+KINDS = ("parameter", "input", "hyperparameter", "state", "constant", "computed")
+LINKS = ("of", "copy_of", "beside")
 LIMIT = 2**27  # numbers that a file may make us compute
 _LABELS = {
     "kind": "computed",
@@ -42,7 +43,7 @@ def encode(run: Any) -> dict[str, Any]:
     def value(v):
         out = {label: getattr(v, label) for label, usual in _LABELS.items() if getattr(v, label) != usual}
         out |= {"shape": list(v.shape), "dtype": dtype_name(v.array.dtype)}
-        out |= {link: getattr(v, link).index for link in ("of", "copy_of") if getattr(v, link) is not None}
+        out |= {link: getattr(v, link).index for link in LINKS if getattr(v, link) is not None}
         if v.kind != "computed":
             out["data"] = to_host(v.array).reshape(-1).tolist()
         return out
@@ -117,10 +118,10 @@ def _read_value(run: Any, row: dict) -> None:
 
 def _link(value: Any, row: dict, run: Any, rows: list) -> None:
     """Say what a gradient is of, and a copy: something before it, or a leaf that was first seen later."""
-    for link in ("of", "copy_of"):
+    for link in LINKS:
         if link in row:
             other = run.values[_index(row[link], run)]
-            if other.index >= value.index and not {"of", "copy_of"}.isdisjoint(rows[other.index]):
+            if other.index >= value.index and not set(LINKS).isdisjoint(rows[other.index]):
                 raise ValueError(
                     f"value {value.index} is {link.replace('_', ' ')} value {other.index}, which depends on it"
                 )

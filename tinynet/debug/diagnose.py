@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from tinynet.debug.formulations import formulations
 from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
+from tinynet.debug.rounds import smaller_numbers
 from tinynet.run import Run, Value
 
 SECONDS = 20.0  # that a search may take
@@ -80,6 +82,8 @@ class Attempt(NamedTuple):
     whole: list[State]
     partial: list[tuple[State, list[int]]]
 
+
+FITTED = re.compile(r"\d times (\S+|the parameter) is added")
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
@@ -165,10 +169,13 @@ class Search:
                     break
             else:
                 groups.append((elsewhere, [state]))
+        said = []
         for _, members in groups:
             best = min(members, key=lambda s: (len(s.sentences), sum(map(_awkward, s.sentences))))
             others = (m.sentences for m in members if m is not best)
-            yield Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others)))
+            said.append(Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others))))
+        # A number that was fitted says less than a quantity of ours.
+        yield from sorted(said, key=lambda one: any(FITTED.search(sentence) for sentence in one.sentences))
 
     def _same(self, a: dict[int, np.ndarray] | None, b: dict[int, np.ndarray] | None) -> bool:
         if a is None or b is None:
@@ -193,13 +200,13 @@ class Search:
     def other(self) -> Program:
         """The same program on other numbers of the same size."""
         rng = np.random.default_rng(0)
-        given = (v for v in self.program.run.leaves if v.kind in ("parameter", "input"))
+        given = (v for v in self.program.recorded.leaves if v.kind in ("parameter", "input"))
         leaves = {
             v.index: v.array + rng.normal(size=v.shape) * max(float(np.abs(v.array).max(initial=0)), 0.1) * 0.5
             for v in given
             if v.array.dtype.kind == "f" and not _is_mask(v.array)
         }
-        return Program(self.program.run._recomputed(leaves))
+        return Program(self.program.recorded._recomputed(leaves | smaller_numbers(self.program.recorded)))
 
     # Searching
     def run(self) -> Diagnosis:
@@ -220,7 +227,7 @@ class Search:
         for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
             found = found or self._continued(attempt, MOST_BUGS - 1)
         explanations = tuple(self._distinct(found, len(wrong)))
-        other = self.other.run if len(explanations) > 1 else None
+        other = self.other.recorded if len(explanations) > 1 else None
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
 
     def _starts(self) -> Iterator[State]:
@@ -298,7 +305,7 @@ class Search:
         if wrong not in self.program.made_by:
             return
         role, alike = self.hypotheses.alike(value)
-        yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
+        yield from self.hypotheses.about_all(list(dict.fromkeys(family_of(v) for v in alike)), role)
         families = self.hypotheses.quantities(steps, wrong)
         for search in (self.hypotheses.about, self.hypotheses.further):
             for family in families:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from tinynet.debug.program import Program
+from tinynet.debug.rounds import is_of_a_round
 from tinynet.run import Step, Value
 
 
@@ -21,7 +22,7 @@ def behind_ends(program: Program, indexes: Iterable[int]) -> dict[int, np.ndarra
     if lengths is None:
         return {}
     ends = program.arrays[lengths.index].reshape(-1)
-    steps = len({v.time for v in values if v.time is not None and v.time >= 0})
+    steps = len({v.time for v in values if v.time is not None and v.time >= 0 and not is_of_a_round(v)})
     behind = {i: _behind(values[i], ends, steps) for i in indexes}
     return {i: mask for i, mask in behind.items() if mask is not None}
 
@@ -54,7 +55,7 @@ def _of_new_states(program: Program, going_on: list[Step]) -> set[int]:
 
 def _behind(value: Value, ends: np.ndarray, steps: int) -> np.ndarray | None:
     """Where a value (N, …) of a time step, or one (T, N, …) of all steps, lies behind the ends (N,)."""
-    if value.of is not None or value.copy_of is not None or value.kind == "parameter":
+    if value.of is not None or is_of_a_round(value) or value.kind == "parameter":
         return None  # a gradient is 0 there, and a parameter has no end
     if value.time is not None and value.shape[:1] == ends.shape:
         beyond = value.time >= ends

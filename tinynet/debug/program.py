@@ -11,6 +11,7 @@ import numpy as np
 
 from tinynet import autograd
 from tinynet.backend import to_host
+from tinynet.debug.rounds import as_series
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 from tinynet.tensor import Tensor
@@ -50,12 +51,12 @@ class Program:
     """The steps of a run, and what each of its values holds (float64)."""
 
     def __init__(self, run: Run):
-        self.run = run
-        self.steps: list[Step] = run.steps
+        self.recorded, self.run = run, as_series(run)
+        self.steps: list[Step] = self.run.steps
         self.arrays: list[np.ndarray] = [to_host(value.array) for value in run.values]
-        self.made_by = {step.output.index: i for i, step in enumerate(run.steps)}
+        self.made_by = {step.output.index: i for i, step in enumerate(self.steps)}
         self.readers: dict[int, list[int]] = {}
-        for i, step in enumerate(run.steps):
+        for i, step in enumerate(self.steps):
             for operand in step.operands:
                 if isinstance(operand, Value):
                     self.readers.setdefault(operand.index, []).append(i)

@@ -1,6 +1,6 @@
 """The networks that ``tinynet export`` makes: small, on real data, each recorded for one or more updates.
 
-All take ``lr``, ``seed`` and ``updates`` (rounds of forward, backward and SGD to record).
+All take ``lr``, ``seed`` and ``updates`` (rounds of forward, backward and update to record) and ``optimizer``.
 """
 
 from tinynet.models.convolutional import cnn

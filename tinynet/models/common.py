@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from tinynet import nn
-from tinynet.optim import SGD
+from tinynet.optim import SGD, Adam, AdamW, RMSprop
 from tinynet.recording import record
 from tinynet.run import Run
 from tinynet.tensor import Tensor
 
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": SGD,
+    "momentum": partial(SGD, momentum=0.9),
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
 
-def trained(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor, lr: float, updates: int) -> Run:
-    """Record ``updates`` rounds of forward, backward and SGD."""
-    optimizer = SGD(model.parameters(), lr)
+
+def trained(
+    model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor, lr: float, updates: int, optimizer: str
+) -> Run:
+    """Record ``updates`` rounds of forward, backward and one of ``OPTIMIZERS``."""
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"--optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}")
+    update = OPTIMIZERS[optimizer](model.parameters(), lr)
     with record() as run:
         for _ in range(updates):
-            optimizer.zero_grad()
+            update.zero_grad()
             x.grad = None
             objective(x).backward()
-            optimizer.step()
+            update.step()
     return run
 
 

@@ -53,6 +53,7 @@ def cnn(
     seed: int = 0,
     lr: float = 0.1,
     updates: int = 1,
+    optimizer: str = "sgd",
 ) -> Run:
     """A convolutional net, trained on 1,300 digits of 8×8 pixels, reads one of ten that it has not seen.
 
@@ -82,7 +83,7 @@ def cnn(
         picture = name(digits[choice], "x", title="the picture")
         return F.cross_entropy(net(picture.unsqueeze(1)), names[choice])
 
-    run = trained(net, objective, which, lr, updates)
+    run = trained(net, objective, which, lr, updates, optimizer)
     layers = " and ".join(map(str, channels))
     run.description = (
         f"handwritten digits of 8×8 pixels · {layers} maps with {kernel}×{kernel} kernels, relu, max-pool · "

@@ -35,6 +35,7 @@ def mlp(
     seed: int = 0,
     lr: float = 0.5,
     updates: int = 1,
+    optimizer: str = "sgd",
 ) -> Run:
     """An MLP on handwritten digits, 8×8 pixels averaged to 64, 16 or 4 ``inputs``.
 
@@ -50,7 +51,7 @@ def mlp(
     digits = ", ".join(map(str, labels[:batch]))
     manual_seed(seed)
     model = MLP(inputs, hidden, 10, layers)
-    run = trained(model, lambda x: F.cross_entropy(model(x), target), x, lr, updates)
+    run = trained(model, lambda x: F.cross_entropy(model(x), target), x, lr, updates, optimizer)
     size = sizes[inputs]
     stacked = "hidden layer" if layers == 1 else f"{layers} hidden layers"
     run.description = (

@@ -64,6 +64,7 @@ def recurrent(
     seed: int = 0,
     lr: float = 0.1,
     updates: int = 1,
+    optimizer: str = "sgd",
     bias: bool = True,
     bidirectional: bool = False,
     dropout: float = 0.0,
@@ -102,7 +103,7 @@ def recurrent(
         return F.sequence_loss(F.cross_entropy(scores, goal, "none"), ends, loss)
 
     goal = tensor(target, name="target")
-    run = trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates)
+    run = trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates, optimizer)
     animals = "hare, lynx" if inputs == 2 else "lynx"
     last = int(years[steps + batch - 2])
     stacked = "" if layers == 1 else f"{layers} layers of "

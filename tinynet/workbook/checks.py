@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book, Entry
+from tinynet.workbook.families import parameter_of
 from tinynet.workbook.runs import grouped
 from tinynet.workbook.sheet import Rectangle
 from tinynet.workbook.style import Styles
@@ -118,14 +119,14 @@ class ChecksSheet:
     def typed_in(self) -> list[tuple[str, np.ndarray, np.ndarray | None]]:
         """Everything that can be edited: its cells, and those of the gradient of the loss where there is one."""
         book, out = self.book, []
-        first_round = [sheet for sheet in book.sheets if sheet.update == 0]
-        for rectangle in (r for sheet in first_round for part in sheet.parts for r in part.rectangles):
-            if rectangle.role == "parameter":
+        for rectangle in (r for sheet in book.sheets for part in sheet.parts for r in part.rectangles):
+            if book.plan.blocks[book.layout.families.owner[rectangle.ids.flat[0]]].expression is None:
                 out.append((rectangle.name, rectangle.ids, self.gradient(rectangle)))
         known = [(block.value, block.ids) for block in book.plan.blocks] + book.plan.aliases
         gradients = [(value, ids) for value, ids in known if value.of and value.share is None and value.update == 0]
         for block in book.plan.blocks:
-            if block.expression is None and block.kind != "parameter" and block.ids.size:
+            stands_alone = block.kind != "parameter" and parameter_of(block) is None
+            if block.expression is None and stands_alone and block.ids.size:
                 own = (ids for value, ids in gradients if value.of is block.value and ids.shape == block.ids.shape)
                 out.append((block.name, block.ids, next(own, None)))
         return out

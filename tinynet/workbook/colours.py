@@ -8,13 +8,15 @@ import numpy as np
 
 from tinynet.workbook import style
 from tinynet.workbook.book import Area, Book, cell_name
-from tinynet.workbook.sheet import FIRST_SLOT, Sheet
+from tinynet.workbook.families import Family
+from tinynet.workbook.sheet import FIRST_SLOT, Rectangle, Sheet
 from tinynet.workbook.stepping import MOST_READ, PER_MOMENT
 from tinynet.workbook.style import Styles
 
 CONTROL_ROW, HIDE_ROW = 2, 5  # of the network sheet: the orange cell, and the switch that hides what comes later
 GREYS = ["#FFFFFF", "#E4E4E4", "#C9C9C9", "#AEAEAE", "#929292", "#767676", "#5A5A5A", "#3E3E3E", "#222222"]
 KINDS = ("activations", "weights", "gradients of activations", "gradients of weights")
+UNSCALED = ("inputs", "pictures", "states")
 
 
 class Colours:
@@ -35,7 +37,7 @@ class Colours:
             for rectangle in part.rectangles:
                 if self.is_frozen(rectangle.ids):
                     continue
-                kind = "gradients of weights" if rectangle.role == "gradient" else "weights"
+                kind = self.kind_of(rectangle)
                 found.setdefault(kind, []).append(self.book.area(rectangle.ids))
             for group in part.groups:
                 if group.family is None or group.family.quantity.endswith("lr"):
@@ -47,10 +49,22 @@ class Colours:
                 kind = "activations" if group.family.phase == "forward" else "gradients of activations"
                 if self.book.layout.families.is_picture(group.family):
                     kind = "pictures"
-                elif not group.family.computed or group.family.blocks[0].value.array.dtype.kind in "iub":
+                elif self.is_plain(group.family):
                     kind = "inputs"
                 found.setdefault(kind, []).append(self.book.area(ids))
         return found
+
+    @staticmethod
+    def is_plain(family: Family) -> bool:
+        """Whether its numbers are typed in, or counted."""
+        value = family.blocks[0].value
+        return not family.computed or value.array.dtype.kind in "iub" or value.replaces_state
+
+    def kind_of(self, rectangle: Rectangle) -> str:
+        if rectangle.role in ("parameter", "new"):
+            return "weights"
+        block = self.book.plan.blocks[self.book.layout.families.owner[rectangle.ids.flat[0]]]
+        return "states" if block.kind == "state" else "gradients of weights"
 
     def is_frozen(self, ids: np.ndarray) -> bool:
         """Numbers that do not recompute are hatched, and have no other colour."""
@@ -62,16 +76,13 @@ class Colours:
         for area in areas:
             for criteria, look in self.stepping(area):
                 self.add(area, type="formula", criteria=criteria, format=look, stop_if_true=True)
-            if kind == "inputs":
-                continue
             if kind == "pictures":
                 self.greys(area)
-                continue
-            if kind.startswith("gradients"):
+            if kind.startswith("gradients") or kind == "states":
                 number = cell_name(area.top, area.left)
                 zero = self.styles.differential(num_format="0")
                 self.add(area, type="formula", criteria=f"=AND(ISNUMBER({number}),{number}=0)", format=zero)
-            for low, high, colour in style.diverging(largest):
+            for low, high, colour in [] if kind in UNSCALED else style.diverging(largest):
                 self.bin(area, low, high, self.styles.differential(bg_color=colour))
 
     def greys(self, area: Area) -> None:
@@ -124,14 +135,13 @@ def scales(book: Book) -> dict[str, float]:
         k: [] for k in ("activations", "weights", "gradients of activations", "gradients of weights")
     }
     for block in book.plan.blocks:
-        if not block.ids.size or block.kind in ("hyperparameter", "input") or block.value.shape == ():
+        if not block.ids.size or block.kind in ("hyperparameter", "state", "input") or block.value.shape == ():
             continue
         weight = block.kind == "parameter" or block in book.layout.families.mirrored
         kind = "weights" if weight else "activations"
-        kind = f"gradients of {kind}" if block.phase == "backward" else kind
+        kind = f"gradients of {kind}" if block.phase == "backward" or block.value.beside is not None else kind
         groups[kind].append(book.values[block.ids].reshape(-1))
     return {
-        "inputs": 1.0,
-        "pictures": 1.0,
+        **dict.fromkeys(UNSCALED, 1.0),
         **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()},
     }

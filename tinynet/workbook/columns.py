@@ -16,6 +16,7 @@ from tinynet.workbook.families import (
     Piece,
     Section,
     last_part,
+    optimiser_title,
     parameter_of,
 )
 from tinynet.workbook.keys import Keys, keys_of, pairs
@@ -161,11 +162,12 @@ class ColumnBuilder(Builder):
             return
         band = self.band("update")
         if optimiser:
-            rates = any(family.blocks[0].kind == "hyperparameter" for family in optimiser)
-            self.part(band, Section(optimiser), optimiser, "", "learning rate" if rates else "optimiser")
+            self.part(band, Section(optimiser), optimiser, "", optimiser_title(optimiser))
         for section in found:
-            self.part(band, section, [], "new", section.title)
-        self.loose(band, "parameters", lonely, "new")
+            for role, title in self.layout.roles(self.sheet.update).items():
+                self.part(band, section, [], role, f"{section.title}: {title}" if title else section.title)
+        for role in self.layout.roles(self.sheet.update):
+            self.loose(band, "parameters", self.mirrored(homeless, role), role)
 
     def mirrored(self, blocks: list[Block], role: str) -> list[Block]:
         found = [self.layout.mirrored(block.value, role, self.sheet.update) for block in blocks]
@@ -204,13 +206,13 @@ class ColumnBuilder(Builder):
             if group is None:
                 symbol = "δ" + piece.family.symbol if role == "gradient" else piece.family.symbol
                 group = Group(self.row, piece.places.shape[0], symbol, None)
-                group.family = piece.family if role == "new" else None
+                group.family = piece.family if role in self.layout.roles(self.sheet.update) else None
                 part.groups.append(group)
                 self.row += group.rows
             left = self.slot_column(piece, bias, group)
-            name, label = rectangle_name(piece.name, role, self.layout.symbols[piece.name])
+            names = rectangle_name(piece.name, role, self.layout.symbols[piece.name])
             kind = "parameter" if role in ("parameter", "copy") else role
-            part.rectangles.append(Rectangle(name, label, kind, ids, group.top, left))
+            part.rectangles.append(Rectangle(*names, kind, ids, group.top, left))
             rows = np.broadcast_to(group.top + np.arange(ids.shape[0])[:, None], ids.shape)
             columns = np.broadcast_to(left + np.arange(ids.shape[1]), ids.shape)
             self.layout.place(ids, self.sheet, rows, columns)
@@ -251,7 +253,7 @@ class ColumnBuilder(Builder):
     def matrix(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         width = block.ids.shape[-1] if block.ids.ndim > 1 else 1
         places = np.arange(block.ids.size)
-        if block.kind == "hyperparameter":
+        if block.kind in ("hyperparameter", "state") or block.value.replaces_state:
             start = FIRST_SLOT
         elif self.sheet.keys == [(NONE, NONE)]:
             start = self.sheet.value_start
@@ -271,9 +273,9 @@ class ColumnBuilder(Builder):
             ids = block.ids.reshape(-1, width)
             leaf = parameter_of(block)
             whole = str(block.name if leaf is None else leaf.name)
-            name, label = rectangle_name(whole, role, whole)
-            part.groups.append(Group(self.row + 1, ids.shape[0], label, None))
-            part.rectangles.append(Rectangle(name, label, role, ids, self.row + 1, FIRST_SLOT))
+            names = rectangle_name(whole, role, whole)
+            part.groups.append(Group(self.row + 1, ids.shape[0], names[1], None))
+            part.rectangles.append(Rectangle(*names, role, ids, self.row + 1, FIRST_SLOT))
             rows = np.broadcast_to(self.row + 1 + np.arange(ids.shape[0])[:, None], ids.shape)
             self.layout.place(ids, self.sheet, rows, np.broadcast_to(FIRST_SLOT + np.arange(width), ids.shape))
             self.row += ids.shape[0] + 1

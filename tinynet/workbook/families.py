@@ -17,6 +17,8 @@ from tinynet.workbook.reads import labels_read
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import Tags
 
+GREEK = {"alpha": "α", "beta1": "β1", "beta2": "β2", "eps": "ε", "m_hat": "m̂", "v_hat": "v̂"}
+
 
 @dataclass(eq=False)
 class Family:
@@ -133,12 +135,16 @@ class Families:
             short = last_part(family.quantity)
             alone = names[short, family.update] == 1
             family.symbol = short if alone else family.quantity
+            if family.blocks[0].kind == "hyperparameter":
+                family.symbol = greek(family.symbol)
         for family in self.all:
             if family.phase != "forward":
                 suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
                 base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
                 delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
                 family.symbol = delta + base + suffix
+            if family.blocks[0].kind == "state" or family.blocks[0].value.replaces_state:
+                family.symbol = last_part(family.quantity).replace("old_", "old ")
 
     def _sources(self) -> list[list[int]]:
         """Of every block, the blocks that it reads, by their index: one leaf of its expression after the other."""
@@ -181,7 +187,7 @@ class Families:
         sections: list[Section] = []
         home: dict[int, Section] = {}
         families = [f for f in self.all if f.phase == "forward" and f.update == update]
-        families = [f for f in families if f.blocks[0].kind != "hyperparameter"]
+        families = [f for f in families if f.blocks[0].kind not in ("hyperparameter", "state")]
         adopted = [f for f in families if (self._is_copy(f) if f.computed else self._is_target(f))]
         for family in (f for f in families if f not in adopted):
             needed = {id(home[id(r)]): home[id(r)] for r in self.reads[id(family)] if id(r) in home}
@@ -352,8 +358,10 @@ class Users:
 
 
 def parameter_of(block: Block) -> Value | None:
-    """The parameter whose shape and place a block mirrors: it is its gradient, its update or its copy."""
+    """The parameter whose shape and place a block mirrors: it is its gradient, update or copy, or kept for it."""
     value = block.value
+    if value.beside is not None or value.replaces_state:
+        return value.beside
     if value.copy_of is not None:
         return value.copy_of
     if value.of is None or value.share is not None:
@@ -364,10 +372,26 @@ def parameter_of(block: Block) -> Value | None:
 
 
 def mirror_role(block: Block) -> str:
-    """What a block in the shape of a parameter is: its ``gradient``, its ``new`` value, or a ``copy`` of that."""
+    """What a block in the shape of a parameter is: its ``gradient``, its ``new`` value, or a ``copy`` of that.
+
+    What an optimiser computes beside it is called by its own name, such as ``m``.
+    """
+    if block.value.beside is not None:
+        return block.quantity.removesuffix(f"_{block.value.beside.quantity}")
     if block.value.of is not None:
         return "gradient"
     return "new" if block.update == block.value.update else "copy"
+
+
+def greek(name: str) -> str:
+    """An optimiser's number as papers write it: ``beta1`` is β1."""
+    return GREEK.get(name, name)
+
+
+def optimiser_title(families: list[Family]) -> str:
+    """What stands above the numbers of an optimiser that belong to no parameter."""
+    rates = [family for family in families if family.blocks[0].kind == "hyperparameter"]
+    return "learning rate" if rates and all(family.symbol.startswith("lr") for family in rates) else "optimiser"
 
 
 def _cells_of(family: Family) -> np.ndarray:

@@ -21,6 +21,7 @@ from tinynet.workbook.sheet import MAX_COLUMNS, MAX_ROWS, ColumnSheet, MapSheet,
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import NONE, Tags
 
+MIRRORED = ("gradient", "copy", "new")  # what every optimiser has in the shape of a parameter
 NAME_ROOM = 20  # characters of a sheet's name, which with what is added may have 31
 # Sheets that every book has besides those of the network; the last is Excel's own.
 RESERVED = re.compile(r"read me|steps|checks|yours|graph|time steps|recorded( \d+)?|history", re.IGNORECASE)
@@ -112,7 +113,7 @@ class Layout:
                 near += [f.of for f in gradients if family in self.families.reads[id(f)] and f.of is not None]
                 family.of = next((f for f in near if id(f) in home), sections[-1].families[-1] if sections else None)
         elsewhere = [f for f in gradients if id(f.of) not in home]
-        rates = [f for f in families if f.blocks[0].kind == "hyperparameter" and f.update == update]
+        rates = [f for f in families if f.blocks[0].kind in ("hyperparameter", "state") and f.update == update]
         extra = [f for f in families if f.phase == "update" and f.update == update]
         return Round(self, update, gradients, elsewhere, rates + extra)
 
@@ -175,8 +176,14 @@ class Layout:
         self.row[flat], self.column[flat], self.placed[flat] = rows.reshape(-1), columns.reshape(-1), True
         sheet.edge = max(sheet.edge, int(columns.max(initial=0)) + 1)
 
+    def roles(self, update: int) -> dict[str, str]:
+        """What the update of one round has in the shapes of parameters, in order, and titles: the new ones last."""
+        here = [(role, block) for (_, role, u), block in self.mirrors.items() if u == update and role not in MIRRORED]
+        titles = {role: block.value.title + " before" * role.startswith("old_") for role, block in here}
+        return titles | {"new": ""}
+
     def mirrored(self, leaf: Value, role: str, update: int) -> Block | None:
-        """Return the gradient, new value or copy of a parameter in one round of training."""
+        """Return the gradient, new value or copy of a parameter, or what is kept for it, in one round of training."""
         return self.mirrors.get((leaf.index, role, update))
 
     def _check(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinynet.workbook.families import Family, Section, last_part
+from tinynet.workbook.families import Family, Section, last_part, optimiser_title
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import (
     FIRST_SLOT,
@@ -116,15 +116,16 @@ class MapBuilder(Builder):
         sheet.bottom = self.row
 
     def _update(self, closing: bool) -> None:
-        new = [[found for t in part if (found := self._mirrored(t, "new"))] for part in self.parts]
+        new = [self._mirrored_tiles(part, "new") for part in self.parts]
         optimiser = self.round.optimiser if closing else []
         if not any(new) and not optimiser:
             return
         band = self.band("update")
         for family in optimiser:
             self._place(band, self._tiles(family), "")
-        for tiles in filter(None, new):
-            self._place(band, tiles, "new")
+        for part in self.parts:
+            for role in self.layout.roles(self.round.update):
+                self._place(band, self._mirrored_tiles(part, role), role)
 
     def _kernels_for(self, readers: list[Family], done: set[int]) -> list[Family]:
         """The kernels in another form that are used by ``readers``."""
@@ -197,6 +198,9 @@ class MapBuilder(Builder):
         first = lead[0] if lead else 1
         return ids.reshape(first, -1, *((1,) * (2 - spatial)), *size)
 
+    def _mirrored_tiles(self, part: list[Tiles], role: str) -> list[Tiles]:
+        return [found for tiles in part if (found := self._mirrored(tiles, role))]
+
     def _mirrored(self, tiles: Tiles, role: str) -> Tiles | None:
         """The gradient, new value or copy of a parameter, in the order of its tiles."""
         if tiles.parameter is None:
@@ -256,8 +260,9 @@ class MapBuilder(Builder):
         shape = "×".join(map(str, tiles.ids.shape[2:])) if tiles.ids[0, 0].size > 1 else ""
         if tiles.parameter is not None:
             whole = str(tiles.parameter.value.name)
-            name, label = rectangle_name(whole, role, last_part(whole))
-            part.rectangles.append(Rectangle(name, label, role, tiles.ids, top, left))
+            names = rectangle_name(whole, role, last_part(whole))
+            label = names[1]
+            part.rectangles.append(Rectangle(*names, role, tiles.ids, top, left))
         else:
             assert tiles.family is not None
             label = _short(tiles.family)
@@ -268,9 +273,9 @@ class MapBuilder(Builder):
         """``conv1``, ``conv1: input with a border of zeros``, ``learning rate`` …"""
         families = [t.family for t in tiles if t.family is not None]
         if role == "" and families:
-            return "learning rate" if families[0].blocks[0].kind == "hyperparameter" else "optimiser"
-        if role == "new":
-            return "new parameters"
+            return optimiser_title(families)
+        if role in self.layout.roles(self.round.update):
+            return self.layout.roles(self.round.update)[role] or "new parameters"
         shown = next((f for f in families if self.families.shows_maps(f)), families[0] if families else None)
         if shown is None:
             return "parameters"

@@ -228,6 +228,8 @@ class Page:
         if part.is_update:
             cell = int(part.rectangles[0].ids.flat[0])
             block = self.book.plan.blocks[self.book.layout.families.owner[cell]]
+            if block.expression is None:
+                return ""
             return self.words.element(block, cell - int(block.ids.flat[0]))
         families = [group.family for group in part.groups if group.family is not None and group.family.computed]
         text = "     ".join(self.words.of_family(family) for family in families)
@@ -265,10 +267,16 @@ class Page:
         rows, columns = self.book.layout.row[ids], self.book.layout.column[ids]
         whose = np.repeat(np.arange(len(blocks)), [block.ids.size for block in blocks])
         edges = np.isin(columns, list(self.edges))
-        kinds = [(self.role(block), block.phase == "backward") for block in blocks]
+        kinds = [(self.role(block), self.is_small(block)) for block in blocks]
         looks = {kind: [self.look(*kind, edge=edge) for edge in (False, True)] for kind in dict.fromkeys(kinds)}
         formats = [looks[kinds[i]][edge] for i, edge in zip(whose.tolist(), edges.tolist(), strict=True)]
         return ids, rows, columns, formats
+
+    @staticmethod
+    def is_small(block: Block) -> bool:
+        """Whether its numbers may be too small for three digits."""
+        tiny = block.kind == "hyperparameter" and 0 < float(block.value.array) < 5e-4
+        return tiny or block.phase == "backward" or block.value.beside is not None
 
     def look(self, role: str, small: bool, edge: bool) -> Any:
         """The format of cells; ``edge`` where something begins."""
@@ -287,6 +295,9 @@ class Page:
     def role(self, block: Block) -> str:
         if block.as_values:
             return "frozen"
+        counts = block.kind == "state" or block.value.replaces_state
+        if counts and block.value.beside is None:
+            return "class" if block.expression is None else "place"
         if block.expression is not None:
             return "value"
         if block.kind == "parameter":

@@ -103,12 +103,15 @@ class _Planner:
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.automatic: Counter[tuple[str, int]] = Counter()
         self.taken = {value.quantity for value in run.values}
+        self.remembered: list[Value] = []  # by an optimiser, for the next round
         self.last_forward = max((v.update for v in run.values), default=0)
 
     def plan(self) -> Plan:
         for value in self.run.leaves:
             self.leaf(value)
         for step in self.run.steps:
+            while self.remembered and self.remembered[0].update < step.output.update:
+                self.carry_over(self.remembered.pop(0), step.number - 1)
             expression = getattr(self, "_" + TABLE[step.primitive].kind)(step)
             self.expressions[step.output.index] = expression
             self.keep(step, expression)
@@ -149,9 +152,14 @@ class _Planner:
     def materialise(self, value: Value) -> None:
         name = value.quantity or self.automatic_name(self.made_by[value.index])
         self.allocate(value, self.expressions[value.index], name, self.made_by[value.index].number)
+        if value.replaces_state:  # what is read in this round too
+            self.remembered.append(value)
+        elif value.copy_of is not None:
+            self.carry_over(value, self.made_by[value.index].number)
+
+    def carry_over(self, value: Value, order: int) -> None:
+        """The next round of training starts from a copy, so that its sheet shows its own weights."""
         if value.copy_of is not None and value.update < self.last_forward:
-            # The next round of training starts from a copy, so that its sheet shows its own weights.
-            order = self.made_by[value.index].number
             self.allocate(value, self.expressions[value.index], str(value.copy_of.quantity), order, value.update + 1)
 
     def allocate(

@@ -7,7 +7,7 @@ from typing import Any
 from tinynet.workbook import style
 from tinynet.workbook.book import CHECKS, STEPS, Area, Book, cell_name
 from tinynet.workbook.budget import values_only
-from tinynet.workbook.colours import CONTROL_ROW, scales
+from tinynet.workbook.colours import CONTROL_ROW, UNSCALED, scales
 from tinynet.workbook.families import last_part
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import FIRST_SLOT, MapSheet, Sheet
@@ -208,7 +208,7 @@ class ReadMe:
             self.ws.write_string(self.row, 1, clipped(text, 1000), self.s(font_color="#9C1C10", bold=True))
             self.row += 1
         for kind, largest in scales(self.book).items():
-            if kind not in ("inputs", "pictures"):
+            if kind not in UNSCALED:
                 self.line(
                     kind,
                     f"blue −{largest:g} · white 0 · red +{largest:g}   (one scale for all its blocks: colours compare)",

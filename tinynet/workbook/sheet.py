@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinynet.run import INITIAL
-from tinynet.workbook.families import Family, Section
+from tinynet.workbook.families import Family, Section, greek
 from tinynet.workbook.tags import NONE
 
 SYMBOL, UNIT, FIRST_SLOT = 0, 1, 2  # columns
@@ -45,11 +45,15 @@ class Group:
 
 @dataclass(eq=False)
 class Rectangle:
-    """A block of parameter cells: the parameter itself, its gradient or its new value."""
+    """A block of parameter cells: the parameter itself, its gradient, its new value, or what is computed on the way.
+
+    ``label`` stands above it, ``symbol`` in equations.
+    """
 
     name: str
     label: str
-    role: str  # "parameter", "gradient" or "new"
+    symbol: str
+    role: str  # "parameter", "gradient", "new", or what an optimiser calls it, such as "m"
     ids: np.ndarray
     top: int
     left: int
@@ -67,8 +71,8 @@ class Part:
 
     @property
     def is_update(self) -> bool:
-        """Whether new parameters stand here: the groups then only lend them their rows."""
-        return bool(self.rectangles) and self.rectangles[0].role == "new"
+        """Whether an optimiser's numbers stand here: the groups then only lend them their rows."""
+        return bool(self.rectangles) and self.rectangles[0].role not in ("parameter", "gradient")
 
 
 @dataclass(eq=False)
@@ -165,7 +169,12 @@ def time_heads(sheet: ColumnSheet) -> list[tuple[int, int, str]]:
     return heads
 
 
-def rectangle_name(name: str, role: str, symbol: str) -> tuple[str, str]:
-    if role == "gradient":
-        return f"d_{name}", f"∂L/∂{symbol}"
-    return (f"new_{name}", f"new {symbol}") if role == "new" else (name, symbol)
+def rectangle_name(name: str, role: str, symbol: str) -> tuple[str, str, str]:
+    """What a rectangle of a parameter is called in a role: its name, its label and its symbol."""
+    if role in ("parameter", "copy"):
+        return name, symbol, symbol
+    if role in ("gradient", "new"):
+        said = f"∂L/∂{symbol}" if role == "gradient" else f"new {symbol}"
+        return f"{'d' if role == 'gradient' else role}_{name}", said, said
+    said = "old " * role.startswith("old_") + greek(role.removeprefix("old_"))
+    return f"{role}_{name}", f"{said}: {symbol}", said

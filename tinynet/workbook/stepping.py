@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinynet.workbook.families import parameter_of
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
 from tinynet.workbook.reads import labels_read
@@ -66,15 +67,24 @@ class Moments:
         moment.blocks.append(block)
 
     def _joins(self, index: int, block: Block, moment: Moment) -> bool:
-        """A block joins the moment if it is at the same point of the computation and waits for none of it."""
+        """A block joins the moment if it is at the same point of the computation and waits for none of it.
+
+        Where an optimiser takes several steps to a new parameter, it is one parameter after the other.
+        """
         first = moment.blocks[0]
         passed_on = block.value.share in ("next", "previous") and _neighbours(block.time, moment.time)
         together = block.time == moment.time or block.quantity == first.quantity or passed_on
         if not together or block.phase != moment.phase or len(moment.blocks) >= PER_MOMENT - 1:
             return False
-        if block.update != first.update:
+        if block.update != first.update or self._turns(block, first):
             return False
         return all(self.number[source] != moment.number for source in self.layout.families.sources[index])
+
+    def _turns(self, block: Block, first: Block) -> bool:
+        """Whether an update of several steps turns to another parameter."""
+        several = block.value.beside is not None or first.value.beside is not None
+        computed = block.phase == "update" and block.update == block.value.update
+        return several and computed and parameter_of(block) is not parameter_of(first)
 
     def _reads(self) -> None:
         """The marks that each moment reads; none where there are too many to be outlined."""

@@ -56,8 +56,8 @@ class Words:
         for sheet in layout.sheets:
             for part in sheet.parts:
                 for rectangle in part.rectangles:
-                    self.symbol[rectangle.ids] = rectangle.label
-                    self.names_of_pieces.add(rectangle.label)
+                    self.symbol[rectangle.ids] = rectangle.symbol
+                    self.names_of_pieces.add(rectangle.symbol)
 
     def of_family(self, family: Family) -> str:
         """The equation that holds at most time steps; it says so where others differ by more than their ends."""
@@ -122,9 +122,16 @@ class Words:
 
     def _is_scalar(self, e: Expression, i: int) -> bool:
         """Tell whether a factor is one number for the whole block, such as the learning rate."""
-        if not isinstance(e, Cells):
-            return isinstance(e, Literal)
-        return self.layout.plan.blocks[self.layout.families.owner[e.ids[i]]].ids.size == 1
+        match e:
+            case Literal():
+                return True
+            case Total(terms):
+                return all(self._is_scalar(term, i) for _, term in terms)
+            case Apply(_, operands):
+                return all(self._is_scalar(operand, i) for operand in operands)
+            case Cells():
+                return self.layout.plan.blocks[self.layout.families.owner[e.ids[i]]].ids.size == 1
+        return False
 
     def _name(self, cell: int, t: int | None) -> str:
         return "0" if cell == 0 else _named(str(self.symbol[cell]), int(self.time[cell]), t)
@@ -186,17 +193,22 @@ def _applied(primitive: str, operands: list[tuple[str, int]]) -> tuple[str, int]
     """An elementwise primitive in symbols."""
     if primitive == "multiply":
         a, b = (text if binding >= MULTIPLY else f"({text})" for text, binding in operands)
-        return f"{a} ⊙ {b}" if a != b else f"{a}²", MULTIPLY
+        return f"{a} ⊙ {b}" if a != b else f"{_base(a)}²", MULTIPLY
     if primitive == "divide":
         return _over(operands[0]) + " / " + (
             operands[1][0] if operands[1][1] >= POWER else f"({operands[1][0]})"
         ), MULTIPLY
     if primitive == "power":
         a, b = (text if binding == ATOM else f"({text})" for text, binding in operands)
-        return f"{a}²" if b == "2" else f"{a}^{b}", POWER
+        return f"{_base(a)}²" if b == "2" else f"{_base(a)}^{b}", POWER
     if primitive in COMPARISONS:
         return f" {SIGNS[primitive]} ".join(text for text, _ in operands), COMPARE
     return SYMBOLS.get(primitive, primitive + "({})").format(*(text for text, _ in operands)), ATOM
+
+
+def _base(text: str) -> str:
+    """The square of ∂L/∂W is (∂L/∂W)²."""
+    return f"({text})" if text.startswith("∂") else text
 
 
 def _over(operand: tuple[str, int]) -> str:

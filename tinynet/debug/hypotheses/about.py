@@ -10,11 +10,13 @@ from tinynet.debug.hypotheses.everywhere import everywhere
 from tinynet.debug.hypotheses.factors import moved_factors, slopes
 from tinynet.debug.hypotheses.losses import other_losses
 from tinynet.debug.hypotheses.operations import other_operations
+from tinynet.debug.hypotheses.order import reordered
 from tinynet.debug.hypotheses.parameters import of_all
 from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by, together
 from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
 from tinynet.debug.hypotheses.sums import other_shares
+from tinynet.debug.hypotheses.updates import of_update
 from tinynet.debug.program import Edit
 from tinynet.run import INITIAL
 
@@ -34,6 +36,9 @@ class Hypotheses(Facts):
     def further(self, family: Family) -> Iterator[Hypothesis]:
         """What is less likely: axes, blocks of gates, and mistakes wherever something is read."""
         values, target = self.computed(family), symbol(family[0])
+        beside = self.run.values[next(iter(values.values()))].beside if values else None
+        if beside is not None:
+            yield from of_update(self, beside)
         read = read_by(self, values)
         for key, places in read.places.items():
             sample = next(iter(places.values()))
@@ -76,6 +81,7 @@ class Hypotheses(Facts):
         title = target + where
         yield from misread(self, values, title)
         yield from other_operations(self, values, title)
+        yield from reordered(self, values, title)
         yield from other_shares(self, values, title)
         yield from slopes(self, values, title)
         if not where:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.program import Change, Edit, Plain, Program
+from tinynet.debug.rounds import is_of_a_round
 from tinynet.run import INITIAL, Run, Value
 
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
@@ -51,6 +52,12 @@ def symbol(quantity: str) -> str:
     if quantity.startswith("new_"):
         return "the updated " + quantity[4:].rpartition(".")[2]
     return quantity.rpartition(".")[2]
+
+
+def moment(value: Value) -> str:
+    """What a quantity beside a parameter is called without it: ``m``."""
+    assert value.beside is not None
+    return symbol(str(value.quantity)).removesuffix("_" + str(value.beside.quantity).rpartition(".")[2])
 
 
 class Facts:
@@ -99,10 +106,13 @@ class Facts:
     # Parameters
     def alike(self, value: Value) -> tuple[str, list[Value]]:
         """What a value is one of, in words, and all of them: gradients of parameters, or updated ones."""
-        if value.copy_of is not None:
-            return "the updated parameters", [
-                v for v in self.run.values if v.copy_of is not None and v.update == value.update
-            ]
+        if value.copy_of is not None and not value.replaces_state:
+            updated = [v for v in self.run.values if v.copy_of is not None and not v.replaces_state]
+            return "the updated parameters", [v for v in updated if v.update == value.update]
+        if value.beside is not None:
+            kept = [v for v in self.run.values if v.beside is not None and v.replaces_state == value.replaces_state]
+            kept = [v for v in kept if v.index in self.program.made_by]
+            return " and ".join(dict.fromkeys(moment(v) for v in kept)), kept
         if value.share is not None or value.of is None or value.of.kind != "parameter":
             return "", []
         return "the gradients of the parameters", [
@@ -110,6 +120,18 @@ class Facts:
             for v in self.run.values
             if v.of is not None and v.of.kind == "parameter" and v.share is None and v.update == value.update
         ]
+
+    def seen(self, phase: str) -> list[tuple[Family, Members]]:
+        """All quantities that may be taken for others in a pass: what an optimiser keeps is there for updates only."""
+        every = list(self.series.items())
+        return (
+            every if phase == "update" else [(family, members) for family, members in every if not self.kept(members)]
+        )
+
+    def kept(self, members: Members) -> bool:
+        """Whether an optimiser keeps a quantity, or computes it beside a parameter."""
+        first = self.run.values[next(iter(members.values()))]
+        return first.kind == "state" or first.beside is not None or first.replaces_state
 
     # What computes what
     def local(self, value: int) -> list[int]:
@@ -161,7 +183,7 @@ class Facts:
 def _constants(run: Run) -> dict[str, float]:
     """Factors that are left out or put in by mistake: sizes of the arrays, and what one divides by."""
     found = {"2": 2.0}
-    times = {v.time for v in run.values if v.time is not None and v.time >= 0}
+    times = {v.time for v in run.values if v.time is not None and v.time >= 0 and not is_of_a_round(v)}
     inputs = [v for v in run.leaves if v.kind == "input" and v.array.dtype.kind == "f" and len(v.shape) > 1]
     if times:
         found["T"] = float(len(times))

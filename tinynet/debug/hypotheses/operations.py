@@ -47,6 +47,8 @@ def instead(facts: Facts, step: Step) -> Found:
         yield from _of_sum(name)
     elif name in ("multiply", "divide"):
         yield from _of_product(name, facts.constants)
+    elif name == "power":
+        yield from _of_power()
     elif name == "where":
         yield "the mask is left out", lambda c, x, y: x + 0 * y
         yield "the mask is the wrong way round", lambda c, x, y: P.where(c, y, x)
@@ -95,6 +97,15 @@ def _of_product(name: str, constants: Mapping[str, float]) -> Found:
         yield "multiply instead of divide", lambda x, y: x * y
         for label, factor in constants.items():
             yield f"divided by {label} ({factor:g}) instead", lambda x, y, c=factor: x / c + 0 * y
+
+
+def _of_power() -> Found:
+    yield "the power is left out", lambda x, p: x + 0 * p
+    yield "multiply instead of power", lambda x, p: x * p
+    yield "the base and the exponent are taken for each other", lambda x, p: p**x
+    yield "the exponent is one too small", lambda x, p: x ** (p - 1)
+    yield "the exponent is one too large", lambda x, p: x ** (p + 1)
+    yield "the absolute value instead of the power", lambda x, p: P.absolute(x) + 0 * p
 
 
 def _of_layout(step: Step) -> Found:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Key, Place, alone, symbol
 from tinynet.debug.hypotheses.operations import instead
 from tinynet.debug.hypotheses.replacements import scaled
 from tinynet.debug.hypotheses.sums import shares_of
+from tinynet.debug.hypotheses.updates import exchanged
 from tinynet.debug.program import Compute, Edit
-from tinynet.run import Value
+from tinynet.run import Step, Value
 
 
 def of_all(facts: Facts, families: list[Family], role: str) -> Iterator[Hypothesis]:
@@ -17,25 +18,44 @@ def of_all(facts: Facts, families: list[Family], role: str) -> Iterator[Hypothes
     groups: dict[tuple[int, str], list[int]] = {}
     reads: dict[Key, list[Place]] = {}
     shares: dict[str, dict[int, Compute]] = {}
-    for index in (i for family in families for i in facts.series[family].values()):
+    read: list[tuple[Place, Value]] = []
+    owner: dict[int, Family] = {}  # of a step
+    for family, index in ((f, i) for f in families for i in facts.computed(f).values()):
         for n, i in enumerate(reversed(facts.local(index))):
             step = facts.run.steps[i]
+            owner[i] = family
             groups.setdefault((n, step.primitive), []).append(i)
             for k, operand in enumerate(step.operands):
                 if isinstance(operand, Value):
-                    reads.setdefault((n, step.primitive, k, _role(operand)), []).append((i, k))
+                    read.append(((i, k), operand))
+                    reads.setdefault((n, step.primitive, k, _place(step, k, operand)), []).append((i, k))
         for label, root, compute in shares_of(facts, index):
             shares.setdefault(label, {})[root] = compute
+
+    def whose(steps: Iterable[int]) -> str:
+        """All of them, or the only one."""
+        found = {owner[i] for i in steps}
+        return role if len(found) > 1 or len(families) == 1 else symbol(found.pop()[0])
+
     for label, computed in shares.items():
-        yield Hypothesis(f"{role}: {label}", Edit(steps=computed))
+        yield Hypothesis(f"{whose(computed)}: {label}", Edit(steps=computed))
     for (_, primitive), places in groups.items():
-        if primitive in ("add", "subtract", "multiply", "divide", "sum"):
+        if primitive in ("add", "subtract", "multiply", "divide", "power", "sum"):
             for label, compute in instead(facts, facts.run.steps[places[0]]):
                 steps = dict.fromkeys(places, lambda look, *x, f=compute: f(*x))
-                yield Hypothesis(f"{role}: {label}", Edit(steps=steps))
+                yield Hypothesis(f"{whose(places)}: {label}", Edit(steps=steps))
     for (_, _, _, said), slots in reads.items():
         for label, change in scaled(facts, said):
-            yield Hypothesis(f"{role}: {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
+            title = whose(i for i, _ in slots)
+            yield Hypothesis(f"{title}: {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
+    yield from exchanged(read, role)
+
+
+def _place(step: Step, k: int, operand: Value) -> str:
+    """What an operand is to any parameter; of two hyper-parameters, beside which one."""
+    others = [o for o in step.operands[:k] + step.operands[k + 1 :] if isinstance(o, Value)]
+    beside = (f" beside {symbol(str(o.quantity))}" for o in others if o.kind == operand.kind == "hyperparameter")
+    return _role(operand) + "".join(beside)
 
 
 def _role(operand: Value) -> str:

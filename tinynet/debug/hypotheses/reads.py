@@ -55,7 +55,8 @@ def other_quantities(
 ) -> Iterator[Hypothesis]:
     """Another quantity, or the same at another step, is read; ``title`` says where, ``after`` ends it."""
     sample = next(iter(places.values()))
-    for (quantity, _), members in facts.series.items():
+    phase = facts.run.steps[next(iter(places))[0]].phase
+    for (quantity, _), members in facts.seen(phase):
         first = facts.run.values[next(iter(members.values()))]
         turned = sample.quantity is None and first.shape == sample.shape[::-1] and len(first.shape) == 2
         if first.array.dtype.kind != "f" or not (turned or first.shape == sample.shape):

@@ -8,6 +8,7 @@ from functools import cached_property
 from tinynet.debug.names.cells import name_cells
 from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Meaning, Series
 from tinynet.debug.names.layers import name_layers, name_net
+from tinynet.debug.names.moments import name_moments
 from tinynet.debug.names.quantities import Quantities
 from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of
 from tinynet.run import Run
@@ -22,21 +23,24 @@ class Catalogue(Quantities):
         name_layers(self)
         name_net(self)
         self._name_as_ours()
+        name_moments(self)
         for meanings in self.keys.values():
             meanings.sort(key=lambda meaning: meaning.rank)
 
     def _name_as_ours(self) -> None:
         for series in self.first_round:
             goal = self.goal(series)
-            self.keys[series.role, plain(series.about)].append(Meaning(OWN, goal))
+            self.file(plain(series.about), Meaning(OWN, goal))
             scores = series.about == f"{self.output}.z"  # any other z comes first
-            self.keys[series.role, plain(series.label)].append(Meaning(LOOSE if scores else LAST_PART, goal))
+            self.file(plain(series.label), Meaning(LOOSE if scores else LAST_PART, goal))
 
     def exact(self, name: str) -> list[Meaning]:
         """What is called just so in the run: a value, or a quantity in all its time steps."""
-        if name in self.series:
-            return [Meaning(EXACT, self.goal(self.series[name]))]
-        return [Meaning(EXACT, self.goal(series), time) for series, time in self.called.get(name, ())]
+        series = self.series.get(name)
+        whole = [] if series is None else [Meaning(EXACT, self.goal(series))]
+        if series is not None and not series.by_round:
+            return whole
+        return whole + [Meaning(EXACT, self.goal(series), time) for series, time in self.called.get(name, ())]
 
     @cached_property
     def called(self) -> dict[str | None, list[tuple[Series, int | None]]]:
@@ -44,7 +48,7 @@ class Catalogue(Quantities):
         found = defaultdict(list)
         for series in self.series.values():
             for time, value in series.values.items():
-                found[value.name].append((series, time))
+                found[self.given.values[value.index].name].append((series, time))
         return found
 
     def meanings(self, name: str) -> list[Meaning]:

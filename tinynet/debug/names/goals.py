@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tinynet.debug.rounds import is_of_a_round
 from tinynet.run import Value
 
 # How well a name fits, from best to worst.
@@ -26,13 +27,22 @@ class Series:
         return None not in self.values
 
     @property
+    def sample(self) -> Value:
+        return next(iter(self.values.values()))
+
+    @property
+    def by_round(self) -> bool:
+        """Whether its steps are rounds of training."""
+        return self.timed and is_of_a_round(self.sample)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one value."""
-        return next(iter(self.values.values())).shape
+        return self.sample.shape
 
     @property
     def kind(self) -> str:
-        return next(iter(self.values.values())).kind
+        return self.sample.kind
 
     @property
     def scope(self) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import product
 
 from tinynet.debug.names.goals import LOOSE, SYNONYM, Goal, Meaning, Part, Series
+from tinynet.debug.rounds import as_series
 from tinynet.run import INITIAL, Run, Value, full_name
 
 
@@ -15,11 +16,11 @@ class Quantities:
     """The quantities of a run, and the keys that people may use for them."""
 
     def __init__(self, run: Run):
-        self.run = run
+        self.given, self.run = run, as_series(run)
         self.series: dict[str, Series] = {}
         self.keys: dict[tuple[str, str], list[Meaning]] = defaultdict(list)
         self.gates: dict[str, str] = {}  # of a parameter: the gates that its rows are
-        for value in run.values:
+        for value in self.run.values:
             if value.quantity is not None:
                 self._file(value)
         self._count_steps()
@@ -32,21 +33,24 @@ class Quantities:
             of, role = value.of, "value"
             if of is not None:
                 role, of = value.share or "gradient", of.copy_of or of
-            elif value.copy_of is not None:
+            elif value.copy_of is not None and not value.replaces_state:
                 role, of = "update", value.copy_of
             self.series[name] = Series(name, role, (of or value).quantity or name, {})
         self.series[name].values.setdefault(value.time, value)
+        if self.series[name].by_round and value.copy_of is not None:  # the parameter before the first update
+            self.series[name].values.setdefault(INITIAL, value.copy_of)
 
     def _count_steps(self) -> None:
         """Every series knows the steps of its scope; what is recorded whole, those of the run."""
-        counts: dict[str, int] = defaultdict(int)
+        counts: dict[tuple[str, bool], int] = defaultdict(int)
         for series in self.series.values():
             times = [t for t in series.values if t is not None]
-            counts[series.scope] = max(counts[series.scope], *(t + 1 for t in times), 0)
-        self.steps = max(counts.values(), default=0)
+            key = series.scope, series.by_round
+            counts[key] = max(counts[key], *(t + 1 for t in times), 0)
+        self.steps = max((count for (_, by_round), count in counts.items() if not by_round), default=0)
         for series in self.series.values():
-            series.steps = counts[series.scope] if series.timed else self.steps
-        sizes = [s.shape[0] for s in self.series.values() if s.timed and len(s.shape) > 1]
+            series.steps = counts[series.scope, series.by_round] if series.timed else self.steps
+        sizes = [s.shape[0] for s in self.series.values() if s.timed and not s.by_round and len(s.shape) > 1]
         self.batch = sizes[0] if sizes else 0
 
     @cached_property
@@ -90,14 +94,19 @@ class Quantities:
         return len(self.by_about[f"{scope}.weight"][0].shape)
 
     def is_parameter(self, series: Series) -> bool:
-        """Whether it is a parameter, or its gradient, or its update."""
+        """Whether it is a parameter, or its gradient, or its update, or kept beside it."""
         about = self.series.get(series.about)
-        return series.kind == "parameter" or (about is not None and about.kind == "parameter")
+        beside = series.sample.beside is not None
+        return beside or series.kind == "parameter" or (about is not None and about.kind == "parameter")
 
     def is_state(self, series: Series) -> bool:
         """Whether it is, or is about, what has an initial value."""
-        about = self.series.get(series.about)
-        return about is not None and INITIAL in about.values
+        return self.initial(series) is not None
+
+    def initial(self, series: Series) -> Value | None:
+        """The initial value of what a series is about, or of the series itself."""
+        about = self.series.get(series.about, series)
+        return about.values.get(INITIAL) or (series.values.get(INITIAL) if series.by_round else None)
 
     # Which key means what
     def goal(self, series: Series) -> Goal:
@@ -105,7 +114,14 @@ class Quantities:
 
     def add(self, keys: str, rank: int, goals: list[Goal]) -> None:
         for key, goal in product(keys.split(), goals):
-            self.keys[goal.first.role, key].append(Meaning(rank, goal))
+            self.file(key, Meaning(rank, goal))
+
+    def file(self, key: str, meaning: Meaning) -> None:
+        """File a meaning; a parameter that is followed through all rounds is what they were updated to."""
+        series = meaning.goal.first
+        self.keys[series.role, key].append(meaning)
+        if series.role == "update" and series.by_round:
+            self.keys["value", key].append(meaning._replace(rank=LOOSE))
 
     def call(self, about: str, words: tuple[str, str], suffix: str = "") -> None:
         """File all series about a quantity under its usual keys, and under those that mean it now and then."""

@@ -78,5 +78,14 @@ ONLY: dict[str, tuple[str, str]] = {  # of the only hidden layer of its kind
     "pool": ("m pool pooled maxpool p", ""),
     "flat": ("flat flattened features", ""),
 }
+MOMENTS = {  # what an optimiser keeps for a parameter, and what it goes by, alone or beside the parameter's name
+    "g": "g grad gradient decayedgrad gdecayed gwd",
+    "m": "m expavg firstmoment moment1 mom1 m1",
+    "v": "v expavgsq secondmoment moment2 mom2 v2 squareavg s sq cache meansquare",
+    "m_hat": "mhat mcorrected mcorr mc expavghat mbiascorrected mcap",
+    "v_hat": "vhat vcorrected vcorr vc expavgsqhat vbiascorrected vcap",
+    "velocity": "velocity vel v momentumbuffer momentum buf",
+}
+PARAMETER = "w theta weight weights param parameter"  # the only one
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "leaky_relu", "elu", "gelu", "softplus")
 POOLED = ("pooled", "averaged")

@@ -105,7 +105,8 @@ class Ways:
 
     def _starts_before(self, meaning: Meaning) -> bool:
         """Whether his h0 is our initial state, and not step 0."""
-        initial = self.catalogue.series[meaning.goal.first.about].values[INITIAL]
+        initial = self.catalogue.initial(meaning.goal.first)
+        assert initial is not None
         for name, array in self.mine.items():
             for reading in readings_of(name) if array.size == initial.array.size else ():
                 if (reading.role, reading.said, reading.moment) == ("value", meaning.said, "#0"):

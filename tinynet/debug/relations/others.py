@@ -119,7 +119,7 @@ def _plus_product(sign: float, a: int, b: int) -> Change:
 def _others(seen: Beside) -> Iterator[Other]:
     """Every quantity that could stand beside the members: at the same step, the one before, the one after."""
     facts, sample = seen.brought.facts, seen.members[0]
-    for family, others in facts.series.items():
+    for family, others in facts.seen(facts.run.steps[facts.program.made_by[sample]].phase):
         first = facts.run.values[next(iter(others.values()))]
         alike = first.array.size > 1 or facts.program.arrays[sample].size == 1  # one number beside many says nothing
         if first.array.dtype.kind not in "fb" or not alike:

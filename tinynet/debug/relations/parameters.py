@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tinynet.debug.hypotheses import Hypothesis
+from tinynet.debug.hypotheses import Hypothesis, family_of
 from tinynet.debug.program import Edit
 from tinynet.debug.relations.base import Brought, clip, said_of
 from tinynet.run import Value
@@ -15,13 +15,13 @@ from tinynet.run import Value
 def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, float]) -> Iterator[Hypothesis]:
     """A multiple of each parameter is added, or each is a multiple, or clipped."""
     role, alike = brought.facts.alike(value)
-    alike = [v for v in alike if v.index in brought.mine]
-    own = {v.index: (v.copy_of or v.of).index for v in alike}  # type: ignore[union-attr]
+    alike = [v for v in alike if v.index in brought.mine and v.beside is None]
+    own = {v.index: _before(brought, v).index for v in alike}
     if not own:
         return
     yours = {i: brought.yours(i).reshape(-1) for i in own}
     here = {i: brought.expected(i).reshape(-1) for i in own}
-    parameters = {i: brought.facts.program.arrays[j].reshape(-1) for i, j in own.items()}
+    parameters = {i: brought.yours(j).reshape(-1) for i, j in own.items()}
     made, first = {i: brought.facts.program.made_by[i] for i in own}, value.index
 
     def all_fit(numbers: dict[int, np.ndarray]) -> bool:
@@ -46,6 +46,15 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
     if len(factors) == len(yours) and all_fit({i: factors[i] * here[i] for i in yours}):
         scaled = {made[i]: (lambda x, look, c=factors[i]: c * x) for i in yours}
         yield Hypothesis(f"{role}: each is scaled by a factor of its own (clipped by its norm?)", Edit(outputs=scaled))
+
+
+def _before(brought: Brought, value: Value) -> Value:
+    """The parameter that an updated one comes from, or that a gradient belongs to."""
+    if value.time and value.copy_of is not None:  # in the round before
+        return brought.facts.run.values[brought.facts.series[family_of(value)][value.time - 1]]
+    parameter = value.copy_of or value.of
+    assert parameter is not None
+    return parameter
 
 
 def _share(whole: np.ndarray, part: np.ndarray) -> float:

@@ -1,0 +1,122 @@
+"""What all optimisers share: the parameters, what is remembered about each of them, one step for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tinynet.backend import copied, placed, zeros
+from tinynet.nn.state import as_array
+from tinynet.optim.recorded import Update
+from tinynet.tape import no_grad, state
+from tinynet.tensor import Parameter, Tensor
+
+
+@dataclass
+class Memory:
+    """What is remembered about a parameter: how many steps it took, and moving averages in its shape, by name.
+
+    ``t`` is the number of steps in a recording.
+    """
+
+    steps: int = 0
+    averages: dict[str, Tensor] = field(default_factory=dict)
+    t: Tensor | None = None
+
+    def average(self, label: str, x: Any) -> Tensor:
+        """A moving average; it starts from 0, in the shape of the parameter's array ``x``."""
+        if label not in self.averages:
+            self.averages[label] = Tensor(zeros(x.shape, x))
+        return self.averages[label]
+
+
+class Optimizer:
+    """Base of the optimisers, which say how one parameter is updated: in ``kernel``, and in ``definition``."""
+
+    averages: ClassVar[Mapping[str, str]] = {}  # what is remembered: our names, and PyTorch's
+    options: ClassVar[tuple[str, ...]] = ("lr",)  # what a state dict holds besides
+
+    def __init__(self, params: Iterable[Parameter], lr: float):
+        self.params, self.lr = list(params), lr
+        if not self.params:
+            raise ValueError(f"{type(self).__name__} got no parameters: pass model.parameters()")
+        at_least_0(lr, "lr", "a learning rate of at least 0")
+        self.memory = [Memory() for _ in self.params]
+
+    def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
+        """Return the new numbers of a parameter, a new array; the averages may be changed in place."""
+        raise NotImplementedError
+
+    def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
+        """Return the new parameter, computed as a textbook does, with names for what it names."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        if state.recorder is not None:
+            self._recorded_step(state.recorder)
+            return
+        for p, memory in zip(self.params, self.memory, strict=True):
+            if p.grad is not None:
+                memory.steps += 1
+                p.data = self.kernel(p.data, p.grad.data, memory)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.params:
+            p.grad = None
+
+    def _recorded_step(self, recorder: Any) -> None:
+        counts: dict[Any, Tensor] = {}
+        with no_grad(), recorder.in_phase("update"):
+            for p, memory in zip(self.params, self.memory, strict=True):
+                if p.grad is not None:
+                    new = self.definition(Update(recorder, p, memory, counts), p, p.grad)
+                    memory.steps += 1
+                    p.data = new.data
+                    recorder.updated(p, new)
+
+    # In and out
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered, and the options, arranged as in PyTorch's state dicts; copies."""
+        remembered: dict[int, dict[str, Any]] = {}
+        for i, memory in enumerate(self.memory):
+            if memory.averages:
+                arrays = {self.averages[ours]: copied(average.data) for ours, average in memory.averages.items()}
+                remembered[i] = {"step": memory.steps, **arrays}
+        options = {name: getattr(self, name) for name in self.options}
+        return {"state": remembered, "param_groups": [{**options, "params": list(range(len(self.params)))}]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a state dict, PyTorch's or ours. Raises ValueError where it is one for other parameters."""
+        groups = state_dict["param_groups"]
+        if [len(group["params"]) for group in groups] != [len(self.params)]:
+            counts = " and ".join(str(len(group["params"])) for group in groups)
+            raise ValueError(f"the state dict is for {counts} parameters, this optimizer has {len(self.params)}")
+        remembered = [self._remembered(i, state_dict["state"].get(i, {})) for i in range(len(self.params))]
+        for name in self.options:
+            setattr(self, name, groups[0].get(name, getattr(self, name)))
+        self.memory = remembered
+
+    def _remembered(self, i: int, found: Mapping[str, Any]) -> Memory:
+        p, memory = self.params[i], Memory(int(found.get("step", 0)))
+        for ours, theirs in self.averages.items():
+            if found.get(theirs) is not None:
+                array = placed(as_array(found[theirs]), p.data, p.dtype)
+                if tuple(array.shape) != p.shape:
+                    raise ValueError(f"{theirs} of parameter {i} has shape {tuple(array.shape)}, expected {p.shape}")
+                memory.averages[ours] = Tensor(array)
+        return memory
+
+
+def at_least_0(number: float, name: str, expected: str = "a number of at least 0") -> None:
+    """Raise ValueError for a number below 0, and for none at all."""
+    if not number >= 0:
+        raise ValueError(f"{name} is {number}, expected {expected}")
+
+
+def a_share(number: float, name: str) -> None:
+    """Raise ValueError unless a number is at least 0 and below 1."""
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} is {number}, expected at least 0 and below 1")
