@@ -94,46 +94,42 @@ def _seed(y, gradient):
 
 
 def _sweep(y, seed, wanted, beyond, as_tensors):
-    """One pass backwards. What arrives at a tensor is held until the last of its consumers has been visited."""
+    """One pass backwards. What arrives at a tensor is held until the last of its consumers has been visited.
+
+    While a run is recorded, that is a list of what arrived and from which time step: the recorder adds it up.
+    """
     recorder = state.recorder
-    held: dict[int, tuple] = {}
-    leaves: dict[int, tuple] = {}
-    heap: list[tuple[int, int]] = []
+    held = {id(y): (y, seed if recorder is None else [(seed, None)], False)}
+    heap = [(-y.node.order, id(y))] if y.node is not None else []
     found = {}
-    arriving, time, new = [(y, seed)], None, False
-    while True:
-        for x, g in arriving:
-            if g is None:
-                continue
-            key, node = id(x), x.node
-            there = leaves if node is None else held
-            before = there.get(key)
-            if before is None:
-                there[key] = (x, g if recorder is None else [(g, time)], new)
-                if node is not None:
-                    heappush(heap, (-node.order, key))
-            elif recorder is None:
-                there[key] = (x, _sum(before[1], g, before[2]), True)
-            else:
-                before[1].append((g, time))
-        if not heap:
-            break
+    while heap:
         key = heappop(heap)[1]
         x, g, fresh = held.pop(key)
         if recorder is not None:
             g = recorder.gradient(x, g)
-        here = wanted is not None and key in wanted
-        if here:
+        if wanted is not None and key in wanted:
             found[key] = x, g, fresh
-        arriving = []
-        if beyond or not here:
-            new, time = x.node.fresh and not as_tensors, x.node.time
-            if recorder is None:
-                arriving = x.node.cotangents(g, x, as_tensors)
+            if not beyond:
+                continue
+        node = x.node
+        if recorder is None:
+            sent = node.cotangents(g, x, as_tensors)
+        else:
+            with recorder.at_time(node.time):
+                sent = [g if g is None else [(g, node.time)] for g in node.cotangents(g, x, as_tensors)]
+        fresh = node.fresh and not as_tensors
+        for x, g in zip(node.operands, sent, strict=False):
+            if g is None:
+                continue
+            key = id(x)
+            if key in held:
+                _, before, own = held[key]
+                held[key] = x, _sum(before, g, own), True
             else:
-                with recorder.at_time(time):
-                    arriving = x.node.cotangents(g, x, as_tensors)
-    for key, (x, g, fresh) in leaves.items():
+                held[key] = x, g, fresh
+                if x.node is not None:
+                    heappush(heap, (-x.node.order, key))
+    for key, (x, g, fresh) in held.items():  # the leaves are left
         if wanted is None or key in wanted:
             found[key] = x, g if recorder is None else recorder.gradient(x, g), fresh
     return found

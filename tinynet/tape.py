@@ -39,13 +39,14 @@ class Node:
         self.order = next(_order)
         self.time = None if state.recorder is None else state.recorder.time
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
-        """Return (operand, what ``g`` sends to it) for each operand that requires a gradient; None for nothing."""
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[Any]:
+        """Return what ``g`` sends to each operand; None for nothing, and where no gradient is required."""
         operands, output = (self.as_they_were(), y) if as_tensors else (self.arrays, y.data)
         return [
-            (operand, self.primitive.vjp(i, g, output, operands, self.arguments))
-            for i, operand in enumerate(self.operands)
+            self.primitive.vjp(i, g, output, operands, self.arguments)
             if getattr(operand, "requires_grad", False)
+            else None
+            for i, operand in enumerate(self.operands)
         ]
 
     def as_they_were(self) -> tuple:

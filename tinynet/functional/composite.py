@@ -88,23 +88,28 @@ class FusedNode(Node):
 
     fresh = True
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
-        composite: Any = self.primitive
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[Any]:
         if as_tensors:
-            operands = self.as_they_were()
-            pairs = zip(self.operands, operands, strict=True)
-            tracked = {id(o): (o, was) for o, was in pairs if getattr(o, "requires_grad", False)}
-            owners, seen = zip(*tracked.values(), strict=True)
-            with switched(grad_enabled=True):
-                again = composite.definition(*operands)
-                again = again if composite.pack is None else composite.pack(again)
-            return list(zip(owners, autograd.partials(again, seen, g, state.grad_enabled), strict=True))
-        found = composite.kernel_backward(g, self.arguments, *self.arrays)
+            return self._by_definition(g)
+        found = self.primitive.kernel_backward(g, self.arguments, *self.arrays)
         return [
-            (operand, cotangent() if callable(cotangent) else cotangent)
-            for operand, cotangent in zip(self.operands, found, strict=False)
+            (cotangent() if callable(cotangent) else cotangent)
             if isinstance(operand, Tensor) and operand.requires_grad
+            else None
+            for operand, cotangent in zip(self.operands, found, strict=False)
         ]
+
+    def _by_definition(self, g: Any) -> list[Any]:
+        composite: Any = self.primitive
+        operands = self.as_they_were()
+        pairs = zip(self.operands, operands, strict=True)
+        tracked = {id(o): was for o, was in pairs if getattr(o, "requires_grad", False)}
+        with switched(grad_enabled=True):
+            again = composite.definition(*operands)
+            again = again if composite.pack is None else composite.pack(again)
+        found = autograd.partials(again, tuple(tracked.values()), g, state.grad_enabled)
+        sent = dict(zip(tracked, found, strict=True))
+        return [sent.pop(id(o), None) for o in self.operands]  # an operand that is there twice gets it once
 
 
 def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:
