@@ -157,6 +157,11 @@ def zeros(shape: tuple[int, ...], beside: Any) -> Any:
     return nonstandard.zeros(namespace(beside), shape, beside)
 
 
+def ones_like(x: Any) -> Any:
+    """Return ones of the shape and dtype of an array, where it is."""
+    return nonstandard.ones_like(namespace(x), x)
+
+
 def copied(x: Any) -> Any:
     """Return a copy of an array, where it is."""
     return nonstandard.copied(namespace(x), x)

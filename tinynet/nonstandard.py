@@ -39,6 +39,15 @@ def zeros(xp: Any, shape: Sizes, like: Any) -> Any:
     return xp.zeros(shape, dtype=like.dtype, device=like.device)
 
 
+def ones_like(xp: Any, x: Any) -> Any:
+    """Ones; NumPy's own function takes three times as long for a single number."""
+    if not mirrors_numpy(xp):
+        return xp.ones_like(x)
+    out = xp.empty_like(x)
+    out.fill(1)
+    return out
+
+
 def copied(xp: Any, x: Any) -> Any:
     """A copy where ``x`` is."""
     return x.copy() if mirrors_numpy(xp) else xp.asarray(x, copy=True)

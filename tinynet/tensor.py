@@ -42,8 +42,8 @@ class Tensor:
         if requires_grad:
             self.requires_grad_()
 
-    @classmethod
-    def _wrap(cls, array: Any) -> Tensor:
+    @staticmethod
+    def _wrap(array: Any) -> Tensor:
         """Make a Tensor of an array as it is (a NumPy scalar becomes a 0-d array)."""
         out = _new(Tensor)
         out.data = array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array)

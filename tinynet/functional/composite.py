@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd
-from tinynet.backend import is_floating, namespace
+from tinynet.backend import namespace
 from tinynet.nonstandard import mirrors_numpy
 from tinynet.tape import Node, state, switched
 from tinynet.tensor import Tensor
@@ -51,31 +51,32 @@ class Composite:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
         if arguments or len(operands) != self.arity:
-            try:
-                bound = self.signature.bind(*operands, **arguments)
-            except TypeError as error:
-                raise TypeError(f"{self.definition.__name__}() {error}") from None
-            bound.apply_defaults()
-            operands = bound.args
+            operands = self._by_position(operands, arguments)
         if self.covers is not None and not self.covers(*operands):
             return self.definition(*operands)
-        given, tracked, plain = [], False, True
+        arrays, tracked, plain = [], False, True
         for operand in operands:
             if isinstance(operand, Tensor):
-                array = operand.data
-                plain = plain and type(array) is np.ndarray
                 tracked = tracked or operand.requires_grad
-                given.append(array)
-            else:
-                given.append(operand)
-        if not plain and not mirrors_numpy(namespace(*given)):
+                operand = operand.data
+                plain = plain and type(operand) is np.ndarray
+            arrays.append(operand)
+        if not plain and not mirrors_numpy(namespace(*arrays)):
             return self.definition(*operands)
-        result, saved = self.kernel_forward(*given)
+        result, saved = self.kernel_forward(*arrays)
         out = Tensor._wrap(result)
-        if tracked and state.grad_enabled and is_floating(out.data):
+        if tracked and state.grad_enabled:
             out.requires_grad = True
-            out.node = FusedNode(self, operands, saved, given)
+            out.node = FusedNode(self, operands, saved, arrays)
         return out if self.unpack is None else self.unpack(out)
+
+    def _by_position(self, operands: tuple, arguments: dict[str, Any]) -> tuple:
+        try:
+            bound = self.signature.bind(*operands, **arguments)
+        except TypeError as error:
+            raise TypeError(f"{self.definition.__name__}() {error}") from None
+        bound.apply_defaults()
+        return bound.args
 
 
 class FusedNode(Node):
