@@ -124,7 +124,7 @@ def _sweep(y, seed, wanted, beyond, as_tensors):
             key = id(x)
             if key in held:
                 _, before, own = held[key]
-                held[key] = x, _sum(before, g, own), True
+                held[key] = x, _sum(before, g, own), not as_tensors
             else:
                 held[key] = x, g, fresh
                 if x.node is not None:
