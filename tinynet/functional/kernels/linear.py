@@ -26,7 +26,7 @@ def linear_forward(x, weight, bias):
 
 
 def linear_backward(g, saved, x, weight, bias):
-    if len(g.shape) == 2:
+    if g.ndim == 2:
         rows, inputs = g, x
     else:
         rows, inputs = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
@@ -39,9 +39,9 @@ def linear_backward(g, saved, x, weight, bias):
 
 def _product(a, b):
     """The method ``dot`` takes a third of the time of ``matmul`` for small matrices; for large ones, the memory counts."""
-    if len(a.shape) != 2:
+    if a.ndim != 2:
         return a @ b
-    shape = a.shape[0], b.shape[1]
+    shape = len(a), b.shape[1]
     if shape[0] * shape[1] > LARGE and type(a) is np.ndarray and a.dtype == b.dtype and a.dtype.isnative:
         return a.dot(b, empty(np, shape, a.dtype))
     return a.dot(b)
