@@ -118,8 +118,8 @@ def _sweep(y, seed, wanted, beyond, as_tensors):
             with recorder.at_time(node.time):
                 sent = [g if g is None else [(g, node.time)] for g in node.cotangents(g, x, as_tensors)]
         fresh = node.fresh and not as_tensors
-        for x, g in zip(node.operands, sent, strict=False):
-            if g is None:
+        for x, g, w in zip(node.operands, sent, node.wanted, strict=False):
+            if g is None or not w:
                 continue
             key = id(x)
             if key in held:

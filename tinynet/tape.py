@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -27,26 +27,26 @@ state = State()
 class Node:
     """One differentiable operation: what ran, on what, and when (``order`` grows with creation).
 
-    ``arrays`` are those of the operands as they were then: an optimiser may give a parameter another array.
+    ``arrays`` are those of the operands as they were then: an optimiser may give a parameter another array. ``wanted``
+    tells which of the operands required a gradient then.
     """
 
-    __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time")
+    __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time", "wanted")
 
     fresh = False  # whether its cotangents are new arrays, which nobody else has
 
-    def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list):
-        self.primitive, self.operands, self.arguments, self.arrays = primitive, operands, arguments, arrays
+    def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list, wanted: list[bool]):
+        self.primitive, self.operands, self.arguments = primitive, operands, arguments
+        self.arrays, self.wanted = arrays, wanted
         self.order = next(_order)
         self.time = None if state.recorder is None else state.recorder.time
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[Any]:
-        """Return what ``g`` sends to each operand; None for nothing, and where no gradient is required."""
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Sequence[Any]:
+        """Return what ``g`` sends to each operand; None for nothing. Only those that are wanted count."""
         operands, output = (self.as_they_were(), y) if as_tensors else (self.arrays, y.data)
         return [
-            self.primitive.vjp(i, g, output, operands, self.arguments)
-            if getattr(operand, "requires_grad", False)
-            else None
-            for i, operand in enumerate(self.operands)
+            self.primitive.vjp(i, g, output, operands, self.arguments) if wanted else None
+            for i, wanted in enumerate(self.wanted)
         ]
 
     def as_they_were(self) -> tuple:

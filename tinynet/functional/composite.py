@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -21,10 +21,10 @@ class Composite:
 
     ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
     recorded, and on arrays that know no more than the array-API standard. The kernel, plain NumPy (or CuPy), runs
-    otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, *arrays) -> cotangents``, one for each
-    of the first operands (None where there is none; those beyond have none): new arrays, which nobody else has, or
-    functions that make them, called where they are wanted. It gets all arguments by position, in the order of the
-    definition.
+    otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, wanted, *arrays) -> cotangents``, one for
+    each of the first operands (those beyond have none): new arrays, which nobody else has. ``wanted`` says of each
+    operand whether its cotangent is looked at; it may be None otherwise. Both get all arguments by position, in the
+    order of the definition.
 
     ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
     A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
@@ -40,7 +40,7 @@ class Composite:
         unpack: Callable[[Tensor], Any] | None = None,
         covers: Callable[..., bool] | None = None,
     ):
-        self.definition, self.kernel_forward, self.kernel_backward = definition, forward, backward
+        self.definition, self.kernel_forward, self.kernel_backward = definition, forward, _on_demand(backward)
         self.pack, self.unpack = pack, unpack
         self.covers = covers
         self.signature = inspect.signature(definition)
@@ -54,20 +54,22 @@ class Composite:
             operands = self._by_position(operands, arguments)
         if self.covers is not None and not self.covers(*operands):
             return self.definition(*operands)
-        arrays, tracked, plain = [], False, True
+        arrays, wanted, plain = [], [], True
         for operand in operands:
             if isinstance(operand, Tensor):
-                tracked = tracked or operand.requires_grad
+                wanted.append(operand.requires_grad)
                 operand = operand.data
                 plain = plain and type(operand) is np.ndarray
+            else:
+                wanted.append(False)
             arrays.append(operand)
         if not plain and not mirrors_numpy(namespace(*arrays)):
             return self.definition(*operands)
         result, saved = self.kernel_forward(*arrays)
         out = Tensor._wrap(result)
-        if tracked and state.grad_enabled:
+        if True in wanted and state.grad_enabled:
             out.requires_grad = True
-            out.node = FusedNode(self, operands, saved, arrays)
+            out.node = FusedNode(self, operands, saved, arrays, wanted)
         return out if self.unpack is None else self.unpack(out)
 
     def _by_position(self, operands: tuple, arguments: dict[str, Any]) -> tuple:
@@ -89,28 +91,32 @@ class FusedNode(Node):
 
     fresh = True
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[Any]:
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Sequence[Any]:
         if as_tensors:
             return self._by_definition(g)
-        found = self.primitive.kernel_backward(g, self.arguments, *self.arrays)
-        return [
-            (cotangent() if callable(cotangent) else cotangent)
-            if isinstance(operand, Tensor) and operand.requires_grad
-            else None
-            for operand, cotangent in zip(self.operands, found, strict=False)
-        ]
+        return self.primitive.kernel_backward(g, self.arguments, self.wanted, *self.arrays)
 
-    def _by_definition(self, g: Any) -> list[Any]:
+    def _by_definition(self, g: Any) -> Sequence[Any]:
         composite: Any = self.primitive
         operands = self.as_they_were()
-        pairs = zip(self.operands, operands, strict=True)
-        tracked = {id(o): was for o, was in pairs if getattr(o, "requires_grad", False)}
+        of_whom = [id(operand) for operand in self.operands]
+        seen = {key: operand for key, operand, w in zip(of_whom, operands, self.wanted, strict=True) if w}
         with switched(grad_enabled=True):
             again = composite.definition(*operands)
             again = again if composite.pack is None else composite.pack(again)
-        found = autograd.partials(again, tuple(tracked.values()), g, state.grad_enabled)
-        sent = dict(zip(tracked, found, strict=True))
-        return [sent.pop(id(o), None) for o in self.operands]  # an operand that is there twice gets it once
+        found = autograd.partials(again, tuple(seen.values()), g, state.grad_enabled)
+        sent = dict(zip(seen, found, strict=True))
+        return [sent.pop(key, None) for key in of_whom]  # an operand that is there twice gets it once
+
+
+def _on_demand(backward: Callable) -> Callable:
+    """For a kernel that is not told what is wanted, and whose cotangents may be functions: call those that are."""
+
+    def called(g: Any, saved: Any, wanted: Any, *arrays: Any) -> list[Any]:
+        found = zip(backward(g, saved, *arrays), wanted, strict=False)
+        return [cotangent() if w and callable(cotangent) else cotangent for cotangent, w in found]
+
+    return called if "wanted" not in inspect.signature(backward).parameters else backward
 
 
 def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:

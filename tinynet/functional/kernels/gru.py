@@ -102,7 +102,7 @@ def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     return copied(ahead.states[1:]), loan
 
 
-def gru_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+def gru_backward(g, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     xp, ahead = namespace(g), saved.workspace
     loan = borrow(Back, xp, *g.shape, ahead.new.dtype)
     back = loan.workspace
@@ -118,9 +118,7 @@ def gru_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         dot(dz, weight, dh)
         add(dh, past, dh)
     d_weight_hh, d_bias_hh, _ = ahead.from_h.gradients(back.flat)
-    d_weight_ih, d_bias_ih, _ = ahead.from_x.gradients(back.for_x())
-
-    def dx():
-        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
-
+    flat = back.for_x()
+    d_weight_ih, d_bias_ih, _ = ahead.from_x.gradients(flat)
+    dx = (flat @ weight_ih).reshape(x.shape) if wanted[0] else None
     return dx, dh, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh

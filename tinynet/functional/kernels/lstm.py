@@ -98,7 +98,7 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     return result, loan
 
 
-def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+def lstm_backward(g, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     xp, ahead = namespace(g), saved.workspace
     loan = borrow(Back, xp, *ahead.tanh_c.shape, ahead.new.dtype)
     back = loan.workspace
@@ -119,5 +119,5 @@ def lstm_backward(g, saved, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_)
             multiply(of_h, dh, dz_of_h)
             multiply(dc, f, dc)
             dot(dz, weight, dh)
-    dx, *parameters = through_rows(ahead.rows, loan, x, weight_ih, bias_ih, bias_hh)
+    dx, *parameters = through_rows(ahead.rows, back.flat, wanted[0], x, weight_ih, bias_ih, bias_hh)
     return dx, dh, dc, *parameters

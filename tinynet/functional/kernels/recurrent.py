@@ -60,16 +60,13 @@ def added(bias_ih: Any, bias_hh: Any) -> Any:
     return bias_hh if bias_ih is None else bias_ih if bias_hh is None else bias_ih + bias_hh
 
 
-def through_rows(rows: Rows, loan: Any, x: Any, weight_ih: Any, bias_ih: Any, bias_hh: Any) -> tuple:
-    """From dz, ``flat`` in a lent workspace: dx (as a function), and the gradients of weights and biases.
+def through_rows(rows: Rows, dz: Any, for_x: bool, x: Any, weight_ih: Any, bias_ih: Any, bias_hh: Any) -> tuple:
+    """From dz (T · N, gates · H): dx, where it is wanted, and the gradients of weights and biases.
 
     That of both biases is that of their sum, each in its own array.
     """
-
-    def dx():
-        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
-
-    d_weight_hh, d_bias, d_weight_ih = rows.gradients(loan.workspace.flat)
+    dx = (dz @ weight_ih).reshape(x.shape) if for_x else None
+    d_weight_hh, d_bias, d_weight_ih = rows.gradients(dz)
     d_bias_ih = None if bias_ih is None else d_bias
     return dx, d_weight_ih, d_weight_hh, d_bias_ih, None if bias_hh is None else d_bias.copy()
 

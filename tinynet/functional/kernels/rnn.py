@@ -45,7 +45,7 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     return copied(ahead.states), loan
 
 
-def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
+def rnn_backward(g, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     xp, ahead = namespace(g), saved.workspace
     loan = borrow(Back, xp, *g.shape, ahead.z.dtype)
     back = loan.workspace
@@ -61,5 +61,5 @@ def rnn_backward(g, saved, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonline
             add(dh, arriving, dh)
         multiply(dz, dh, dz)
         dot(dz, weight_hh, dh)
-    dx, *parameters = through_rows(ahead.rows, loan, x, weight_ih, bias_ih, bias_hh)
+    dx, *parameters = through_rows(ahead.rows, back.flat, wanted[0], x, weight_ih, bias_ih, bias_hh)
     return dx, dh, *parameters

@@ -12,7 +12,7 @@ def softmax_forward(x, dim=-1):
     return p, p
 
 
-def softmax_backward(g, p, x, dim=-1):
+def softmax_backward(g, p, wanted, x, dim=-1):
     xp = namespace(g)
     return (p * (g - xp.sum(g * p, axis=dim, keepdims=True)),)
 
@@ -25,7 +25,7 @@ def cross_entropy_forward(x, target):
     return xp.log(total) - xp.take_along_axis(shifted, target, axis=-1), e / total
 
 
-def cross_entropy_backward(g, p, x, target):
+def cross_entropy_backward(g, p, wanted, x, target):
     xp = namespace(p)
     onehot = xp.arange(p.shape[-1]) == target
     return g * (p - onehot), None
@@ -46,7 +46,7 @@ def mean_cross_entropy_forward(x, target):
     return (xp.log(total).sum() - scores.sum()) / count, (e, places, count)
 
 
-def mean_cross_entropy_backward(g, saved, x, target):
+def mean_cross_entropy_backward(g, saved, wanted, x, target):
     p, places, count = saved
     slope = g / count
     dx = p * slope
