@@ -25,7 +25,7 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     ``gradient`` has the shape of ``y`` and may be left out where ``y`` is a single number. Raises ValueError if
     ``y`` has no history, or has more than one element and no ``gradient``.
     """
-    for leaf, g, fresh in _differentiate(y, gradient, None, create_graph=False).values():
+    for leaf, (g, fresh) in _differentiate(y, gradient, None, create_graph=False).items():
         if leaf.grad is not None:
             leaf.grad = _untracked_sum(leaf.grad, _tensor(g))
         else:
@@ -45,7 +45,7 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"xs[{i}] does not require a gradient: make it with requires_grad=True")
     found = _differentiate(y, gradient, wanted, create_graph)
-    grads = tuple(_tensor(found[id(x)][1]) if id(x) in found else _zeros_like(x) for x in wanted)
+    grads = tuple(_tensor(found[x][0]) if x in found else _zeros_like(x) for x in wanted)
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
@@ -55,24 +55,25 @@ def partials(y: Tensor, xs: Sequence[Tensor], gradient: Any, create_graph: bool)
     This is what one operation sends to its operands. None stands for an x that ``y`` does not depend on.
     """
     found = _differentiate(y, gradient, xs, create_graph, beyond=False)
-    return [found[id(x)][1] if id(x) in found else None for x in xs]
+    return [found[x][0] if x in found else None for x in xs]
 
 
 def _differentiate(y, gradient, wanted, create_graph, beyond=True):
-    """Return {id(x): (x, cotangent, fresh)} for the wanted tensors, or for all leaves where ``wanted`` is None.
+    """Return {x: (cotangent, fresh)} for the wanted tensors at least; for all leaves where ``wanted`` is None.
 
     With ``beyond=False`` the wanted tensors are taken for leaves. ``fresh`` cotangents are arrays that nobody else has.
+    (A tensor is equal to none but itself for a dictionary, which looks at the hash first.)
     """
     if not y.requires_grad:
         raise ValueError(
             "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
         )
-    keys = None if wanted is None else {id(x) for x in wanted}
+    wanted = None if wanted is None else set(wanted)
     # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
     if not create_graph and state.recorder is None:
-        return _sweep(y, _seed(y, gradient).data, keys, beyond, as_tensors=False)
+        return _sweep(y, _seed(y, gradient).data, wanted, beyond, as_tensors=False)
     with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
-        return _sweep(y, _seed(y, gradient), keys, beyond, as_tensors=True)
+        return _sweep(y, _seed(y, gradient), wanted, beyond, as_tensors=True)
 
 
 def _seed(y, gradient):
@@ -99,40 +100,38 @@ def _sweep(y, seed, wanted, beyond, as_tensors):
     While a run is recorded, that is a list of what arrived and from which time step: the recorder adds it up.
     """
     recorder = state.recorder
-    held = {id(y): (y, seed if recorder is None else [(seed, None)], False)}
-    heap = [(-y.node.order, id(y))] if y.node is not None else []
+    held = {y: (seed if recorder is None else [(seed, None)], False)}
+    heap = [(-y.node.order, y)] if y.node is not None else []
     found = {}
     while heap:
-        key = heappop(heap)[1]
-        x, g, fresh = held.pop(key)
+        y = heappop(heap)[1]
+        g, fresh = held.pop(y)
         if recorder is not None:
-            g = recorder.gradient(x, g)
-        if wanted is not None and key in wanted:
-            found[key] = x, g, fresh
+            g = recorder.gradient(y, g)
+        if wanted is not None and y in wanted:
+            found[y] = g, fresh
             if not beyond:
                 continue
-        node = x.node
+        node = y.node
         if recorder is None:
-            sent = node.cotangents(g, x, as_tensors)
+            sent = node.cotangents(g, y, as_tensors)
         else:
             with recorder.at_time(node.time):
-                sent = [g if g is None else [(g, node.time)] for g in node.cotangents(g, x, as_tensors)]
+                sent = [g if g is None else [(g, node.time)] for g in node.cotangents(g, y, as_tensors)]
         fresh = node.fresh and not as_tensors
-        for x, g, w in zip(node.operands, sent, node.wanted, strict=False):
-            if g is None or not w:
+        for x, is_wanted, g in zip(node.operands, node.wanted, sent):  # noqa: B905 (strict= would take as long as this)
+            if g is None or not is_wanted:
                 continue
-            key = id(x)
-            if key in held:
-                _, before, own = held[key]
-                held[key] = x, _sum(before, g, own), not as_tensors
+            if x in held:
+                before, own = held[x]
+                held[x] = _sum(before, g, own), not as_tensors
             else:
-                held[key] = x, g, fresh
+                held[x] = g, fresh
                 if x.node is not None:
-                    heappush(heap, (-x.node.order, key))
-    for key, (x, g, fresh) in held.items():  # the leaves are left
-        if wanted is None or key in wanted:
-            found[key] = x, g if recorder is None else recorder.gradient(x, g), fresh
-    return found
+                    heappush(heap, (-x.node.order, x))
+    if recorder is not None:  # the leaves are left
+        held = {x: (recorder.gradient(x, g), own) for x, (g, own) in held.items() if wanted is None or x in wanted}
+    return held | found
 
 
 def _sum(a: Any, b: Any, fresh: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 def mean_squared_forward(x, target):
     error = x - target
     flat = error.reshape(-1)

@@ -38,7 +38,7 @@ def linear_backward(g, saved, wanted, x, weight, bias):
 
 
 def _product(a, b):
-    """The method ``dot`` takes a third of the time of ``matmul`` for small matrices; for large ones, the memory counts."""
+    """The method ``dot`` takes a third of the time of ``@`` for small matrices; for large ones, the memory counts."""
     if a.ndim != 2:
         return a @ b
     shape = len(a), b.shape[1]
