@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import copied, namespace, ones_like
+from tinynet.backend import copied, namespace
+from tinynet.nonstandard import ones_like
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Tensor, beside
 
@@ -83,7 +84,7 @@ def _seed(y, gradient):
                 f"backward of a tensor of shape {y.shape}: only a single number has an implied gradient of 1; "
                 "pass gradient= or reduce it with .sum() or .mean()"
             )
-        seed = Tensor._wrap(ones_like(y.data))
+        seed = Tensor._wrap(ones_like(namespace(y.data), y.data))
         return seed if state.recorder is None else state.recorder.constant(seed)
     seed = beside(y, gradient)
     namespace(y.data, seed.data)  # refuses two libraries

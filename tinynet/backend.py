@@ -92,9 +92,10 @@ def namespace(*operands: Any) -> Any:
 
 def _library_of(x: Any) -> Any:
     """The library that ``x`` is an array of, None where it is no array; each type is looked at once."""
-    if type(x) not in _libraries:
-        _libraries[type(x)] = _recognised(x)
-    return _libraries[type(x)]
+    try:
+        return _libraries[type(x)]
+    except KeyError:
+        return _libraries.setdefault(type(x), _recognised(x))
 
 
 def _recognised(x: Any) -> Any:
@@ -155,11 +156,6 @@ def to_host(x: Any) -> np.ndarray:
 def zeros(shape: tuple[int, ...], beside: Any) -> Any:
     """Return zeros of ``shape`` where the array ``beside`` is, in its dtype."""
     return nonstandard.zeros(namespace(beside), shape, beside)
-
-
-def ones_like(x: Any) -> Any:
-    """Return ones of the shape and dtype of an array, where it is."""
-    return nonstandard.ones_like(namespace(x), x)
 
 
 def copied(x: Any) -> Any:
