@@ -50,21 +50,17 @@ def grad(
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
-def partials(y: Tensor, xs: Sequence[Tensor], gradient: Any, create_graph: bool) -> list[Tensor | None]:
-    """Return the derivative for each of ``xs`` with the others held fixed, even where one depends on another.
-
-    This is what one operation sends to its operands. None stands for an x that ``y`` does not depend on.
+def partials(ys: Sequence[Tensor], xs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor | None]:
+    """Return the derivative of all ``ys`` for each of ``xs`` with the others held fixed, even where one depends on
+    another: what one operation sends to its operands. None stands for an x that no y depends on.
     """
-    found = _differentiate(y, gradient, xs, create_graph, beyond=False)
+    roots = [(y, _seed(y, g)) for y, g in zip(ys, gradients, strict=True) if g is not None and y.requires_grad]
+    found = _sweep(roots, set(xs), beyond=False, as_tensors=True)
     return [found[x][0] if x in found else None for x in xs]
 
 
-def _differentiate(y, gradient, wanted, create_graph, beyond=True):
-    """Return {x: (cotangent, fresh)} for the wanted tensors at least; for all leaves where ``wanted`` is None.
-
-    With ``beyond=False`` the wanted tensors are taken for leaves. ``fresh`` cotangents are arrays that nobody else has.
-    (A tensor is equal to none but itself for a dictionary, which looks at the hash first.)
-    """
+def _differentiate(y, gradient, wanted, create_graph):
+    """Return {x: (cotangent, fresh)}, see ``_sweep``; for all leaves where ``wanted`` is None."""
     if not y.requires_grad:
         raise ValueError(
             "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
@@ -72,9 +68,9 @@ def _differentiate(y, gradient, wanted, create_graph, beyond=True):
     wanted = None if wanted is None else set(wanted)
     # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
     if not create_graph and state.recorder is None:
-        return _sweep(y, _seed(y, gradient).data, wanted, beyond, as_tensors=False)
+        return _sweep([(y, _seed(y, gradient).data)], wanted, beyond=True, as_tensors=False)
     with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
-        return _sweep(y, _seed(y, gradient), wanted, beyond, as_tensors=True)
+        return _sweep([(y, _seed(y, gradient))], wanted, beyond=True, as_tensors=True)
 
 
 def _seed(y, gradient):
@@ -95,33 +91,44 @@ def _seed(y, gradient):
     return seed
 
 
-def _sweep(y, seed, wanted, beyond, as_tensors):
-    """One pass backwards. What arrives at a tensor is held until the last of its consumers has been visited.
+def _sweep(roots, wanted, beyond, as_tensors):
+    """One pass backwards: {x: (cotangent, fresh)} for the wanted tensors, or leaves, at least.
 
-    While a run is recorded, that is a list of what arrived and from which time step: the recorder adds it up.
+    What arrives at a tensor is held until the last of its consumers has been visited. While a run is recorded, that is
+    a list of what arrived and from which time step: the recorder adds it up. With ``beyond=False`` the wanted tensors
+    are taken for leaves. ``fresh`` cotangents are arrays that nobody else has. (A dictionary looks at the hash of a
+    tensor first, so that it is equal to none but itself.)
     """
     recorder = state.recorder
-    held = {y: (seed if recorder is None else [(seed, None)], False)}
-    heap = [(-y.node.order, y)] if y.node is not None else []
-    found = {}
+    held: dict[Tensor, tuple] = {}
+    found: dict[Tensor, tuple] = {}
+    heap: list[tuple] = []
+    outputs: dict[int, Any] = {}
+    for y, g in roots:
+        held[y] = g if recorder is None else [(g, None)], False
+        if y.node is not None:
+            heappush(heap, (-y.node.order, y.place, y))
     while heap:
-        y = heappop(heap)[1]
+        y = heappop(heap)[2]
         g, fresh = held.pop(y)
         if recorder is not None:
             g = recorder.gradient(y, g)
         if wanted is not None and y in wanted:
             found[y] = g, fresh
             if not beyond:
-                continue
+                g = None
         node = y.node
-        if recorder is None:
-            sent = node.cotangents(g, y, as_tensors)
-        else:
-            with recorder.at_time(node.time):
-                sent = [g if g is None else [(g, node.time)] for g in node.cotangents(g, y, as_tensors)]
+        if node.outputs > 1:
+            outputs[y.place] = g
+            if heap and heap[0][0] == -node.order:
+                continue  # to the next of them
+            g, outputs = _by_place(outputs, node.outputs), {}
+        if g is None:
+            continue
+        sent = node.cotangents(g, y, as_tensors) if recorder is None else _recorded(recorder, node, g, y)
         fresh = node.fresh and not as_tensors
-        for x, is_wanted, g in zip(node.operands, node.wanted, sent):  # noqa: B905 (strict= would take as long as this)
-            if g is None or not is_wanted:
+        for x, need, g in zip(node.operands, node.wanted, sent):  # noqa: B905 (strict= would take as long as this)
+            if g is None or not need:
                 continue
             if x in held:
                 before, own = held[x]
@@ -129,10 +136,22 @@ def _sweep(y, seed, wanted, beyond, as_tensors):
             else:
                 held[x] = g, fresh
                 if x.node is not None:
-                    heappush(heap, (-x.node.order, x))
-    if recorder is not None:  # the leaves are left
-        held = {x: (recorder.gradient(x, g), own) for x, (g, own) in held.items() if wanted is None or x in wanted}
-    return held | found
+                    heappush(heap, (-x.node.order, x.place, x))
+    return (held if recorder is None else _recorded_leaves(recorder, held, wanted)) | found
+
+
+def _by_place(gs, count):
+    """What arrived at each of several outputs; None where nothing did at any."""
+    return None if all(g is None for g in gs.values()) else [gs.get(place) for place in range(count)]
+
+
+def _recorded(recorder, node, g, y):
+    with recorder.at_time(node.time):
+        return [sent if sent is None else [(sent, node.time)] for sent in node.cotangents(g, y, as_tensors=True)]
+
+
+def _recorded_leaves(recorder, held, wanted):
+    return {x: (recorder.gradient(x, g), own) for x, (g, own) in held.items() if wanted is None or x in wanted}
 
 
 def _sum(a: Any, b: Any, fresh: bool) -> Any:

@@ -34,6 +34,7 @@ class Node:
     __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time", "wanted")
 
     fresh = False  # whether its cotangents are new arrays, which nobody else has
+    outputs: int = 1
 
     def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list, wanted: list[bool]):
         self.primitive, self.operands, self.arguments = primitive, operands, arguments

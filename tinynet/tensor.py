@@ -26,6 +26,7 @@ class Tensor:
     # Most tensors have nothing but data: what the class says holds until something else is set.
     grad: Tensor | None = None
     node: Node | None = None
+    place: int = 0  # among the outputs of the node
     name: str | None = None
     requires_grad: bool = False
     value: Any = None

@@ -27,8 +27,8 @@ class Composite:
     order of the definition.
 
     ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
-    A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
-    apart, and ``pack`` puts the definition's outputs together in the same way.
+    A definition with several outputs has a kernel that returns a tuple of arrays; ``g`` is then a list of what arrived
+    at each of them, None for nothing.
     """
 
     def __init__(
@@ -36,12 +36,9 @@ class Composite:
         definition: Callable,
         forward: Callable,
         backward: Callable,
-        pack: Callable[[Any], Tensor] | None = None,
-        unpack: Callable[[Tensor], Any] | None = None,
         covers: Callable[..., bool] | None = None,
     ):
         self.definition, self.kernel_forward, self.kernel_backward = definition, forward, _on_demand(backward)
-        self.pack, self.unpack = pack, unpack
         self.covers = covers
         self.signature = inspect.signature(definition)
         self.arity = len(self.signature.parameters)
@@ -66,11 +63,14 @@ class Composite:
         if not plain and not mirrors_numpy(namespace(*arrays)):
             return self.definition(*operands)
         result, saved = self.kernel_forward(*arrays)
+        tracked = True in wanted and state.grad_enabled
+        if type(result) is tuple:
+            node = SeveralOutputs(self, operands, saved, arrays, wanted, len(result)) if tracked else None
+            return tuple([_output(array, node, place) for place, array in enumerate(result)])
         out = Tensor._wrap(result)
-        if True in wanted and state.grad_enabled:
-            out.requires_grad = True
-            out.node = FusedNode(self, operands, saved, arrays, wanted)
-        return out if self.unpack is None else self.unpack(out)
+        if tracked:
+            out.requires_grad, out.node = True, FusedNode(self, operands, saved, arrays, wanted)
+        return out
 
     def _by_position(self, operands: tuple, arguments: dict[str, Any]) -> tuple:
         try:
@@ -103,10 +103,27 @@ class FusedNode(Node):
         seen = {key: operand for key, operand, w in zip(of_whom, operands, self.wanted, strict=True) if w}
         with switched(grad_enabled=True):
             again = composite.definition(*operands)
-            again = again if composite.pack is None else composite.pack(again)
-        found = autograd.partials(again, tuple(seen.values()), g, state.grad_enabled)
+        several = self.outputs > 1
+        found = autograd.partials(again if several else [again], tuple(seen.values()), g if several else [g])
         sent = dict(zip(seen, found, strict=True))
         return [sent.pop(key, None) for key in of_whom]  # an operand that is there twice gets it once
+
+
+class SeveralOutputs(FusedNode):
+    """What a kernel with several outputs leaves behind; each of them knows its place."""
+
+    __slots__ = ("outputs",)
+
+    def __init__(self, primitive: Any, operands: tuple, saved: Any, arrays: list, wanted: list[bool], outputs: int):
+        super().__init__(primitive, operands, saved, arrays, wanted)
+        self.outputs = outputs
+
+
+def _output(array: Any, node: SeveralOutputs | None, place: int) -> Tensor:
+    out = Tensor._wrap(array)
+    if node is not None:
+        out.requires_grad, out.node, out.place = True, node, place
+    return out
 
 
 def _on_demand(backward: Callable) -> Callable:

@@ -16,7 +16,7 @@ from tinynet.functional.kernels.gru import gru_backward, gru_forward
 from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
 from tinynet.functional.kernels.recurrent import fits
 from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
-from tinynet.functional.shapes import cat, stack, unsqueeze
+from tinynet.functional.shapes import stack
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
 from tinynet.tensor import Tensor
@@ -245,8 +245,6 @@ def rnn(
     rnn_forward,
     rnn_backward,
     covers=lambda *given: _is_plain(*given[-3:]) and fits(1, *given[:6]),
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )
 def _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
@@ -289,8 +287,6 @@ def lstm(
     lstm_forward,
     lstm_backward,
     covers=lambda *given: _is_usual(*given[8:12]) and _is_plain(*given[-3:]) and fits(4, *given[:7]),
-    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
-    unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
 )
 def _lstm(
     x,
@@ -356,8 +352,6 @@ def gru(
     gru_forward,
     gru_backward,
     covers=lambda *given: given[7] and _is_plain(*given[-3:]) and fits(3, *given[:6]),
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
 )
 def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)

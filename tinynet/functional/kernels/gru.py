@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, backwards, copied
+from tinynet.functional.kernels.recurrent import Rows, backwards, copied, last
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -99,19 +99,20 @@ def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         subtract(before, n, new)
         multiply(z, new, new)
         add(n, new, after)
-    return copied(ahead.states[1:]), loan
+    states = copied(ahead.states[1:])
+    return (states, states[-1].copy()), loan
 
 
-def gru_backward(g, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
-    xp, ahead = namespace(g), saved.workspace
-    loan = borrow(Back, xp, *g.shape, ahead.new.dtype)
+def gru_backward(gs, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+    xp, ahead = namespace(*gs), saved.workspace
+    loan = borrow(Back, xp, *ahead.n.shape, ahead.new.dtype)
     back = loan.workspace
     back.load(xp, ahead)
     back.weight[...] = weight_hh
-    dh, weight = xp.zeros(ahead.new.shape, ahead.new.dtype), back.weight
+    dh, weight = last(xp, gs[1], ahead.new.shape, ahead.new.dtype), back.weight
     stretched = dh[:, None]
     add, multiply, dot = xp.add, xp.multiply, xp.dot
-    for arriving, (parts, past, dz) in zip(backwards(g), back.steps, strict=True):
+    for arriving, (parts, past, dz) in zip(backwards(gs[0], len(back.steps)), back.steps, strict=True):
         if arriving is not None:
             add(dh, arriving, dh)
         multiply(parts, stretched, parts)

@@ -9,9 +9,8 @@ from itertools import islice
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, through_rows
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, last, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
-from tinynet.memory import empty
 
 BLOCK = 2**20  # bytes of factors that are computed at once: they stay in the processor's cache till they are used
 
@@ -73,7 +72,7 @@ class Back(Workspace):
 
 
 def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
-    """All h, then the last c: (T + 1, N, H)."""
+    """All h (T, N, H), the last h and the last c."""
     xp, bias = namespace(x), added(bias_ih, bias_hh)
     dtype = xp.result_type(x, h, c, weight_ih, weight_hh)
     loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
@@ -93,21 +92,19 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         add(c_after, new, c_after)
         tanh(c_after, tanh_c)
         multiply(o, tanh_c, state)
-    result = empty(xp, ahead.cells.shape, ahead.cells.dtype)
-    result[:-1], result[-1] = ahead.states, ahead.cells[-1]
-    return result, loan
+    states = copied(ahead.states)
+    return (states, states[-1].copy(), ahead.cells[-1].copy()), loan
 
 
-def lstm_backward(g, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
-    xp, ahead = namespace(g), saved.workspace
+def lstm_backward(gs, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+    xp, ahead = namespace(*gs), saved.workspace
     loan = borrow(Back, xp, *ahead.tanh_c.shape, ahead.new.dtype)
     back = loan.workspace
     back.weight[...] = weight_hh
-    dh, dc = xp.zeros(ahead.new.shape, ahead.new.dtype), xp.empty_like(ahead.new)
-    dc[...] = g[-1]
+    dh, dc = (last(xp, g, ahead.new.shape, ahead.new.dtype) for g in gs[1:])
     stretched, weight, new = dc[:, None], back.weight, back.new
     add, multiply, dot = xp.add, xp.multiply, xp.dot
-    steps = zip(backwards(g[:-1]), back.steps, strict=True)
+    steps = zip(backwards(gs[0], len(back.steps)), back.steps, strict=True)
     for block in back.blocks:
         back.load(xp, ahead, block)
         for arriving, (h_to_c, of_c, dz_of_c, of_h, dz_of_h, f, dz) in islice(steps, block.stop - block.start):

@@ -71,8 +71,18 @@ def through_rows(rows: Rows, dz: Any, for_x: bool, x: Any, weight_ih: Any, bias_
     return dx, d_weight_ih, d_weight_hh, d_bias_ih, None if bias_hh is None else d_bias.copy()
 
 
-def backwards(g: Any) -> Iterable[Any]:
+def last(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """What arrives at the last state, in memory of its own: a sum to which the time steps add."""
+    found = xp.zeros(shape, dtype)
+    if g is not None:
+        found[...] = g
+    return found
+
+
+def backwards(g: Any, steps: int) -> Iterable[Any]:
     """What arrives at each time step, (T, N, H), the last first; None for zeros, where only the last one is used."""
+    if g is None:
+        return [None] * steps
     if type(g) is np.ndarray and not g[:-1].any():
         return [g[-1], *[None] * (len(g) - 1)]
     return g[::-1]

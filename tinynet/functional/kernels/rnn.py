@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, through_rows
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, last, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -42,21 +42,22 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
         else:
             maximum(z, 0, out=state)
         place[...] = state
-    return copied(ahead.states), loan
+    states = copied(ahead.states)
+    return (states, states[-1].copy()), loan
 
 
-def rnn_backward(g, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
-    xp, ahead = namespace(g), saved.workspace
-    loan = borrow(Back, xp, *g.shape, ahead.z.dtype)
+def rnn_backward(gs, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
+    xp, ahead = namespace(*gs), saved.workspace
+    loan = borrow(Back, xp, *ahead.states.shape, ahead.z.dtype)
     back = loan.workspace
     if nonlinearity == "tanh":
         xp.multiply(ahead.states, ahead.states, back.dz)
         xp.subtract(1, back.dz, back.dz)
     else:
         back.dz[...] = ahead.states > 0
-    dh = xp.zeros(ahead.z.shape, ahead.z.dtype)
+    dh = last(xp, gs[1], ahead.z.shape, ahead.z.dtype)
     add, multiply, dot = xp.add, xp.multiply, xp.dot
-    for arriving, dz in zip(backwards(g), back.steps, strict=True):
+    for arriving, dz in zip(backwards(gs[0], len(back.steps)), back.steps, strict=True):
         if arriving is not None:
             add(dh, arriving, dh)
         multiply(dz, dh, dz)
