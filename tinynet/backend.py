@@ -170,5 +170,4 @@ def cast(x: Any, dtype: Any) -> Any:
 
 def extent(x: Any) -> tuple[int, int]:
     """Return the smallest and the largest of an array of integers: two numbers that are read from where it is."""
-    xp = namespace(x)
-    return int(xp.min(x)), int(xp.max(x))
+    return nonstandard.extent(namespace(x), x)

@@ -58,6 +58,11 @@ def cast(xp: Any, x: Any, dtype: Any) -> Any:
     return x.astype(dtype) if mirrors_numpy(xp) else xp.astype(x, getattr(xp, dtype_name(dtype)))
 
 
+def extent(xp: Any, x: Any) -> tuple[int, int]:
+    """The smallest and the largest of integers; as methods, where there are such, in half the time."""
+    return (int(x.min()), int(x.max())) if mirrors_numpy(xp) else (int(xp.min(x)), int(xp.max(x)))
+
+
 def dtype_name(dtype: Any) -> str:
     """The name of any library's dtype: ``"float64"``."""
     return np.dtype(dtype).name if isinstance(dtype, type) else str(dtype).rpartition(".")[2]

@@ -30,7 +30,8 @@ class Ahead(Workspace):
         self.states = self.rows.left[1:]
         gates = (self.gates, *self.by_gate)
         states = (self.cells[:-1], self.cells[1:], self.tanh_c, self.states)
-        self.steps = list(zip(self.rows.rows[:-1], *gates, *states, strict=True))
+        products = [row.dot for row in self.rows.rows[:-1]]  # as methods: half the time of xp.dot for small matrices
+        self.steps = list(zip(products, *gates, *states, strict=True))
 
 
 class Back(Workspace):
@@ -52,7 +53,7 @@ class Back(Workspace):
     def _step(self, k: int, t: int) -> tuple:
         """The views for time step t, the k-th of its block."""
         parts, of_c = self.dz[t].reshape(len(self.new), 4, -1), self.factors[:3, k].transpose(1, 0, 2)
-        return self.h_to_c[k], of_c, parts[:, :3], self.factors[3, k], parts[:, 3], self.gates[1, k], self.dz[t]
+        return self.h_to_c[k], of_c, parts[:, :3], self.factors[3, k], parts[:, 3], self.gates[1, k], self.dz[t].dot
 
     def load(self, xp: Any, ahead: Ahead, block: slice) -> None:
         """The factors of a block."""
@@ -80,10 +81,10 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
     ahead.rows.load(weight_hh, bias, weight_ih)
     ahead.rows.weights *= ahead.scale[:1].T
     ahead.rows.left[0], ahead.rows.right[:-1], ahead.cells[0] = h, x, c
-    dot, tanh, multiply, add = xp.dot, xp.tanh, xp.multiply, xp.add
+    tanh, multiply, add = xp.tanh, xp.multiply, xp.add
     weights, scale, shift, new = ahead.rows.product, ahead.scale, ahead.shift, ahead.new
-    for row, gates, i, f, g, o, c_before, c_after, tanh_c, state in ahead.steps:
-        dot(row, weights, gates)
+    for product, gates, i, f, g, o, c_before, c_after, tanh_c, state in ahead.steps:
+        product(weights, gates)
         tanh(gates, gates)
         multiply(gates, scale, gates)
         add(gates, shift, gates)
@@ -103,11 +104,11 @@ def lstm_backward(gs, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bia
     back.weight[...] = weight_hh
     dh, dc = (last(xp, g, ahead.new.shape, ahead.new.dtype) for g in gs[1:])
     stretched, weight, new = dc[:, None], back.weight, back.new
-    add, multiply, dot = xp.add, xp.multiply, xp.dot
+    add, multiply = xp.add, xp.multiply
     steps = zip(backwards(gs[0], len(back.steps)), back.steps, strict=True)
     for block in back.blocks:
         back.load(xp, ahead, block)
-        for arriving, (h_to_c, of_c, dz_of_c, of_h, dz_of_h, f, dz) in islice(steps, block.stop - block.start):
+        for arriving, (h_to_c, of_c, dz_of_c, of_h, dz_of_h, f, product) in islice(steps, block.stop - block.start):
             if arriving is not None:
                 add(dh, arriving, dh)
             multiply(dh, h_to_c, new)
@@ -115,6 +116,6 @@ def lstm_backward(gs, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bia
             multiply(of_c, stretched, dz_of_c)
             multiply(of_h, dh, dz_of_h)
             multiply(dc, f, dc)
-            dot(dz, weight, dh)
+            product(weight, dh)
     dx, *parameters = through_rows(ahead.rows, back.flat, wanted[0], x, weight_ih, bias_ih, bias_hh)
     return dx, dh, dc, *parameters

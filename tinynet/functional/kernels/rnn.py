@@ -15,7 +15,8 @@ class Ahead(Workspace):
     def __init__(self, xp: Any, steps: int, batch: int, inputs: int, units: int, bias: bool, dtype: Any):
         self.rows = Rows(xp, steps, batch, units, inputs, units, bias, dtype)
         self.states, self.z = xp.empty((steps, batch, units), dtype=dtype), xp.empty((batch, units), dtype=dtype)
-        self.steps = list(zip(self.rows.rows[:-1], self.states, self.rows.left[1:], strict=True))
+        products = [row.dot for row in self.rows.rows[:-1]]  # as methods: half the time of xp.dot for small matrices
+        self.steps = list(zip(products, self.states, self.rows.left[1:], strict=True))
 
 
 class Back(Workspace):
@@ -24,7 +25,7 @@ class Back(Workspace):
     def __init__(self, xp: Any, steps: int, batch: int, units: int, dtype: Any):
         self.dz = xp.empty((steps, batch, units), dtype=dtype)
         self.flat = self.dz.reshape(steps * batch, units)
-        self.steps = list(self.dz)[::-1]
+        self.steps = [(dz, dz.dot) for dz in self.dz][::-1]
 
 
 def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
@@ -34,9 +35,9 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
     ahead = loan.workspace
     ahead.rows.load(weight_hh, bias, weight_ih)
     ahead.rows.left[0], ahead.rows.right[:-1] = h, x
-    dot, tanh, maximum, weights, z = xp.dot, xp.tanh, xp.maximum, ahead.rows.product, ahead.z
-    for row, state, place in ahead.steps:
-        dot(row, weights, z)
+    tanh, maximum, weights, z = xp.tanh, xp.maximum, ahead.rows.product, ahead.z
+    for product, state, place in ahead.steps:
+        product(weights, z)
         if nonlinearity == "tanh":
             tanh(z, state)
         else:
@@ -56,11 +57,11 @@ def rnn_backward(gs, saved, wanted, x, h, weight_ih, weight_hh, bias_ih, bias_hh
     else:
         back.dz[...] = ahead.states > 0
     dh = last(xp, gs[1], ahead.z.shape, ahead.z.dtype)
-    add, multiply, dot = xp.add, xp.multiply, xp.dot
-    for arriving, dz in zip(backwards(gs[0], len(back.steps)), back.steps, strict=True):
+    add, multiply = xp.add, xp.multiply
+    for arriving, (dz, product) in zip(backwards(gs[0], len(back.steps)), back.steps, strict=True):
         if arriving is not None:
             add(dh, arriving, dh)
         multiply(dz, dh, dz)
-        dot(dz, weight_hh, dh)
+        product(weight_hh, dh)
     dx, *parameters = through_rows(ahead.rows, back.flat, wanted[0], x, weight_ih, bias_ih, bias_hh)
     return dx, dh, *parameters
