@@ -21,14 +21,14 @@ class Composite:
 
     ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
     recorded, and on arrays that know no more than the array-API standard. The kernel, plain NumPy (or CuPy), runs
-    otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, wanted, *arrays) -> cotangents``, one for
-    each of the first operands (those beyond have none): new arrays, which nobody else has. ``wanted`` says of each
-    operand whether its cotangent is looked at; it may be None otherwise. Both get all arguments by position, in the
-    order of the definition.
+    otherwise. ``forward(*arrays) -> (array, saved)`` gets all arguments by position, in the order of the definition;
+    for a call that it cannot do it returns None, and the definition runs. ``covers(*arguments)`` tells whether to ask.
+    ``backward(g, saved, wanted, *arrays) -> cotangents`` returns one for each of the first operands (those beyond have
+    none): new arrays, which nobody else has. ``wanted`` says of each operand whether its cotangent is looked at; it may
+    be None otherwise.
 
-    ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
-    A definition with several outputs has a kernel that returns a tuple of arrays; ``g`` is then a list of what arrived
-    at each of them, None for nothing.
+    Where a definition has several outputs, so has the kernel, as a tuple of arrays; ``g`` is then a list of what
+    arrived at each of them, None for nothing.
     """
 
     def __init__(
@@ -62,7 +62,10 @@ class Composite:
             arrays.append(operand)
         if not plain and not mirrors_numpy(namespace(*arrays)):
             return self.definition(*operands)
-        result, saved = self.kernel_forward(*arrays)
+        computed = self.kernel_forward(*arrays)
+        if computed is None:
+            return self.definition(*operands)
+        result, saved = computed
         tracked = True in wanted and state.grad_enabled
         if type(result) is tuple:
             node = SeveralOutputs(self, operands, saved, arrays, wanted, len(result)) if tracked else None

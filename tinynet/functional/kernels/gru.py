@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, backwards, copied, last
+from tinynet.functional.kernels.recurrent import Rows, backwards, copied, fits, is_plain, last
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -75,7 +75,9 @@ class Back(Workspace):
         return self.flat
 
 
-def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, *order):
+    if not reset_after or not is_plain(*order) or not fits(3, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh):
+        return None
     xp, biases = namespace(x), (bias_ih is not None, bias_hh is not None)
     dtype = xp.result_type(x, h, weight_ih, weight_hh)
     loan = borrow(Ahead, xp, *x.shape, h.shape[-1], biases, dtype)

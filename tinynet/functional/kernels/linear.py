@@ -9,13 +9,11 @@ import numpy as np
 from tinynet.memory import LARGE, empty
 
 
-def fits(x, weight, bias):
-    """Whether all have the shapes of a linear layer; else the definition broadcasts, or says what does not fit."""
-    shape = weight.shape
-    return len(shape) == 2 and getattr(x, "shape", ())[-1:] == shape[1:] and (bias is None or bias.shape == shape[:1])
-
-
 def linear_forward(x, weight, bias):
+    """Of other shapes than those of a linear layer, the definition broadcasts, or says what does not fit."""
+    shape = weight.shape
+    if len(shape) != 2 or getattr(x, "shape", ())[-1:] != shape[1:] or (bias is not None and bias.shape != shape[:1]):
+        return None
     y = _product(x, weight.T)
     if bias is None:
         return y, None

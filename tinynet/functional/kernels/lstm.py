@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, last, through_rows
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, fits, is_plain, last, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 BLOCK = 2**20  # bytes of factors that are computed at once: they stay in the processor's cache till they are used
@@ -72,8 +72,12 @@ class Back(Workspace):
         xp.multiply(h_to_c, o, h_to_c)
 
 
-def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
+def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options):
     """All h (T, N, H), the last h and the last c."""
+    if not _is_usual(*options[:4]) or not is_plain(*options[4:]):
+        return None
+    if not fits(4, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh):
+        return None
     xp, bias = namespace(x), added(bias_ih, bias_hh)
     dtype = xp.result_type(x, h, c, weight_ih, weight_hh)
     loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
@@ -95,6 +99,11 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):
         multiply(o, tanh_c, state)
     states = copied(ahead.states)
     return (states, states[-1].copy(), ahead.cells[-1].copy()), loan
+
+
+def _is_usual(projection, peepholes, coupled, cell_clip):
+    """Whether there is nothing but the four gates."""
+    return projection is None and peepholes is None and cell_clip is None and not coupled
 
 
 def lstm_backward(gs, saved, wanted, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, *_):

@@ -88,14 +88,22 @@ def backwards(g: Any, steps: int) -> Iterable[Any]:
     return g[::-1]
 
 
-def fits(gates: int, x: Any, *given: Any) -> bool:
+def is_plain(lengths: Any, reverse: bool, truncate: Any) -> bool:
+    """Whether all sequences run from the first step to the last."""
+    return lengths is None and truncate is None and not reverse
+
+
+def fits(gates: int, x: Any, states: tuple, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> bool:
     """Whether states (N, H), weights and biases have the shapes that ``x`` (T, N, I) asks for: no broadcasting."""
-    *states, weight_ih, weight_hh, bias_ih, bias_hh = given
+    if x.ndim != 3:
+        return False
+    _, batch, inputs = x.shape
     units = states[0].shape[-1:]
     rows = tuple([gates * size for size in units])
     return (
-        len(x.shape) == 3
-        and all([s.shape == x.shape[1:2] + units for s in states])
-        and (weight_ih.shape, weight_hh.shape) == (rows + x.shape[2:], rows + units)
-        and all([b is None or b.shape == rows for b in (bias_ih, bias_hh)])
+        all([s.shape == (batch, *units) for s in states])
+        and weight_ih.shape == (*rows, inputs)
+        and weight_hh.shape == (*rows, *units)
+        and (bias_ih is None or bias_ih.shape == rows)
+        and (bias_hh is None or bias_hh.shape == rows)
     )

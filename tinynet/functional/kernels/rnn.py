@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet.backend import namespace
-from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, last, through_rows
+from tinynet.functional.kernels.recurrent import Rows, added, backwards, copied, fits, is_plain, last, through_rows
 from tinynet.functional.kernels.workspace import Workspace, borrow
 
 
@@ -28,7 +28,9 @@ class Back(Workspace):
         self.steps = [(dz, dz.dot) for dz in self.dz][::-1]
 
 
-def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, *_):
+def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, *order):
+    if not is_plain(*order) or not fits(1, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh):
+        return None
     xp, bias = namespace(x), added(bias_ih, bias_hh)
     dtype = xp.result_type(x, h, weight_ih, weight_hh)
     loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
