@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinynet.backend import namespace
+from tinynet.functional.kernels import sums
 
 
 def softmax_forward(x, dim=-1):
@@ -39,11 +40,13 @@ def mean_cross_entropy_forward(x, target):
     e = x.reshape(classes.size, x.shape[-1])
     e = e - e.max(1, keepdims=True)
     scores = e[places]
-    e = xp.exp(e)
-    total = e.sum(1, keepdims=True)
-    e /= total
+    xp.exp(e, e)
+    total = sums.of_rows(e)
+    e /= total[:, None]
+    losses = xp.log(total)
+    losses -= scores
     count = max(classes.size, 1)
-    return (xp.log(total).sum() - scores.sum()) / count, (e, places, count)
+    return losses.sum() / count, (e, places, count)
 
 
 def mean_cross_entropy_backward(g, saved, wanted, x, target):
