@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return math.prod(self.data.shape)
+        return self.data.size
 
     @property
     def dtype(self) -> Any:

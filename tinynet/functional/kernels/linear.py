@@ -38,7 +38,6 @@ def _product(a, b):
     """The method ``dot`` takes a third of the time of ``@`` for small matrices; for large ones, the memory counts."""
     if a.ndim != 2:
         return a @ b
-    shape = len(a), b.shape[1]
-    if shape[0] * shape[1] > LARGE and type(a) is np.ndarray and a.dtype == b.dtype and a.dtype.isnative:
-        return a.dot(b, empty(np, shape, a.dtype))
-    return a.dot(b)
+    if len(a) * b.shape[1] <= LARGE or type(a) is not np.ndarray or a.dtype != b.dtype or not a.dtype.isnative:
+        return a.dot(b)
+    return a.dot(b, empty(np, (len(a), b.shape[1]), a.dtype))
