@@ -118,6 +118,10 @@ def test_a_tensor_that_is_there_twice_gets_both_cotangents():
     np.testing.assert_allclose(x.grad.numpy(), 9 * x.numpy() ** 3)
     (g,) = tn.grad(loss(both(x, x), (0,)), [x], create_graph=True)
     np.testing.assert_allclose(g.numpy(), 9 * x.numpy() ** 3)
+    x.grad, total = None, loss(both(x, x), (0,))
+    with tn.record():
+        total.backward()
+    np.testing.assert_allclose(x.grad.numpy(), 9 * x.numpy() ** 3)
 
 
 def test_a_call_that_the_kernel_cannot_do_is_for_the_definition():
