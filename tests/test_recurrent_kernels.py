@@ -187,9 +187,9 @@ def test_threads_have_workspaces_of_their_own(title):
     calls = [[*operands(title, seed, steps=40), *rest] for seed in range(4)]
 
     def results(call: list) -> list[np.ndarray]:
-        out, saved = forward(*call)
-        found = backward(spread(*out.shape), saved, *call)
-        return [out, found[0](), *found[1:]]
+        outputs, saved = forward(*call)
+        gs = [spread(*out.shape) for out in outputs]
+        return [*outputs, *backward(gs, saved, [True] * len(call), *call)]
 
     alone = [results(call) for call in calls]
     with ThreadPoolExecutor(4) as threads:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import copied, namespace
+from tinynet.nonstandard import ones_like
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Tensor, beside
 
@@ -25,7 +26,7 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     ``gradient`` has the shape of ``y`` and may be left out where ``y`` is a single number. Raises ValueError if
     ``y`` has no history, or has more than one element and no ``gradient``.
     """
-    for leaf, g, fresh in _differentiate(y, gradient, None, create_graph=False).values():
+    for leaf, (g, fresh) in _differentiate(y, gradient, None, create_graph=False).items():
         if leaf.grad is not None:
             leaf.grad = _untracked_sum(leaf.grad, _tensor(g))
         else:
@@ -45,34 +46,31 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"xs[{i}] does not require a gradient: make it with requires_grad=True")
     found = _differentiate(y, gradient, wanted, create_graph)
-    grads = tuple(_tensor(found[id(x)][1]) if id(x) in found else _zeros_like(x) for x in wanted)
+    grads = tuple(_tensor(found[x][0]) if x in found else _zeros_like(x) for x in wanted)
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
-def partials(y: Tensor, xs: Sequence[Tensor], gradient: Any, create_graph: bool) -> list[Tensor | None]:
-    """Return the derivative for each of ``xs`` with the others held fixed, even where one depends on another.
-
-    This is what one operation sends to its operands. None stands for an x that ``y`` does not depend on.
+def partials(ys: Sequence[Tensor], xs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor | None]:
+    """Return the derivative of all ``ys`` for each of ``xs`` with the others held fixed, even where one depends on
+    another: what one operation sends to its operands. None stands for an x that no y depends on.
     """
-    found = _differentiate(y, gradient, xs, create_graph, beyond=False)
-    return [found[id(x)][1] if id(x) in found else None for x in xs]
+    roots = [(y, _seed(y, g)) for y, g in zip(ys, gradients, strict=True) if g is not None and y.requires_grad]
+    found = _sweep(roots, set(xs), beyond=False, as_tensors=True)
+    return [found[x][0] if x in found else None for x in xs]
 
 
-def _differentiate(y, gradient, wanted, create_graph, beyond=True):
-    """Return {id(x): (x, cotangent, fresh)} for the wanted tensors, or for all leaves where ``wanted`` is None.
-
-    With ``beyond=False`` the wanted tensors are taken for leaves. ``fresh`` cotangents are arrays that nobody else has.
-    """
+def _differentiate(y, gradient, wanted, create_graph):
+    """Return {x: (cotangent, fresh)}, see ``_sweep``; for all leaves where ``wanted`` is None."""
     if not y.requires_grad:
         raise ValueError(
             "this tensor has no history to differentiate: nothing that it was computed from requires a gradient"
         )
-    keys = None if wanted is None else {id(x) for x in wanted}
+    wanted = None if wanted is None else set(wanted)
     # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
     if not create_graph and state.recorder is None:
-        return _sweep(y, _seed(y, gradient).data, keys, beyond, as_tensors=False)
+        return _sweep([(y, _seed(y, gradient).data)], wanted, beyond=True, as_tensors=False)
     with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
-        return _sweep(y, _seed(y, gradient), keys, beyond, as_tensors=True)
+        return _sweep([(y, _seed(y, gradient))], wanted, beyond=True, as_tensors=True)
 
 
 def _seed(y, gradient):
@@ -82,7 +80,7 @@ def _seed(y, gradient):
                 f"backward of a tensor of shape {y.shape}: only a single number has an implied gradient of 1; "
                 "pass gradient= or reduce it with .sum() or .mean()"
             )
-        seed = Tensor._wrap(namespace(y.data).ones_like(y.data))
+        seed = Tensor._wrap(ones_like(namespace(y.data), y.data))
         return seed if state.recorder is None else state.recorder.constant(seed)
     seed = beside(y, gradient)
     namespace(y.data, seed.data)  # refuses two libraries
@@ -93,50 +91,67 @@ def _seed(y, gradient):
     return seed
 
 
-def _sweep(y, seed, wanted, beyond, as_tensors):
-    """One pass backwards. What arrives at a tensor is held until the last of its consumers has been visited."""
+def _sweep(roots, wanted, beyond, as_tensors):
+    """One pass backwards: {x: (cotangent, fresh)} for the wanted tensors, or leaves, at least.
+
+    What arrives at a tensor is held until the last of its consumers has been visited. While a run is recorded, that is
+    a list of what arrived and from which time step: the recorder adds it up. With ``beyond=False`` the wanted tensors
+    are taken for leaves. ``fresh`` cotangents are arrays that nobody else has. (A dictionary looks at the hash of a
+    tensor first, so that it is equal to none but itself.)
+    """
     recorder = state.recorder
-    held: dict[int, tuple] = {}
-    leaves: dict[int, tuple] = {}
-    heap: list[tuple[int, int]] = []
-    found = {}
-    arriving, time, new = [(y, seed)], None, False
-    while True:
-        for x, g in arriving:
-            if g is None:
-                continue
-            key, node = id(x), x.node
-            there = leaves if node is None else held
-            before = there.get(key)
-            if before is None:
-                there[key] = (x, g if recorder is None else [(g, time)], new)
-                if node is not None:
-                    heappush(heap, (-node.order, key))
-            elif recorder is None:
-                there[key] = (x, _sum(before[1], g, before[2]), True)
-            else:
-                before[1].append((g, time))
-        if not heap:
-            break
-        key = heappop(heap)[1]
-        x, g, fresh = held.pop(key)
+    held: dict[Tensor, tuple] = {}
+    found: dict[Tensor, tuple] = {}
+    heap: list[tuple] = []
+    outputs: dict[int, Any] = {}
+    for y, g in roots:
+        held[y] = g if recorder is None else [(g, None)], False
+        if y.node is not None:
+            heappush(heap, (-y.node.order, y.place, y))
+    while heap:
+        y = heappop(heap)[2]
+        g, fresh = held.pop(y)
         if recorder is not None:
-            g = recorder.gradient(x, g)
-        here = wanted is not None and key in wanted
-        if here:
-            found[key] = x, g, fresh
-        arriving = []
-        if beyond or not here:
-            new, time = x.node.fresh and not as_tensors, x.node.time
-            if recorder is None:
-                arriving = x.node.cotangents(g, x, as_tensors)
+            g = recorder.gradient(y, g)
+        if wanted is not None and y in wanted:
+            found[y] = g, fresh
+            if not beyond:
+                g = None
+        node = y.node
+        if node.outputs > 1:
+            outputs[y.place] = g
+            if heap and heap[0][0] == -node.order:
+                continue  # to the next of them
+            g, outputs = _by_place(outputs, node.outputs), {}
+        if g is None:
+            continue
+        sent = node.cotangents(g, y, as_tensors) if recorder is None else _recorded(recorder, node, g, y)
+        fresh = node.fresh and not as_tensors
+        for x, need, g in zip(node.operands, node.wanted, sent):  # noqa: B905 (strict= would take as long as this)
+            if g is None or not need:
+                continue
+            if x in held:
+                before, own = held[x]
+                held[x] = _sum(before, g, own), not as_tensors
             else:
-                with recorder.at_time(time):
-                    arriving = x.node.cotangents(g, x, as_tensors)
-    for key, (x, g, fresh) in leaves.items():
-        if wanted is None or key in wanted:
-            found[key] = x, g if recorder is None else recorder.gradient(x, g), fresh
-    return found
+                held[x] = g, fresh
+                if x.node is not None:
+                    heappush(heap, (-x.node.order, x.place, x))
+    return (held if recorder is None else _recorded_leaves(recorder, held, wanted)) | found
+
+
+def _by_place(gs, count):
+    """What arrived at each of several outputs; None where nothing did at any."""
+    return None if all(g is None for g in gs.values()) else [gs.get(place) for place in range(count)]
+
+
+def _recorded(recorder, node, g, y):
+    with recorder.at_time(node.time):
+        return [sent if sent is None else [(sent, node.time)] for sent in node.cotangents(g, y, as_tensors=True)]
+
+
+def _recorded_leaves(recorder, held, wanted):
+    return {x: (recorder.gradient(x, g), own) for x, (g, own) in held.items() if wanted is None or x in wanted}
 
 
 def _sum(a: Any, b: Any, fresh: bool) -> Any:

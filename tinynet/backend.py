@@ -92,9 +92,10 @@ def namespace(*operands: Any) -> Any:
 
 def _library_of(x: Any) -> Any:
     """The library that ``x`` is an array of, None where it is no array; each type is looked at once."""
-    if type(x) not in _libraries:
-        _libraries[type(x)] = _recognised(x)
-    return _libraries[type(x)]
+    try:
+        return _libraries[type(x)]
+    except KeyError:
+        return _libraries.setdefault(type(x), _recognised(x))
 
 
 def _recognised(x: Any) -> Any:
@@ -169,5 +170,4 @@ def cast(x: Any, dtype: Any) -> Any:
 
 def extent(x: Any) -> tuple[int, int]:
     """Return the smallest and the largest of an array of integers: two numbers that are read from where it is."""
-    xp = namespace(x)
-    return int(xp.min(x)), int(xp.max(x))
+    return nonstandard.extent(namespace(x), x)

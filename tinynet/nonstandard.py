@@ -39,6 +39,15 @@ def zeros(xp: Any, shape: Sizes, like: Any) -> Any:
     return xp.zeros(shape, dtype=like.dtype, device=like.device)
 
 
+def ones_like(xp: Any, x: Any) -> Any:
+    """Ones; NumPy's own function takes four times as long for a single number."""
+    if not mirrors_numpy(xp):
+        return xp.ones_like(x)
+    out = x.copy()
+    out.fill(1)
+    return out
+
+
 def copied(xp: Any, x: Any) -> Any:
     """A copy where ``x`` is."""
     return x.copy() if mirrors_numpy(xp) else xp.asarray(x, copy=True)
@@ -47,6 +56,11 @@ def copied(xp: Any, x: Any) -> Any:
 def cast(xp: Any, x: Any, dtype: Any) -> Any:
     """A copy in another dtype, which may be given by its name or as NumPy's."""
     return x.astype(dtype) if mirrors_numpy(xp) else xp.astype(x, getattr(xp, dtype_name(dtype)))
+
+
+def extent(xp: Any, x: Any) -> tuple[int, int]:
+    """The smallest and the largest of integers; as methods, where there are such, in half the time."""
+    return (int(x.min()), int(x.max())) if mirrors_numpy(xp) else (int(xp.min(x)), int(xp.max(x)))
 
 
 def dtype_name(dtype: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -27,25 +27,27 @@ state = State()
 class Node:
     """One differentiable operation: what ran, on what, and when (``order`` grows with creation).
 
-    ``arrays`` are those of the operands as they were then: an optimiser may give a parameter another array.
+    ``arrays`` are those of the operands as they were then: an optimiser may give a parameter another array. ``wanted``
+    tells which of the operands required a gradient then.
     """
 
-    __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time")
+    __slots__ = ("arguments", "arrays", "operands", "order", "primitive", "time", "wanted")
 
     fresh = False  # whether its cotangents are new arrays, which nobody else has
+    outputs: int = 1
 
-    def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list):
-        self.primitive, self.operands, self.arguments, self.arrays = primitive, operands, arguments, arrays
+    def __init__(self, primitive: Any, operands: tuple, arguments: Any, arrays: list, wanted: list[bool]):
+        self.primitive, self.operands, self.arguments = primitive, operands, arguments
+        self.arrays, self.wanted = arrays, wanted
         self.order = next(_order)
         self.time = None if state.recorder is None else state.recorder.time
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
-        """Return (operand, what ``g`` sends to it) for each operand that requires a gradient; None for nothing."""
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Sequence[Any]:
+        """Return what ``g`` sends to each operand; None for nothing. Only those that are wanted count."""
         operands, output = (self.as_they_were(), y) if as_tensors else (self.arrays, y.data)
         return [
-            (operand, self.primitive.vjp(i, g, output, operands, self.arguments))
-            for i, operand in enumerate(self.operands)
-            if getattr(operand, "requires_grad", False)
+            self.primitive.vjp(i, g, output, operands, self.arguments) if wanted else None
+            for i, wanted in enumerate(self.wanted)
         ]
 
     def as_they_were(self) -> tuple:

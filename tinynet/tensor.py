@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ class Tensor:
     # Most tensors have nothing but data: what the class says holds until something else is set.
     grad: Tensor | None = None
     node: Node | None = None
+    place: int = 0  # among the outputs of the node
     name: str | None = None
     requires_grad: bool = False
     value: Any = None
@@ -42,8 +42,8 @@ class Tensor:
         if requires_grad:
             self.requires_grad_()
 
-    @classmethod
-    def _wrap(cls, array: Any) -> Tensor:
+    @staticmethod
+    def _wrap(array: Any) -> Tensor:
         """Make a Tensor of an array as it is (a NumPy scalar becomes a 0-d array)."""
         out = _new(Tensor)
         out.data = array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array)
@@ -62,7 +62,7 @@ class Tensor:
     # What it is
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
+        return self.data.shape
 
     @property
     def ndim(self) -> int:
@@ -70,7 +70,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return math.prod(self.data.shape)
+        return self.data.size
 
     @property
     def dtype(self) -> Any:

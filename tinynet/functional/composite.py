@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
 from tinynet import autograd
-from tinynet.backend import is_floating, namespace
+from tinynet.backend import namespace
 from tinynet.nonstandard import mirrors_numpy
 from tinynet.tape import Node, state, switched
 from tinynet.tensor import Tensor
@@ -21,14 +21,14 @@ class Composite:
 
     ``definition`` is written with primitives and names for the textbook's quantities; it runs while a run is being
     recorded, and on arrays that know no more than the array-API standard. The kernel, plain NumPy (or CuPy), runs
-    otherwise: ``forward(*arrays) -> (array, saved)`` and ``backward(g, saved, *arrays) -> cotangents``, one for each
-    of the first operands (None where there is none; those beyond have none): new arrays, which nobody else has, or
-    functions that make them, called where they are wanted. It gets all arguments by position, in the order of the
-    definition.
+    otherwise. ``forward(*arrays) -> (array, saved)`` gets all arguments by position, in the order of the definition;
+    for a call that it cannot do it returns None, and the definition runs. ``covers(*arguments)`` tells whether to ask.
+    ``backward(g, saved, wanted, *arrays) -> cotangents`` returns one for each of the first operands (those beyond have
+    none): new arrays, which nobody else has. ``wanted`` says of each operand whether its cotangent is looked at; it may
+    be None otherwise.
 
-    ``covers(*arguments)`` tells whether the kernel can do a call; where it cannot, the definition runs.
-    A definition with several outputs has a kernel that returns them in one array: ``unpack`` takes that
-    apart, and ``pack`` puts the definition's outputs together in the same way.
+    Where a definition has several outputs, so has the kernel, as a tuple of arrays; ``g`` is then a list of what
+    arrived at each of them, None for nothing.
     """
 
     def __init__(
@@ -36,12 +36,9 @@ class Composite:
         definition: Callable,
         forward: Callable,
         backward: Callable,
-        pack: Callable[[Any], Tensor] | None = None,
-        unpack: Callable[[Tensor], Any] | None = None,
         covers: Callable[..., bool] | None = None,
     ):
         self.definition, self.kernel_forward, self.kernel_backward = definition, forward, backward
-        self.pack, self.unpack = pack, unpack
         self.covers = covers
         self.signature = inspect.signature(definition)
         self.arity = len(self.signature.parameters)
@@ -51,31 +48,40 @@ class Composite:
         if state.recorder is not None:
             return self.definition(*operands, **arguments)
         if arguments or len(operands) != self.arity:
-            try:
-                bound = self.signature.bind(*operands, **arguments)
-            except TypeError as error:
-                raise TypeError(f"{self.definition.__name__}() {error}") from None
-            bound.apply_defaults()
-            operands = bound.args
+            operands = self._by_position(operands, arguments)
         if self.covers is not None and not self.covers(*operands):
             return self.definition(*operands)
-        given, tracked, plain = [], False, True
+        arrays, wanted, plain = [], [], True
         for operand in operands:
             if isinstance(operand, Tensor):
-                array = operand.data
-                plain = plain and type(array) is np.ndarray
-                tracked = tracked or operand.requires_grad
-                given.append(array)
+                wanted.append(operand.requires_grad)
+                operand = operand.data
+                plain = plain and type(operand) is np.ndarray
             else:
-                given.append(operand)
-        if not plain and not mirrors_numpy(namespace(*given)):
+                wanted.append(False)
+            arrays.append(operand)
+        if not plain and not mirrors_numpy(namespace(*arrays)):
             return self.definition(*operands)
-        result, saved = self.kernel_forward(*given)
+        computed = self.kernel_forward(*arrays)
+        if computed is None:
+            return self.definition(*operands)
+        result, saved = computed
+        tracked = True in wanted and state.grad_enabled
+        if type(result) is tuple:
+            node = SeveralOutputs(self, operands, saved, arrays, wanted, len(result)) if tracked else None
+            return tuple([_output(array, node, place) for place, array in enumerate(result)])
         out = Tensor._wrap(result)
-        if tracked and state.grad_enabled and is_floating(out.data):
-            out.requires_grad = True
-            out.node = FusedNode(self, operands, saved, given)
-        return out if self.unpack is None else self.unpack(out)
+        if tracked:
+            out.requires_grad, out.node = True, FusedNode(self, operands, saved, arrays, wanted)
+        return out
+
+    def _by_position(self, operands: tuple, arguments: dict[str, Any]) -> tuple:
+        try:
+            bound = self.signature.bind(*operands, **arguments)
+        except TypeError as error:
+            raise TypeError(f"{self.definition.__name__}() {error}") from None
+        bound.apply_defaults()
+        return bound.args
 
 
 class FusedNode(Node):
@@ -88,23 +94,39 @@ class FusedNode(Node):
 
     fresh = True
 
-    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> list[tuple[Tensor, Any]]:
-        composite: Any = self.primitive
+    def cotangents(self, g: Any, y: Tensor, as_tensors: bool) -> Sequence[Any]:
         if as_tensors:
-            operands = self.as_they_were()
-            pairs = zip(self.operands, operands, strict=True)
-            tracked = {id(o): (o, was) for o, was in pairs if getattr(o, "requires_grad", False)}
-            owners, seen = zip(*tracked.values(), strict=True)
-            with switched(grad_enabled=True):
-                again = composite.definition(*operands)
-                again = again if composite.pack is None else composite.pack(again)
-            return list(zip(owners, autograd.partials(again, seen, g, state.grad_enabled), strict=True))
-        found = composite.kernel_backward(g, self.arguments, *self.arrays)
-        return [
-            (operand, cotangent() if callable(cotangent) else cotangent)
-            for operand, cotangent in zip(self.operands, found, strict=False)
-            if isinstance(operand, Tensor) and operand.requires_grad
-        ]
+            return self._by_definition(g)
+        return self.primitive.kernel_backward(g, self.arguments, self.wanted, *self.arrays)
+
+    def _by_definition(self, g: Any) -> Sequence[Any]:
+        composite: Any = self.primitive
+        operands = self.as_they_were()
+        of_whom = [id(operand) for operand in self.operands]
+        seen = {key: operand for key, operand, w in zip(of_whom, operands, self.wanted, strict=True) if w}
+        with switched(grad_enabled=True):
+            again = composite.definition(*operands)
+        several = self.outputs > 1
+        found = autograd.partials(again if several else [again], tuple(seen.values()), g if several else [g])
+        sent = dict(zip(seen, found, strict=True))
+        return [sent.pop(key, None) for key in of_whom]  # an operand that is there twice gets it once
+
+
+class SeveralOutputs(FusedNode):
+    """What a kernel with several outputs leaves behind; each of them knows its place."""
+
+    __slots__ = ("outputs",)
+
+    def __init__(self, primitive: Any, operands: tuple, saved: Any, arrays: list, wanted: list[bool], outputs: int):
+        super().__init__(primitive, operands, saved, arrays, wanted)
+        self.outputs = outputs
+
+
+def _output(array: Any, node: SeveralOutputs | None, place: int) -> Tensor:
+    out = Tensor._wrap(array)
+    if node is not None:
+        out.requires_grad, out.node, out.place = True, node, place
+    return out
 
 
 def composite(forward: Callable, backward: Callable, **options: Callable) -> Callable[[Callable], Composite]:

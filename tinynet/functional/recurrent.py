@@ -14,9 +14,8 @@ from tinynet import primitives as P
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels.gru import gru_backward, gru_forward
 from tinynet.functional.kernels.lstm import lstm_backward, lstm_forward
-from tinynet.functional.kernels.recurrent import fits
 from tinynet.functional.kernels.rnn import rnn_backward, rnn_forward
-from tinynet.functional.shapes import cat, stack, unsqueeze
+from tinynet.functional.shapes import stack
 from tinynet.recording import name, time_step
 from tinynet.run import INITIAL
 from tinynet.tensor import Tensor
@@ -209,17 +208,6 @@ def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
 # Whole layers: the public function, and the definition with its kernel, which knows nothing of the options
 
 
-# What the kernels can do
-def _is_plain(lengths: Tensor | None, reverse: bool, truncate: tuple[int, int] | None) -> bool:
-    """Whether all sequences run from the first step to the last."""
-    return lengths is None and truncate is None and not reverse
-
-
-def _is_usual(projection: Tensor | None, peepholes: Peepholes | None, coupled: bool, cell_clip: float | None) -> bool:
-    """Whether a long short-term memory has nothing but its four gates."""
-    return projection is None and peepholes is None and cell_clip is None and not coupled
-
-
 def rnn(
     x: Tensor,
     h: Tensor,
@@ -241,13 +229,7 @@ def rnn(
     return _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
 
 
-@composite(
-    rnn_forward,
-    rnn_backward,
-    covers=lambda *given: _is_plain(*given[-3:]) and fits(1, *given[:6]),
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
-)
+@composite(rnn_forward, rnn_backward)
 def _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_whole(suffix, W_ih=weight_ih, W_hh=weight_hh, b_ih=bias_ih, b_hh=bias_hh)
@@ -285,13 +267,7 @@ def lstm(
     return _lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *options)
 
 
-@composite(
-    lstm_forward,
-    lstm_backward,
-    covers=lambda *given: _is_usual(*given[8:12]) and _is_plain(*given[-3:]) and fits(4, *given[:7]),
-    pack=lambda result: cat([result[0], unsqueeze(result[2], 0)]),
-    unpack=lambda both: (P.getitem(both, index=slice(-1)), P.getitem(both, index=-2), P.getitem(both, index=-1)),
-)
+@composite(lstm_forward, lstm_backward)
 def _lstm(
     x,
     h,
@@ -352,13 +328,7 @@ def gru(
     return _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate)
 
 
-@composite(
-    gru_forward,
-    gru_backward,
-    covers=lambda *given: given[7] and _is_plain(*given[-3:]) and fits(3, *given[:6]),
-    pack=lambda result: result[0],
-    unpack=lambda packed: (packed, P.getitem(packed, index=-1)),
-)
+@composite(gru_forward, gru_backward)
 def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, lengths, reverse, truncate):
     weights = Weights(weight_ih, weight_hh, bias_ih, bias_hh)
     _name_gates(weights, GRU_GATES, suffix)

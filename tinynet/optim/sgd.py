@@ -66,4 +66,5 @@ def _less(x: Any, g: Any, lr: float) -> Any:
     if type(g) is np.ndarray and g.size > LARGE and (g.shape, g.dtype) == (x.shape, x.dtype):
         step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
         return np.subtract(x, step, step)
-    return Tensor._wrap(x - g * lr).data
+    new = x - g * lr
+    return new if type(new) is np.ndarray else Tensor._wrap(new).data

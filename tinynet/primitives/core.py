@@ -35,20 +35,21 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __call__(self, *operands: Any, **arguments: Any) -> Any:
-        arrays, tensors, tracked = [], False, False
+        arrays, wanted, tensors = [], [], False
         for operand in operands:
             if isinstance(operand, Tensor):
-                arrays.append(operand.data)
-                tensors, tracked = True, tracked or operand.requires_grad
+                wanted.append(operand.requires_grad)
+                operand, tensors = operand.data, True
             else:
-                arrays.append(operand)
+                wanted.append(False)
+            arrays.append(operand)
         result = self.forward(namespace(*arrays), *arrays, **arguments)
         if not tensors:
             return result
         out = Tensor._wrap(result)
-        if tracked and state.grad_enabled and self.vjps and is_floating(result):
+        if True in wanted and state.grad_enabled and self.vjps and is_floating(result):
             out.requires_grad = True
-            out.node = Node(self, operands, arguments, arrays)
+            out.node = Node(self, operands, arguments, arrays, wanted)
         if state.recorder is not None:
             state.recorder.add(self, operands, arguments, out)
         return out

@@ -25,15 +25,15 @@ def convolution_forward(x, weight, bias, steps, spacing, borders, groups):
     return images_of(z, shape), windows if strips.nbytes <= LARGEST else None
 
 
-def convolution_backward(g, windows, x, weight, bias, steps, spacing, borders, groups):
+def convolution_backward(g, windows, wanted, x, weight, bias, steps, spacing, borders, groups):
     down, along = axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)
     rows, kernels = rows_of(g, groups), _kernels(weight, groups)
-    if windows is None:
+    if windows is None and wanted[1]:
         windows = _windows(strips_of(rows_of(x, groups), down, along), down)
     return (
-        lambda: images_of(added_up(_sent_back(rows, kernels, down), along), x.shape),
-        lambda: _to_kernels(windows, rows, kernels.shape).reshape(weight.shape),
-        None if bias is None else lambda: _to_bias(rows),
+        images_of(added_up(_sent_back(rows, kernels, down), along), x.shape) if wanted[0] else None,
+        _to_kernels(windows, rows, kernels.shape).reshape(weight.shape) if wanted[1] else None,
+        _to_bias(rows) if wanted[2] else None,
     )
 
 
@@ -46,14 +46,14 @@ def transposed_forward(x, weight, bias, steps, spacing, borders, more, groups):
     return images_of(_plus(added_up(strips, along), bias), (len(x), weight.shape[1] * groups, *sizes)), None
 
 
-def transposed_backward(g, saved, x, weight, bias, steps, spacing, borders, more, groups):
+def transposed_backward(g, saved, wanted, x, weight, bias, steps, spacing, borders, more, groups):
     down, along = axes_of(g.shape[2:], weight.shape[2:], steps, spacing, borders, x.shape[2:])
     rows, kernels = rows_of(g, groups), _kernels(weight, groups)
     windows = _windows(strips_of(rows, down, along), down)
     return (
-        lambda: images_of(_correlated(windows, kernels), x.shape),
-        lambda: _to_kernels(windows, rows_of(x, groups), kernels.shape).reshape(weight.shape),
-        None if bias is None else lambda: _to_bias(rows),
+        images_of(_correlated(windows, kernels), x.shape) if wanted[0] else None,
+        _to_kernels(windows, rows_of(x, groups), kernels.shape).reshape(weight.shape) if wanted[1] else None,
+        _to_bias(rows) if wanted[2] else None,
     )
 
 

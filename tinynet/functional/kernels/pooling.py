@@ -36,7 +36,7 @@ def _largest_along(x, axis, window):
     return largest
 
 
-def max_pool_backward(g, largest, x, windows, places):
+def max_pool_backward(g, largest, wanted, x, windows, places):
     """All of a gradient goes to the first of the equals that are the largest, or to the first NaN."""
     g, unknown = in_order_of(largest, g), largest != largest
     dx = _to_largest(g, largest, x, windows, ~unknown)
@@ -53,7 +53,7 @@ def relu_max_pool_forward(x, windows, places):
     return y, y
 
 
-def relu_max_pool_backward(g, y, x, windows, places):
+def relu_max_pool_backward(g, y, wanted, x, windows, places):
     """Where y is larger than 0, it is the largest."""
     return (_to_largest(in_order_of(y, g), y, x, windows, y > 0),)
 
@@ -86,7 +86,7 @@ def average_forward(x, windows, count_include_pad):
     return total / _divisors(total, windows, count_include_pad), None
 
 
-def average_backward(g, saved, x, windows, count_include_pad):
+def average_backward(g, saved, wanted, x, windows, count_include_pad):
     share = in_order_of(x, g / _divisors(g, windows, count_include_pad))
     dx = _room(g, x, windows)
     overlap = any(w.overlap for w in windows)

@@ -60,35 +60,50 @@ def added(bias_ih: Any, bias_hh: Any) -> Any:
     return bias_hh if bias_ih is None else bias_ih if bias_hh is None else bias_ih + bias_hh
 
 
-def through_rows(rows: Rows, loan: Any, x: Any, weight_ih: Any, bias_ih: Any, bias_hh: Any) -> tuple:
-    """From dz, ``flat`` in a lent workspace: dx (as a function), and the gradients of weights and biases.
+def through_rows(rows: Rows, dz: Any, for_x: bool, x: Any, weight_ih: Any, bias_ih: Any, bias_hh: Any) -> tuple:
+    """From dz (T · N, gates · H): dx, where it is wanted, and the gradients of weights and biases.
 
     That of both biases is that of their sum, each in its own array.
     """
-
-    def dx():
-        return (loan.workspace.flat @ weight_ih).reshape(x.shape)
-
-    d_weight_hh, d_bias, d_weight_ih = rows.gradients(loan.workspace.flat)
+    dx = (dz @ weight_ih).reshape(x.shape) if for_x else None
+    d_weight_hh, d_bias, d_weight_ih = rows.gradients(dz)
     d_bias_ih = None if bias_ih is None else d_bias
     return dx, d_weight_ih, d_weight_hh, d_bias_ih, None if bias_hh is None else d_bias.copy()
 
 
-def backwards(g: Any) -> Iterable[Any]:
+def last(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """What arrives at the last state, in memory of its own: a sum to which the time steps add."""
+    found = xp.zeros(shape, dtype)
+    if g is not None:
+        found[...] = g
+    return found
+
+
+def backwards(g: Any, steps: int) -> Iterable[Any]:
     """What arrives at each time step, (T, N, H), the last first; None for zeros, where only the last one is used."""
+    if g is None:
+        return [None] * steps
     if type(g) is np.ndarray and not g[:-1].any():
         return [g[-1], *[None] * (len(g) - 1)]
     return g[::-1]
 
 
-def fits(gates: int, x: Any, *given: Any) -> bool:
+def is_plain(lengths: Any, reverse: bool, truncate: Any) -> bool:
+    """Whether all sequences run from the first step to the last."""
+    return lengths is None and truncate is None and not reverse
+
+
+def fits(gates: int, x: Any, states: tuple, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> bool:
     """Whether states (N, H), weights and biases have the shapes that ``x`` (T, N, I) asks for: no broadcasting."""
-    *states, weight_ih, weight_hh, bias_ih, bias_hh = given
+    if x.ndim != 3:
+        return False
+    _, batch, inputs = x.shape
     units = states[0].shape[-1:]
     rows = tuple([gates * size for size in units])
     return (
-        len(x.shape) == 3
-        and all([s.shape == x.shape[1:2] + units for s in states])
-        and (weight_ih.shape, weight_hh.shape) == (rows + x.shape[2:], rows + units)
-        and all([b is None or b.shape == rows for b in (bias_ih, bias_hh)])
+        all([s.shape == (batch, *units) for s in states])
+        and weight_ih.shape == (*rows, inputs)
+        and weight_hh.shape == (*rows, *units)
+        and (bias_ih is None or bias_ih.shape == rows)
+        and (bias_hh is None or bias_hh.shape == rows)
     )

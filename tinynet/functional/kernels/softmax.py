@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinynet.backend import namespace
+from tinynet.functional.kernels import sums
 
 
 def softmax_forward(x, dim=-1):
@@ -12,7 +13,7 @@ def softmax_forward(x, dim=-1):
     return p, p
 
 
-def softmax_backward(g, p, x, dim=-1):
+def softmax_backward(g, p, wanted, x, dim=-1):
     xp = namespace(g)
     return (p * (g - xp.sum(g * p, axis=dim, keepdims=True)),)
 
@@ -25,7 +26,7 @@ def cross_entropy_forward(x, target):
     return xp.log(total) - xp.take_along_axis(shifted, target, axis=-1), e / total
 
 
-def cross_entropy_backward(g, p, x, target):
+def cross_entropy_backward(g, p, wanted, x, target):
     xp = namespace(p)
     onehot = xp.arange(p.shape[-1]) == target
     return g * (p - onehot), None
@@ -39,14 +40,16 @@ def mean_cross_entropy_forward(x, target):
     e = x.reshape(classes.size, x.shape[-1])
     e = e - e.max(1, keepdims=True)
     scores = e[places]
-    e = xp.exp(e)
-    total = e.sum(1, keepdims=True)
-    e /= total
+    xp.exp(e, e)
+    total = sums.of_rows(e)
+    e /= total[:, None]
+    losses = xp.log(total)
+    losses -= scores
     count = max(classes.size, 1)
-    return (xp.log(total).sum() - scores.sum()) / count, (e, places, count)
+    return losses.sum() / count, (e, places, count)
 
 
-def mean_cross_entropy_backward(g, saved, x, target):
+def mean_cross_entropy_backward(g, saved, wanted, x, target):
     p, places, count = saved
     slope = g / count
     dx = p * slope
