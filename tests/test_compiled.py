@@ -95,6 +95,34 @@ def test_each_call_goes_on_training():
         np.testing.assert_allclose(array, eager.state_dict()[name], **CLOSE)
 
 
+def test_running_statistics_go_on_from_call_to_call():
+    def training():
+        tn.manual_seed(0)
+        net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+        optimizer = optim.SGD(net.parameters(), lr=0.1)
+
+        def train(x):
+            optimizer.zero_grad()
+            loss = (net(tn.tensor(x, name="x")) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return net, train
+
+    batches = [spread(4, 2, seed=i) for i in range(5)]
+    (eager, train), (recorded, train_recorded) = training(), training()
+    with tn.record() as run:
+        train_recorded(batches[0])
+    step = run.compile()
+    for x in batches:
+        assert step(x=x) == pytest.approx(train(x), rel=1e-12)
+    recorded.load_state_dict(step.parameters)
+    for name, array in recorded.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_allclose(array, eager.state_dict()[name], **CLOSE)
+
+
 def test_the_run_it_came_from_stays_as_it_was():
     _, train = training()
     with tn.record() as run:

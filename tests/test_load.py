@@ -205,6 +205,26 @@ def test_the_parameters_fit_the_module_and_training_goes_on(name: str, tmp_path:
     assert verify(tmp_path / "next.xlsx").ok
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_buffers_of_a_module_are_loaded_too(training: bool, tmp_path: Path):
+    def make() -> nn.Sequential:
+        net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+        net.load_state_dict(state)
+        return net.train(training)
+
+    rng = np.random.default_rng(0)
+    shapes = {key: array.shape for key, array in nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).state_dict().items()}
+    state = {key: rng.uniform(0.5, 1, size=shape) for key, shape in shapes.items()} | {"1.num_batches_tracked": 3}
+    net = make()
+    recorded(net, rng.normal(size=(4, 2))).to_excel(tmp_path / "net.xlsx")
+    if training:
+        assert not np.allclose(net.state_dict()["1.running_mean"], state["1.running_mean"])  # the run began before that
+    other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    other.load_state_dict(tn.load(tmp_path / "net.xlsx").parameters)
+    for key, array in _arrays(other).items():
+        np.testing.assert_array_equal(array, 0 if key.endswith("tracked") else state[key])
+
+
 def _arrays(net: nn.Module) -> dict[str, np.ndarray]:
     return {key: np.asarray(getattr(value, "data", value)) for key, value in net.state_dict().items()}
 

@@ -18,7 +18,7 @@ from tinynet.collection import without_collection
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
 from tinynet.tape import state, switched
-from tinynet.tensor import Parameter, Tensor
+from tinynet.tensor import Buffer, Parameter, Tensor
 
 
 @contextmanager
@@ -44,6 +44,12 @@ def name_after(x: Tensor, other: Tensor, quantity: str, title: str = "") -> Tens
     if state.recorder is not None:
         state.recorder.name_after(x, other, quantity, title)
     return x
+
+
+def moved(buffer: Tensor, new: Tensor) -> None:
+    """Say that a buffer now holds the numbers of ``new``."""
+    if state.recorder is not None:
+        state.recorder.moved(buffer, new)
 
 
 def is_recording() -> bool:
@@ -103,7 +109,7 @@ class Recorder:
             kind = "parameter" if isinstance(x, Parameter) else "input"
             known = None if before is None else before.quantity
             x.value = self._value(copied(x.data), kind, quantity=x.name or known, source=x.data)
-            x.value.requires_grad = x.requires_grad
+            x.value.requires_grad, x.value.buffer = x.requires_grad, isinstance(x, Buffer)
         return x.value
 
     def _knows(self, value: Value | None) -> bool:
@@ -131,6 +137,12 @@ class Recorder:
         after.quantity = f"new_{after.copy_of.quantity}"
         old.value = after
         self.updating = True
+
+    def moved(self, buffer: Tensor, new: Tensor) -> None:
+        """Note that ``new``, whose numbers a buffer already holds, takes its place."""
+        before, after = self.value_of(buffer) if buffer.value is None else buffer.value, self.value_of(new)
+        after.moves = before.moves or before
+        buffer.value = after
 
     def holds(self, x: Tensor) -> bool:
         """Whether a tensor stands for a value of this run."""

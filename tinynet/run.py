@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinynet import workbook
     from tinynet.compiled import Compiled
 
+LINKS = ("of", "copy_of", "beside", "moves")  # of a value to another one
 INITIAL = -1  # the time step of an initial state: shown as "initial"
 
 
@@ -30,7 +31,8 @@ class Value:
     the value it belongs to; ``share`` is ``"here"``, ``"next"`` or ``"previous"`` for the part of it that arrives from
     this time step, or a neighbour. ``update`` counts the optimiser's steps before it, and ``copy_of`` is the parameter,
     or the state, that an updated one was. ``beside`` is the parameter that a state belongs to, or what is computed on
-    the way to its update.
+    the way to its update. A ``buffer`` is a leaf that a module keeps, and ``moves`` the one that a value takes the
+    place of, such as a running mean.
     """
 
     index: int
@@ -43,6 +45,8 @@ class Value:
     of: Value | None = None
     copy_of: Value | None = None
     beside: Value | None = None
+    moves: Value | None = None
+    buffer: bool = False
     share: str | None = None
     requires_grad: bool = False
     source: Any = field(default=None, repr=False)
@@ -50,6 +54,12 @@ class Value:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.array.shape)
+
+    def link_to(self, values: list[Value]) -> None:
+        """Let what it is linked to be among these, at the same indexes."""
+        for link in LINKS:
+            other = getattr(self, link)
+            setattr(self, link, None if other is None else values[other.index])
 
     @property
     def replaces_state(self) -> bool:
@@ -121,8 +131,8 @@ class Run:
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name, as they were at the start."""
-        return {str(v.name): to_host(v.array) for v in self.values if v.kind == "parameter"}
+        """The parameters, and the buffers of modules, by name, as they were at the start."""
+        return {str(v.name): to_host(v.array) for v in self.values if v.kind == "parameter" or v.buffer}
 
     @property
     def grad(self) -> Gradients:
@@ -205,9 +215,7 @@ class Run:
             array = arrays.get(value.index, value.array if value.kind != "computed" else None)
             run.values.append(replace(value, array=array, source=None))
         for value in run.values:  # a gradient may be older than the leaf that it belongs to
-            value.of = None if value.of is None else run.values[value.of.index]
-            value.copy_of = None if value.copy_of is None else run.values[value.copy_of.index]
-            value.beside = None if value.beside is None else run.values[value.beside.index]
+            value.link_to(run.values)
         for step in self.steps:
             operands = tuple(run.values[o.index] if isinstance(o, Value) else o for o in step.operands)
             run.steps.append(replace(step, operands=operands, output=run.values[step.output.index]))

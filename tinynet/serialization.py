@@ -14,7 +14,6 @@ from tinynet.primitives import TABLE
 
 FORMAT = "tinynet run 1"
 KINDS = ("parameter", "input", "hyperparameter", "state", "constant", "computed")
-LINKS = ("of", "copy_of", "beside")
 LIMIT = 2**27  # numbers that a file may make us compute
 _LABELS = {
     "kind": "computed",
@@ -24,6 +23,7 @@ _LABELS = {
     "update": 0,
     "share": None,
     "requires_grad": False,
+    "buffer": False,
 }
 _TYPES: dict[str, Any] = {
     "kind": str,
@@ -33,12 +33,13 @@ _TYPES: dict[str, Any] = {
     "update": int,
     "share": str | None,
     "requires_grad": bool,
+    "buffer": bool,
 }
 
 
 def encode(run: Any) -> dict[str, Any]:
     """Return the run as plain lists, dictionaries and numbers."""
-    from tinynet.run import Value
+    from tinynet.run import LINKS, Value
 
     def value(v):
         out = {label: getattr(v, label) for label, usual in _LABELS.items() if getattr(v, label) != usual}
@@ -118,6 +119,8 @@ def _read_value(run: Any, row: dict) -> None:
 
 def _link(value: Any, row: dict, run: Any, rows: list) -> None:
     """Say what a gradient is of, and a copy: something before it, or a leaf that was first seen later."""
+    from tinynet.run import LINKS
+
     for link in LINKS:
         if link in row:
             other = run.values[_index(row[link], run)]

@@ -40,6 +40,8 @@ class Compiled:
                 raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
         with without_collection():
             self.run = run._recomputed({})
+            for value in self.run.values:  # a moved buffer takes its place, as an updated parameter does
+                value.copy_of = value.copy_of or value.moves
             self._run = Code(self.run).function()
         self._leaves = {value.name: value for value in self.run.leaves if value.name is not None}
         self._loss = None if self.run.loss is None else self.run.loss.array

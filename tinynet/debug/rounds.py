@@ -21,9 +21,7 @@ def as_series(run: Run) -> Run:
     following = {v.copy_of.index: v for v in reversed(run.values) if v.copy_of is not None}
     out.values = [replace(value, **_labels(value, following.get(value.index))) for value in run.values]
     for value in out.values:
-        value.of, value.copy_of, value.beside = (
-            None if link is None else out.values[link.index] for link in (value.of, value.copy_of, value.beside)
-        )
+        value.link_to(out.values)
     for step in run.steps:
         operands = tuple(out.values[o.index] if isinstance(o, Value) else o for o in step.operands)
         time = step.output.update if step.phase == "update" else step.time

@@ -8,7 +8,7 @@ from typing import Any
 from tinynet import primitives as P
 from tinynet.backend import cast
 from tinynet.functional.shapes import mean
-from tinynet.recording import name
+from tinynet.recording import moved, name
 from tinynet.tensor import Tensor
 
 
@@ -96,7 +96,7 @@ def _move(running: Tensor, batch: Tensor, momentum: float, label: str, title: st
     before = name(running, label, title=f"running {title}")
     new = name((1 - momentum) * before + momentum * batch, f"new_{label}", title=f"running {title}, moved")
     running.data = new.data if new.dtype == running.dtype else cast(new.data, running.dtype)
-    running.value = new.value
+    moved(running, new)
 
 
 def _check_channels(input: Tensor, **given: Any) -> None:

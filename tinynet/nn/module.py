@@ -57,14 +57,14 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any] | str | Path) -> None:
         """Take over parameters and buffers from arrays, tensors (PyTorch's too) or a file.
 
-        Each keeps its dtype and stays where it is. A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file
-        (see ``nn.state``). Raises ValueError that names every missing, unexpected or misshapen key; nothing is loaded
-        then.
+        Each keeps its dtype and stays where it is; a count of batches may be missing, as it is in runs and old files.
+        A path names a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file (see ``nn.state``). Raises ValueError that
+        names every missing, unexpected or misshapen key; nothing is loaded then.
         """
         given = read_state(state_dict) if isinstance(state_dict, (str, Path)) else state_dict
         own: dict[str, Tensor] = dict(self._named(Parameter, Buffer))
         arrays = {key: as_array(item) for key, item in given.items()}
-        faults = [f"missing {key}" for key in own if key not in arrays]
+        faults = [f"missing {key}" for key in own if key not in arrays and not key.endswith("num_batches_tracked")]
         faults += [f"unexpected {key}" for key in arrays if key not in own]
         for key in [key for key in own if key in arrays]:
             found, tensor = arrays[key], own[key]
@@ -75,7 +75,8 @@ class Module:
         if faults:
             raise ValueError(f"cannot load into {type(self).__name__}: {'; '.join(faults)}")
         for key, tensor in own.items():
-            tensor.data = placed(arrays[key], tensor.data, tensor.dtype)
+            if key in arrays:
+                tensor.data = placed(arrays[key], tensor.data, tensor.dtype)
 
     def to(self, name: str) -> Module:
         """Move all parameters, buffers and gradients to another array library, by name (see ``tinynet.use``).
