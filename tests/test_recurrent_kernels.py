@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tests.gradients import spread
+from tinynet import nn
 from tinynet.functional import recurrent
 from tinynet.functional.kernels import lstm, workspace
 from tinynet.functional.kernels.gru import gru_backward, gru_forward
@@ -233,3 +234,17 @@ def test_no_more_is_kept_than_said(monkeypatch, size, kept):
     loans.clear()
     again = [workspace.borrow(Room, np, size) for _ in range(4)]
     assert sum(loan.workspace in rooms for loan in again) == kept
+
+
+@pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("name", ["bias_hh_l0", "weight_ih_l0"])
+def test_mixed_dtypes_give_what_the_definition_gives(layer, name):
+    net = layer(2, 3)
+    for path, parameter in net.named_parameters():
+        parameter.data = parameter.data.astype(np.float64 if path == name else np.float32)
+    x = tn.tensor(np.ones((4, 1, 2), np.float32))
+    eager = net(x)[0]
+    with tn.record():
+        recorded = net(x)[0]
+    assert eager.dtype == recorded.dtype == np.float64
+    np.testing.assert_allclose(eager.numpy(), recorded.numpy(), rtol=1e-12)

@@ -94,8 +94,9 @@ def is_plain(lengths: Any, reverse: bool, truncate: Any) -> bool:
 
 
 def fits(gates: int, x: Any, states: tuple, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> bool:
-    """Whether states (N, H), weights and biases have the shapes that ``x`` (T, N, I) asks for: no broadcasting."""
-    if x.ndim != 3:
+    """Whether states (N, H), weights and biases have the dtype of ``x`` (T, N, I), and shapes without broadcasting."""
+    others = (*states, weight_ih, weight_hh, bias_ih, bias_hh)
+    if x.ndim != 3 or any([a is not None and a.dtype != x.dtype for a in others]):
         return False
     _, batch, inputs = x.shape
     units = states[0].shape[-1:]
