@@ -58,7 +58,7 @@ class Sequential(Module):
             setattr(self, name_, module)
 
     def forward(self, input: Any) -> Any:
-        modules = [module for _, module in self.children()]
+        modules = [item for item in vars(self).values() if isinstance(item, Module)]
         for call in modules if state.recorder is not None else _joined(modules):
             input = call(input)
         return input
@@ -68,7 +68,8 @@ def _joined(modules: list[Any]) -> list[Callable]:
     """What to call: a ReLU and the pooling after it are one call, of which nobody can see the middle."""
     calls: list[Callable] = []
     for module in modules:
-        if calls and _runs(module, MaxPool1d, MaxPool2d) and _runs(calls[-1], ReLU):
+        pools = isinstance(module, (MaxPool1d, MaxPool2d)) and _runs(module, MaxPool1d, MaxPool2d)
+        if pools and calls and _runs(calls[-1], ReLU):
             calls[-1] = module.after_relu
         else:
             calls.append(module)

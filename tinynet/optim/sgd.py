@@ -63,7 +63,7 @@ class SGD(Optimizer):
 
 def _less(x: Any, g: Any, lr: float) -> Any:
     """x − lr · g; with one new array instead of two where they are large."""
-    if type(g) is np.ndarray and g.size > LARGE and (g.shape, g.dtype) == (x.shape, x.dtype):
+    if g.size > LARGE and type(g) is np.ndarray and (g.shape, g.dtype) == (x.shape, x.dtype):
         step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
         return np.subtract(x, step, step)
     new = x - g * lr
