@@ -95,8 +95,8 @@ EXHIBITS = [
         "rnn-adam",
         "RNN, updated by Adam",
         "rnn --hidden 2 --optimizer adam --lr 0.05",
-        "The same net, whose weights Adam updates (Kingma and Ba, 2015): both moments, what they were before, and their "
-        "correction stand in the columns of the weights. Type in β1, β2, ε or the number of the step.",
+        "The same net, whose weights Adam updates (Kingma and Ba, 2015): both moments, what they were before, and "
+        "their correction stand in the columns of the weights. Type in β1, β2, ε or the number of the step.",
         (View("backward, at its first step", page=1), View("the update", page=2)),
     ),
     Exhibit(
