@@ -289,3 +289,10 @@ def test_what_a_call_is_given_is_left_as_it_was():
 
     tn.trace(changes, given.x)
     np.testing.assert_array_equal(given.x, before)
+
+
+def test_an_equation_is_that_of_an_element_that_has_all_of_it(tmp_path: Path):
+    tn.trace(characters, **CHARACTERS).to_excel(tmp_path / "book.xlsx")
+    book = read_book(tmp_path / "book.xlsx").book
+    said = [book.words.of_family(family) for family in book.layout.families.all if family.computed]
+    assert "δps = (−δloss) / ps" in said and not [text for text in said if text.endswith("/ 0")]

@@ -68,10 +68,13 @@ class Words:
     def equation(self, block: Block) -> str:
         """``c = f ⊙ c[t-1] + i ⊙ g``: what a block computes, in symbols, relative to its time step.
 
-        Where its first and its last element are computed from different things, both are said.
+        Where its first and its last element are computed from different things, both are said. An element is passed
+        over if others have numbers where it has nothing, a 0.
         """
         if id(block) not in self.equations:
-            first, last = self.element(block, 0), self.element(block, block.ids.size - 1)
+            nothing = np.broadcast_to(_nothing(block.expression), block.ids.size)
+            places = np.flatnonzero(nothing == nothing.min()).tolist() if nothing.size else [0]
+            first, last = self.element(block, places[0]), self.element(block, places[-1])
             self.equations[id(block)] = first if first == last else f"{first}, …, {last}"
         return self.equations[id(block)]
 
@@ -159,6 +162,18 @@ class Words:
 
     def _plain(self, cell: int) -> str:
         return str(self.symbol[cell])
+
+
+def _nothing(e: Expression | None) -> np.ndarray:
+    """Of each element, how many cells are missing from its formula, in whose place is a 0."""
+    match e:
+        case Cells(ids):
+            return (ids == 0).astype(int)
+        case Total(terms):
+            return sum((_nothing(term) for _, term in terms), np.zeros(1, dtype=int))
+        case Apply(_, operands):
+            return sum((_nothing(operand) for operand in operands), np.zeros(1, dtype=int))
+    return np.zeros(1, dtype=int)
 
 
 def clipped(text: str, room: int) -> str:
