@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import nullcontext
 
@@ -230,3 +231,34 @@ def test_numbers_that_were_replaced_cannot_be_differentiated_twice():
     w.data = w.data + 1
     with pytest.raises(RuntimeError, match=r"w of shape .* between forward and backward"):
         tn.grad(y, w, create_graph=True)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_of_tensors_have_gradients_of_their_own(copied):
+    """They share the order of the operation that made them."""
+    x = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 2
+    z = copied(y)
+    (y * z).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [8, 16, 24] if copied is copy.copy else [4, 8, 12])
+
+
+def test_copies_of_one_of_several_outputs_have_gradients_of_their_own():
+    rng = np.random.default_rng(0)
+    weights = [tn.tensor(rng.normal(size=s), requires_grad=True) for s in ((12, 2), (12, 3), (12,), (12,))]
+    x = tn.tensor(rng.normal(size=(3, 2, 2)), requires_grad=True)
+    zero = tn.tensor(np.zeros((2, 3)))
+
+    def gradient(with_copies):
+        x.grad = None
+        _, h, c = F.lstm(x, zero, zero, *weights)
+        other_h, _ = copy.deepcopy((h, c))
+        (c.sum() + (3 * other_h.sum() if with_copies else 0)).backward()
+        return x.grad.numpy()
+
+    np.testing.assert_array_equal(gradient(True), gradient(False))
+    _, _, c = F.lstm(x, zero, zero, *weights)
+    (twice,) = tn.grad((c * copy.copy(c)).sum(), (x,))
+    _, _, c = F.lstm(x, zero, zero, *weights)
+    (square,) = tn.grad((c * c).sum(), (x,))
+    np.testing.assert_allclose(twice.numpy(), square.numpy(), rtol=1e-12)

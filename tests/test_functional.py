@@ -428,3 +428,8 @@ def test_relu_of_what_is_no_floating_tensor():
     np.testing.assert_array_equal(F.relu(tn.tensor([[True, False]])).numpy(), [[1, 0]])
     with pytest.raises(TypeError, match=r"relu\(\) got an unexpected keyword argument 'inplace'"):
         F.relu(tn.tensor([1.0]), inplace=True)
+
+
+def test_the_squared_error_of_small_integers_does_not_overflow():
+    loss = F.mse_loss(tn.tensor(np.full(100, 2, np.int8)), tn.tensor(np.zeros(100, np.int8)))
+    assert loss.item() == 4.0

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tests.spreadsheets import require
+from tinynet import nn, optim
 
 
 def parameter(numbers=(1.0, 2.0), gradient=None):
@@ -221,3 +223,59 @@ def test_a_state_dict_of_other_parameters_is_refused():
 def test_messages_name_what_is_wrong(make, message):
     with pytest.raises(ValueError, match=message):
         make(parameter())
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW])
+def test_a_parameter_keeps_its_dtype_whatever_the_numbers_are(make):
+    for lr, beside in ((np.float64(0.1), np.float32), (0.1, np.float64)):
+        p = nn.Parameter(np.ones(3, np.float32))
+        optimizer = make([p], lr=lr, weight_decay=np.float64(0.5))
+        for recorded in (False, True):
+            with tn.record() if recorded else nullcontext():
+                p.grad = None
+                (p * tn.tensor(np.ones(3, beside))).sum().backward()
+                optimizer.step()
+            assert p.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "make, option",
+    [
+        (optim.SGD, {"momentum": 0.9, "maximize": True}),
+        (optim.SGD, {"momentum": 0.9, "dampening": 0.5}),
+        (optim.RMSprop, {"momentum": 0.9}),
+        (optim.RMSprop, {"centered": True}),
+        (optim.Adam, {"amsgrad": True}),
+    ],
+)
+def test_options_of_a_state_dict_that_are_not_known_are_refused(make, option):
+    torch = require("torch")
+    w = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    theirs = getattr(torch.optim, make.__name__)([w], lr=0.1, **option)
+    (w**3).sum().backward()
+    theirs.step()
+    with pytest.raises(ValueError, match=f"has {list(option)[-1]}=.*, which {make.__name__} does not know"):
+        make([nn.Parameter(np.ones(2))], lr=0.5).load_state_dict(theirs.state_dict())
+
+
+def test_a_learning_rate_may_be_a_tensor_of_one_number():
+    torch = require("torch")
+    w = torch.nn.Parameter(torch.ones(2))
+    optimizer = optim.Adam([nn.Parameter(np.ones(2))], lr=0.5)
+    optimizer.load_state_dict(torch.optim.Adam([w], lr=torch.tensor(0.1)).state_dict())
+    assert type(optimizer.lr) is float and optimizer.lr == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="lr is text, expected a learning rate"):
+        optim.Adam([nn.Parameter(np.ones(2))], lr="text")
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.9}, {}])
+def test_an_optimiser_goes_on_when_its_module_is_moved(options):
+    pytest.importorskip("array_api_strict")
+    net = nn.Linear(2, 2)
+    optimizer = optim.SGD(net.parameters(), lr=0.1, **options) if options else optim.Adam(net.parameters())
+    for library in ("numpy", "array_api_strict", "numpy"):
+        net.to(library)
+        optimizer.zero_grad()
+        net(tn.tensor(np.ones((3, 2))).to(library)).sum().backward()
+        optimizer.step()
+    assert np.all(np.isfinite(net.weight.numpy()))

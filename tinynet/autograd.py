@@ -107,9 +107,9 @@ def _sweep(roots, wanted, beyond, as_tensors):
     for y, g in roots:
         held[y] = g if recorder is None else [(g, None)], False
         if y.node is not None:
-            heappush(heap, (-y.node.order, y.place, y))
+            heappush(heap, (-y.node.order, y.place, id(y), y))
     while heap:
-        y = heappop(heap)[2]
+        y = heappop(heap)[3]
         g, fresh = held.pop(y)
         if recorder is not None:
             g = recorder.gradient(y, g)
@@ -119,8 +119,8 @@ def _sweep(roots, wanted, beyond, as_tensors):
                 g = None
         node = y.node
         if node.outputs > 1:
-            outputs[y.place] = g
-            if heap and heap[0][0] == -node.order:
+            outputs[y.place] = g if outputs.get(y.place) is None else g + outputs[y.place]  # of a copy of it
+            if heap and heap[0][3].node is node:
                 continue  # to the next of them
             g, outputs = _by_place(outputs, node.outputs), {}
         if g is None:
@@ -136,7 +136,7 @@ def _sweep(roots, wanted, beyond, as_tensors):
             else:
                 held[x] = g, fresh
                 if x.node is not None:
-                    heappush(heap, (-x.node.order, x.place, x))
+                    heappush(heap, (-x.node.order, x.place, id(x), x))
     return (held if recorder is None else _recorded_leaves(recorder, held, wanted)) | found
 
 
@@ -175,6 +175,8 @@ def _own(g: Tensor) -> Tensor:
 
 
 def _untracked_sum(a: Tensor, b: Tensor) -> Tensor:
+    if state.recorder is None:
+        return Tensor._wrap(a.data + b.data)
     with no_grad():
         return a + b
 

@@ -77,8 +77,9 @@ def _joined(modules: list[Any]) -> list[Callable]:
 
 
 def _runs(module: Any, *kinds: type[Module]) -> bool:
-    """Whether the ``forward`` of a module is that of one of these kinds."""
-    return getattr(getattr(module, "forward", None), "__func__", None) in [kind.forward for kind in kinds]
+    """Whether calling a module does what one of these kinds does."""
+    forward = getattr(getattr(module, "forward", None), "__func__", None)
+    return forward in [kind.forward for kind in kinds] and type(module).__call__ is Module.__call__
 
 
 class Flatten(Module):

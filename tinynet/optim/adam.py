@@ -34,11 +34,10 @@ class Adam(Optimizer):
         weight_decay: float = 0,
     ):
         super().__init__(params, lr)
-        for number, beta in enumerate(betas, start=1):
-            a_share(beta, f"beta{number}")
-        at_least_0(eps, "eps")
-        at_least_0(weight_decay, "weight_decay")
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        beta1, beta2 = betas
+        self.betas = a_share(beta1, "beta1"), a_share(beta2, "beta2")
+        self.eps = at_least_0(eps, "eps")
+        self.weight_decay = at_least_0(weight_decay, "weight_decay")
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
         if self.weight_decay:
@@ -87,6 +86,8 @@ class AdamW(Adam):
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), Algorithm 2, as in PyTorch.
     """
+
+    decouples: ClassVar = True
 
     def __init__(
         self,

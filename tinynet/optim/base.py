@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tinynet.backend import copied, placed, zeros
+from tinynet.backend import cast, copied, moved, namespace, placed, zeros
 from tinynet.nn.state import as_array
 from tinynet.optim.recorded import Update
 from tinynet.tape import no_grad, state
 from tinynet.tensor import Parameter, Tensor
+
+# What a state dict of PyTorch's may hold that changes no numbers.
+OF_NO_EFFECT = ("params", "param_names", "initial_lr", "foreach", "fused", "capturable", "differentiable")
 
 
 @dataclass
@@ -26,9 +29,12 @@ class Memory:
 
     def average(self, label: str, x: Any) -> Tensor:
         """A moving average; it starts from 0, in the shape of the parameter's array ``x``."""
-        if label not in self.averages:
-            self.averages[label] = Tensor(zeros(x.shape, x))
-        return self.averages[label]
+        known = self.averages.get(label)
+        if known is None:
+            known = self.averages[label] = Tensor(zeros(x.shape, x))
+        elif type(known.data) is not type(x):  # the module was moved to another library
+            known.data = moved(known.data, namespace(x))
+        return known
 
 
 class Optimizer:
@@ -36,12 +42,13 @@ class Optimizer:
 
     averages: ClassVar[Mapping[str, str]] = {}  # what is remembered: our names, and PyTorch's
     options: ClassVar[tuple[str, ...]] = ("lr",)  # what a state dict holds besides
+    decouples: ClassVar[bool] = False  # whether weight decay is no part of the gradient
 
     def __init__(self, params: Iterable[Parameter], lr: float):
-        self.params, self.lr = list(params), lr
+        self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__} got no parameters: pass model.parameters()")
-        at_least_0(lr, "lr", "a learning rate of at least 0")
+        self.lr = at_least_0(lr, "lr", "a learning rate of at least 0")
         self.memory = [Memory() for _ in self.params]
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
@@ -60,7 +67,7 @@ class Optimizer:
         for p, memory in zip(self.params, self.memory, strict=True):
             if p.grad is not None:
                 memory.steps += 1
-                p.data = self.kernel(p.data, p.grad.data, memory)
+                p.data = _in_dtype_of(p.data, self.kernel(p.data, p.grad.data, memory))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -74,7 +81,7 @@ class Optimizer:
                 if p.grad is not None:
                     new = self.definition(Update(recorder, p, memory, counts), p, p.grad)
                     memory.steps += 1
-                    p.data = new.data
+                    p.data = _in_dtype_of(p.data, new.data)
                     recorder.updated(p, new)
 
     # In and out
@@ -95,9 +102,20 @@ class Optimizer:
             counts = " and ".join(str(len(group["params"])) for group in groups)
             raise ValueError(f"the state dict is for {counts} parameters, this optimizer has {len(self.params)}")
         remembered = [self._remembered(i, state_dict["state"].get(i, {})) for i in range(len(self.params))]
+        self._refuse(groups[0])
         for name in self.options:
-            setattr(self, name, groups[0].get(name, getattr(self, name)))
+            setattr(self, name, _plain(groups[0].get(name, getattr(self, name))))
         self.memory = remembered
+
+    def _refuse(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for an option that would change the numbers, and that this optimizer does not have."""
+        for name, number in group.items():
+            if name == "decoupled_weight_decay":
+                strange = bool(number) != self.decouples and bool(group.get("weight_decay"))
+            else:
+                strange = bool(number) and name not in (*self.options, *OF_NO_EFFECT)
+            if strange:
+                raise ValueError(f"the state dict has {name}={number}, which {type(self).__name__} does not know")
 
     def _remembered(self, i: int, found: Mapping[str, Any]) -> Memory:
         p, memory = self.params[i], Memory(int(found.get("step", 0)))
@@ -110,13 +128,32 @@ class Optimizer:
         return memory
 
 
-def at_least_0(number: float, name: str, expected: str = "a number of at least 0") -> None:
-    """Raise ValueError for a number below 0, and for none at all."""
-    if not number >= 0:
+def at_least_0(number: Any, name: str, expected: str = "a number of at least 0") -> float:
+    """Return a float. Raises ValueError for a number below 0, and for none at all."""
+    plain = _plain(number)
+    if not isinstance(plain, float) or not plain >= 0:
         raise ValueError(f"{name} is {number}, expected {expected}")
+    return plain
 
 
-def a_share(number: float, name: str) -> None:
-    """Raise ValueError unless a number is at least 0 and below 1."""
-    if not 0 <= number < 1:
+def a_share(number: Any, name: str) -> float:
+    """Return a float. Raises ValueError unless a number is at least 0 and below 1."""
+    plain = _plain(number)
+    if not isinstance(plain, float) or not 0 <= plain < 1:
         raise ValueError(f"{name} is {number}, expected at least 0 and below 1")
+    return plain
+
+
+def _plain(option: Any) -> Any:
+    """A number, or an array or tensor of one, as a float; several as a tuple of them."""
+    if isinstance(option, bool):
+        return option
+    if isinstance(option, (tuple, list)):
+        return tuple(map(_plain, option))
+    option = option.item() if hasattr(option, "item") else option
+    return float(option) if isinstance(option, (int, float)) else option
+
+
+def _in_dtype_of(x: Any, new: Any) -> Any:
+    """A parameter keeps its dtype, whatever gradients and learning rates are."""
+    return new if new.dtype == x.dtype else cast(new, x.dtype)

@@ -31,10 +31,9 @@ class RMSprop(Optimizer):
         weight_decay: float = 0,
     ):
         super().__init__(params, lr)
-        a_share(alpha, "alpha")
-        at_least_0(eps, "eps")
-        at_least_0(weight_decay, "weight_decay")
-        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        self.alpha = a_share(alpha, "alpha")
+        self.eps = at_least_0(eps, "eps")
+        self.weight_decay = at_least_0(weight_decay, "weight_decay")
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
         if self.weight_decay:

@@ -35,11 +35,11 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ):
         super().__init__(params, lr)
-        at_least_0(momentum, "momentum")
-        at_least_0(weight_decay, "weight_decay")
+        self.momentum = at_least_0(momentum, "momentum")
+        self.weight_decay = at_least_0(weight_decay, "weight_decay")
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
-        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        self.nesterov = bool(nesterov)
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
         if self.weight_decay:
