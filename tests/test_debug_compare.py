@@ -238,7 +238,8 @@ def test_what_is_not_matched_is_said_with_guesses() -> None:
     mine = numbers("lstm") | {"snapshot": recorded("lstm")["layer.c[1]"]}
     report = compare(recorded("lstm"), mine)
     (unmatched,) = report.matched.unmatched
-    assert report.ok and unmatched.name == "snapshot" and "layer.c[1]" in unmatched.guesses[0]
+    assert not report.ok and unmatched.name == "snapshot" and "layer.c[1]" in unmatched.guesses[0]
+    assert str(report).splitlines()[1] == f"those compared agree; NOT COMPARED: 1 of your {len(mine)} arrays (snapshot)"
     assert str(report).splitlines()[-1].startswith("not matched  snapshot (2, 5): nearest layer.c[1] (same shape")
     assert str(report).endswith("(say which: --map snapshot=OURS)")
     said = json.loads(report.to_json())["unmatched"]
@@ -416,6 +417,21 @@ def tinynet(line: str) -> int:
         return main(line.split())
     except SystemExit as stopped:
         return int(stopped.code or 0)
+
+
+def test_the_exit_code_is_1_if_an_array_could_not_be_compared(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("half.npz", **numbers("lstm"), snapshot=np.zeros(3))
+    assert tinynet("compare half.npz lstm.xlsx") == 1
+    said = capsys.readouterr().out
+    assert "NOT COMPARED" in said and "all of them agree" not in said
+
+
+def test_weights_are_asked_for_where_none_came() -> None:
+    brought = {"h": numbers("lstm")["h"], "snapshot": np.zeros(3)}
+    weights = {"weight_ih_l0": recorded("lstm")["layer.weight_ih_l0"]}
+    asked = "bring your weights too"
+    assert asked in str(compare(recorded("lstm"), brought))
+    assert asked not in str(compare(recorded("lstm"), brought | weights))
 
 
 def test_the_exit_code_is_0_if_all_agrees(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
