@@ -359,7 +359,7 @@ def _parser() -> argparse.ArgumentParser:
     check = command("verify", verify_file, "recompute a workbook in NumPy and compare every cell and formula")
     check.add_argument("file", metavar="FILE")
     beside = command(
-        "compare", compare_files, "find the first of your numbers that is wrong, and why; exit code 1 unless all agree"
+        "compare", compare_files, "the first of your numbers that is wrong, and why; exit code 1 unless all agree"
     )
     beside.add_argument(
         "mine", metavar="MINE", help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours"
