@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property
 
 from tinynet.debug.names.cells import name_cells
-from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Meaning, Series
+from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Goal, Meaning, Part, Series
 from tinynet.debug.names.layers import name_layers, name_net
 from tinynet.debug.names.quantities import Quantities
 from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of
@@ -37,6 +38,14 @@ class Catalogue(Quantities):
         if name in self.series:
             return [Meaning(EXACT, self.goal(self.series[name]))]
         return [Meaning(EXACT, self.goal(series), time) for series, time in self.called.get(name, ())]
+
+    def name_after(self, name: str, goal: Goal) -> None:
+        """From now on a name is that of a goal: the gradient and the update of it follow."""
+        for role in ("gradient", "next", "update"):
+            made = [[s for s in self.by_about[part.series.about] if s.role == role] for part in goal.parts]
+            if all(made):
+                parts = tuple(Part(s[0], part.rows) for s, part in zip(made, goal.parts, strict=True))
+                self.keys[role, plain(name)].append(Meaning(EXACT, replace(goal, parts=parts)))
 
     @cached_property
     def called(self) -> dict[str | None, list[tuple[Series, int | None]]]:

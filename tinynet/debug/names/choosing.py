@@ -12,15 +12,17 @@ from tinynet.debug.names.catalogue import Catalogue
 from tinynet.debug.names.closeness import EQUAL
 from tinynet.debug.names.goals import LOOSE, Goal, Meaning
 from tinynet.debug.names.pieces import error
-from tinynet.debug.names.readings import WITHOUT_SCOPE
+from tinynet.debug.names.readings import WITHOUT_SCOPE, readings_of
+from tinynet.debug.names.recognition import Recogniser
 from tinynet.debug.names.ways import Way, Ways
 
 
 class Choice(NamedTuple):
-    """A meaning of a name, and the ways in which its array can be that."""
+    """A meaning of a name, and the ways in which its array can be that; ``equal``: its numbers are ours already."""
 
     meaning: Meaning
     ways: list[Way]
+    equal: bool = False
 
 
 class Chooser:
@@ -28,6 +30,7 @@ class Chooser:
 
     def __init__(self, catalogue: Catalogue, mine: Mapping[str, np.ndarray]):
         self.catalogue, self.mine, self.ways = catalogue, mine, Ways(catalogue, mine)
+        self.recogniser = Recogniser(catalogue, self.ways)
         self.choices: dict[str, Choice] = {}
         self.hints: dict[str, list[str]] = defaultdict(list)  # of what is not matched: why, and what it may be
         self.joined: dict[Any, Way] = {}  # weights that only their numbers prove
@@ -36,12 +39,41 @@ class Chooser:
         self.scopes: dict[str, str] = {}  # which layer of ours the front of his names stands for
 
     def choose(self, mapping: dict[str, Meaning]) -> None:
-        """Give each array its meaning, those with the surest names first."""
+        """Give each array its meaning: by its name if that is sure, by its numbers, then by any name."""
+        self._recognise([name for name in self.mine if name not in mapping], unless_sure=True)
+        self._choose_by_name(mapping)
+        self._recognise([name for name in self.mine if name not in mapping and name not in self.choices])
+        self._choose_by_name({})
+
+    def _is_sure(self, name: str) -> bool:
+        """Whether a name says enough: then its numbers need not be ours, and are wrong where they are not."""
+        meanings = self.catalogue.meanings(name)
+        return bool(meanings) and (meanings[0].rank < LOOSE or meanings[0].moment not in (None, "all", "now", "last"))
+
+    def _recognise(self, names: list[str], unless_sure: bool = False) -> None:
+        """Find those whose numbers are ours; what is derived from them has their names from now on.
+
+        The short names come first: ``dHout`` says enough where ``Hout`` was found.
+        """
+        for name in sorted(names, key=len):
+            if unless_sure and self._is_sure(name):
+                continue
+            found = self.recogniser.find(name, self.mine[name], self.catalogue.meanings(name))
+            if found is not None:
+                meaning, way = found
+                self._take(name, Choice(meaning, [way], equal=True))
+                for reading in readings_of(name):
+                    self.scopes.setdefault(reading.scope, meaning.goal.first.scope)
+                if meaning.role == "value":
+                    self.catalogue.name_after(name, meaning.goal)
+
+    def _choose_by_name(self, mapping: dict[str, Meaning]) -> None:
+        """Give each array that has no meaning yet its own, those with the surest names first."""
         options: dict[str, list[Choice]] = {}
-        for name in self.mine:
+        for name in [name for name in self.mine if name not in self.choices]:
             meanings = [mapping[name]] if name in mapping else self.catalogue.meanings(name)
             options[name] = self._fitting(name, meanings)
-        found = [name for name in self.mine if options[name]]
+        found = [name for name in options if options[name]]
         places = {name: place for place, name in enumerate(self.mine)}
         for name in sorted(found, key=lambda n: (n not in mapping, options[n][0].meaning.rank, places[n])):
             choice = self._best(name, options[name])
@@ -50,6 +82,7 @@ class Chooser:
 
     def _fitting(self, name: str, meanings: list[Meaning]) -> list[Choice]:
         """The meanings whose shape fits; the first that does not is worth a hint."""
+        self.hints.pop(name, None)
         found: list[Choice] = []
         seen = set()
         for meaning in meanings:

@@ -12,6 +12,11 @@ from tinynet.backend import to_host
 EQUAL = 1e-6  # relative: numbers that were passed on, not computed
 
 
+def equal_to(dtype: np.dtype) -> float:
+    """How far numbers of a dtype, computed in another order, may be from ours and still be the same."""
+    return {"float32": 1e-5, "float16": 1e-2}.get(str(dtype), EQUAL)
+
+
 def distance(theirs: np.ndarray, ours: Any) -> float:
     """How far numbers are from ours, relative to ours; without end where one is not finite."""
     a, b = np.asarray(theirs, float).ravel(), np.asarray(to_host(ours), float).ravel()

@@ -66,6 +66,18 @@ def _parts(way: Way, t: int | None, step: np.ndarray, there: str, axes: int) -> 
             yield Piece(part.twin, (), numbers, called)
 
 
+def ours_in(way: Way) -> np.ndarray:
+    """Our numbers, flat, where an array that is read in this way has its own."""
+    found = []
+    for t in way.times or (None,):
+        for part in way.goal.parts:
+            if part.has(t):
+                whole = to_host(part.series.values[t if part.series.timed else None].array)
+                cut = whole if t is None or part.series.timed else whole.take(t, axis=way.at)
+                found.append(np.ravel(cut if part.rows is None else cut[slice(*part.rows)]))
+    return np.concatenate(found) if found else np.zeros(0)
+
+
 def error(way: Way, array: np.ndarray) -> float:
     """How far an array, read in this way, is from ours, relative to ours."""
     cut = list(pieces("", way, array))

@@ -49,6 +49,7 @@ class Assembler:
     def __init__(self, chooser: Chooser, settled: Mapping[str, Way]):
         self.catalogue, self.mine, self.ways = chooser.catalogue, chooser.mine, chooser.ways
         self.hints, self.settled = chooser.hints, settled
+        self.equal = {name for name, choice in chooser.choices.items() if choice.equal}
 
     def result(self) -> Matched:
         """Put the pieces together; what does not become a whole value stays unmatched."""
@@ -61,7 +62,7 @@ class Assembler:
         for index, target in filled.items():
             if target.complete:
                 matched.arrays[index], matched.sources[index] = target.array, ", ".join(target.sources)
-        used = {name for target in filled.values() if target.complete for name in target.names}
+        used = self.equal | {name for target in filled.values() if target.complete for name in target.names}
         for name, array in self.mine.items():
             if name in used:
                 matched.layouts[name] = _words(self.settled[name])

@@ -41,7 +41,11 @@ class Settler:
         votes = self._votes(names)
         for name in names:
             goal, ways = self.choices[name].meaning.goal, self.choices[name].ways
-            if self.catalogue.is_parameter(goal.first):
+            if self.choices[name].equal:
+                self.settled[name] = ways[0]
+                if goal.first.role == "value" and self.catalogue.is_parameter(goal.first):
+                    self.forms[goal.joint] = ways[0]
+            elif self.catalogue.is_parameter(goal.first):
                 self.settled[name] = self._parameter(name, ways)
             elif goal.first.given:
                 self.settled[name] = self._first_equal(name, ways)
@@ -74,21 +78,38 @@ class Settler:
             alike = [way for way in ways if way.layout.order == known.layout.order] or ways
             less = known.less if series.role == "update" else None
             return replace(alike[0], gates=known.gates, less=less)
-        way = self._first_equal(name, ways) if series.role == "value" or not self.upright else ways[0]
+        order = self._orientation(series.scope) if series.role != "value" or self._differs(name, ways) else None
+        way = next((way for way in ways if way.layout.order == order), self._first_equal(name, ways))
         if series.role == "value":
             way = self._in_other_order(name, way)
             way = self._as_sum(name, way)
             self.forms[joint] = way
         return way
 
+    def _differs(self, name: str, ways: list[Way]) -> bool:
+        return all(error(way, self.mine[name]) > EQUAL for way in ways)
+
+    def _orientation(self, scope: str) -> tuple[int, ...] | None:
+        """Which way round his matrices stand: those of the same layer if one of them shows it, or all of them."""
+        here = {order for layer, order in self.oriented if layer == scope}
+        orders = here or {order for _, order in self.oriented}
+        return orders.pop() if len(orders) == 1 else None
+
     @cached_property
-    def upright(self) -> bool:
-        """Whether some matrix is certainly not transposed: a square gradient then counts as it is."""
-        for name, (meaning, ways) in self.choices.items():
-            first = ways[0].layout.order == (0, 1) and self.catalogue.is_parameter(meaning.goal.first)
-            if first and (len(ways) == 1 or error(ways[0], self.mine[name]) <= EQUAL):
-                return True
-        return False
+    def oriented(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Of each matrix that is not square, or is ours: its layer, and the order of its axes.
+
+        A square gradient that is ours transposed shows nothing: that may be the bug.
+        """
+        found = []
+        for name, choice in self.choices.items():
+            goal, ways = choice.meaning.goal, choice.ways
+            if self.catalogue.is_parameter(goal.first) and len(goal.shape) == 2 and min(goal.shape) > 1:
+                square = goal.shape[0] == goal.shape[1]
+                shown = ways if goal.first.given else [way for way in ways if way.layout.order == (0, 1)]
+                sure = [way for way in shown if error(way, self.mine[name]) <= EQUAL] if square else ways
+                found += [(goal.first.scope, way.layout.order) for way in sure[:1]]
+        return found
 
     def _in_other_order(self, name: str, way: Way) -> Way:
         """Recognise gates that are stacked in another order: block for block, his are ours."""
