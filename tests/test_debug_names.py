@@ -422,6 +422,38 @@ def test_gates_in_another_order() -> None:
     assert_ours(run, matched)
 
 
+def gates_mixed(run: tn.Run, quantity: str, order: list[int]) -> np.ndarray:
+    return np.concatenate([np.split(run[quantity], len(order))[k] for k in order])
+
+
+def test_gradients_show_the_order_of_gates_where_no_weights_came() -> None:
+    run, order = recorded("lstm"), [0, 1, 3, 2]
+    right = {"dWx": "d_layer.weight_ih_l0", "db": "d_layer.bias_ih_l0"}
+    arrays = {his: gates_mixed(run, ours, order) for his, ours in right.items()}
+    arrays["dWh"] = gates_mixed(run, "d_layer.weight_hh_l0", order) + 1  # wrong, and in the order of the others
+    matched = match(run, arrays)
+    assert all(words.endswith("rows i,f,o,g") for words in matched.layouts.values())
+    # With his weights, or another array, in our order, that is a mistake.
+    for name, ours in {"Wx": "layer.weight_ih_l0", "db": "d_layer.bias_ih_l0"}.items():
+        matched = match(run, {"dWx": arrays["dWx"], name: run[ours]})
+        assert matched.layouts["dWx"] == "as it is"
+
+
+def test_a_wrong_square_matrix_stands_as_the_others_of_its_layer() -> None:
+    run = recorded("rnn")
+    arrays = {f"dW{at}": run.grad[f"layer.weight_{at}_l0"].T + 1 for at in ("ih", "hh")}
+    assert match(run, arrays).layouts == {"dWih": "transposed", "dWhh": "transposed"}
+    assert match(run, arrays | {"dWhy": run.grad["head.weight"]}).layouts["dWhh"] == "transposed"
+
+
+def test_one_gate_shows_which_of_two_weights_stands_first() -> None:
+    run = recorded("lstm")
+    joined = np.concatenate([run.grad["layer.weight_hh_l0"], run.grad["layer.weight_ih_l0"]], axis=1)
+    arrays = {f"dW{gate}": rows for gate, rows in zip("ifco", np.split(joined, 4), strict=True)}
+    arrays["dWf"] = 2 * arrays["dWf"]
+    assert set(match(run, arrays).layouts.values()) == {"as it is, side by side weight_hh_l0, weight_ih_l0"}
+
+
 @pytest.mark.parametrize("order", [("hh", "ih"), ("ih", "hh")])
 def test_one_weight_for_state_and_input(order: tuple[str, str]) -> None:
     run = recorded("lstm")

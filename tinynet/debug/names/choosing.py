@@ -16,6 +16,8 @@ from tinynet.debug.names.readings import WITHOUT_SCOPE, readings_of
 from tinynet.debug.names.recognition import Recogniser
 from tinynet.debug.names.ways import Way, Ways
 
+NEARER = 0.7  # of two orders of joined weights, one is the nearer if its error is less than this share of the other's
+
 
 class Choice(NamedTuple):
     """A meaning of a name, and the ways in which its array can be that; ``equal``: its numbers are ours already."""
@@ -34,6 +36,7 @@ class Chooser:
         self.choices: dict[str, Choice] = {}
         self.hints: dict[str, list[str]] = defaultdict(list)  # of what is not matched: why, and what it may be
         self.joined: dict[Any, Way] = {}  # weights that only their numbers prove
+        self.sides: set[Any] = set()  # which weight stands first where two are side by side
         self.claims: dict[Any, str] = {}
         self.senses: dict[str, str] = {}  # which of its meanings a key turned out to have
         self.scopes: dict[str, str] = {}  # which layer of ours the front of his names stands for
@@ -73,12 +76,24 @@ class Chooser:
         for name in [name for name in self.mine if name not in self.choices]:
             meanings = [mapping[name]] if name in mapping else self.catalogue.meanings(name)
             options[name] = self._fitting(name, meanings)
+        self._compare_sides(options)
         found = [name for name in options if options[name]]
         places = {name: place for place, name in enumerate(self.mine)}
         for name in sorted(found, key=lambda n: (n not in mapping, options[n][0].meaning.rank, places[n])):
             choice = self._best(name, options[name])
             if choice is not None:
                 self._take(name, choice)
+
+    def _compare_sides(self, options: dict[str, list[Choice]]) -> None:
+        """Of [h, x] and [x, h], the one that is clearly nearer to ours in all arrays together, whatever is wrong."""
+        errors: dict[Any, list[float]] = defaultdict(list)
+        for name, found in options.items():
+            for option in [option for option in found if option.meaning.goal.proven]:
+                sides = _sides(option.meaning.goal)
+                errors[sides].append(min(error(way, self.mine[name]) for way in option.ways))
+        for sides, mine in errors.items():
+            if sides[::-1] not in self.sides and np.mean(mine) < NEARER * np.mean(errors[sides[::-1]]):
+                self.sides.add(sides)
 
     def _fitting(self, name: str, meanings: list[Meaning]) -> list[Choice]:
         """The meanings whose shape fits; the first that does not is worth a hint."""
@@ -133,10 +148,11 @@ class Chooser:
             self.claims.setdefault(claim, name)
         if choice.meaning.goal.proven:
             self.joined.setdefault(choice.meaning.goal.joint, choice.ways[0])
+            self.sides.add(_sides(choice.meaning.goal))
 
     def _proven(self, name: str, option: Choice) -> bool:
         goal = option.meaning.goal
-        return not goal.proven or goal.joint in self.joined or self._is_same(name, option)
+        return not goal.proven or _sides(goal) in self.sides or self._is_same(name, option)
 
     def _unproven(self, name: str, options: list[Choice]) -> list[Choice]:
         names = " and ".join(part.series.name for part in options[0].meaning.goal.parts)
@@ -165,6 +181,10 @@ class Chooser:
 
     def _is_free(self, name: str, option: Choice) -> bool:
         return any(claim not in self.claims for claim in option.ways[0].claims)
+
+
+def _sides(goal: Goal) -> tuple[str, ...]:
+    return tuple(part.series.about for part in goal.parts)
 
 
 def _shape(goal: Goal, moment: Any) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from tinynet.debug.names.choosing import Choice
 from tinynet.debug.names.closeness import EQUAL, distance
 from tinynet.debug.names.goals import Part
 from tinynet.debug.names.pieces import error
+from tinynet.debug.names.recognition import in_gate_order
 from tinynet.debug.names.ways import Way
 
 CLOSER = 0.1  # a layout is clearly the better one if its error is less than this share of the other's
@@ -34,6 +35,7 @@ class Settler:
         self.catalogue, self.mine, self.choices = catalogue, mine, choices
         self.forms = dict(joined)  # how a parameter was read
         self.settled: dict[str, Way] = {}
+        self.orders: dict[tuple[str, int], set[tuple[int, ...] | None]] = {}  # of the gates of a layer
 
     def settle(self) -> None:
         """Choose between layouts that fit equally well: values before gradients, which follow them."""
@@ -43,14 +45,14 @@ class Settler:
             goal, ways = self.choices[name].meaning.goal, self.choices[name].ways
             if self.choices[name].equal:
                 self.settled[name] = ways[0]
-                if goal.first.role == "value" and self.catalogue.is_parameter(goal.first):
+                if goal.first.given:
                     self.forms[goal.joint] = ways[0]
             elif self.catalogue.is_parameter(goal.first):
                 self.settled[name] = self._parameter(name, ways)
             elif goal.first.given:
                 self.settled[name] = self._first_equal(name, ways)
             else:
-                self.settled[name] = self._in_gate_order(ways[votes.get(_axes(ways), 0)])
+                self.settled[name] = self._in_gate_order(name, ways[votes.get(_axes(ways), 0)])
 
     def _first_equal(self, name: str, ways: list[Way]) -> Way:
         if len(ways) == 1:
@@ -84,7 +86,7 @@ class Settler:
             way = self._in_other_order(name, way)
             way = self._as_sum(name, way)
             self.forms[joint] = way
-        return way
+        return way if series.given else self._in_gate_order(name, way)
 
     def _differs(self, name: str, ways: list[Way]) -> bool:
         return all(error(way, self.mine[name]) > EQUAL for way in ways)
@@ -124,13 +126,32 @@ class Settler:
         )
         return replace(way, gates=order) if sorted(order) == list(range(count)) else way
 
-    def _in_gate_order(self, way: Way) -> Way:
-        """Gates side by side stand in the order of the rows of his weights."""
-        if len(way.goal.parts) < 2:
+    def _in_gate_order(self, name: str, way: Way) -> Way:
+        """Gates stand in the order of the rows of his weights; without these, in the one that other arrays show.
+
+        Where they stand side by side, each has its own numbers, and these say more.
+        """
+        scope, count = way.goal.first.scope, len(way.goal.gates)
+        if count < 2:
             return way
-        scope = way.goal.first.scope
-        orders = {form.gates for form in self.forms.values() if form.gates and form.goal.first.scope == scope}
+        equal = in_gate_order(way, self.mine[name]) if len(way.goal.parts) > 1 else None
+        if equal is not None:
+            return equal
+        known = [w for w in self.forms.values() if w.goal.first.scope == scope and len(w.goal.gates) == count]
+        orders = {w.gates for w in known if w.gates} if known else self._shown_orders(scope, count)
         return replace(way, gates=orders.pop()) if len(orders) == 1 else way
+
+    def _shown_orders(self, scope: str, count: int) -> set[tuple[int, ...] | None]:
+        """The orders of gates in which arrays of a layer equal ours."""
+        if (scope, count) not in self.orders:
+            ways = [
+                in_gate_order(way, self.mine[name])
+                for name, choice in self.choices.items()
+                for way in choice.ways
+                if way.goal.first.scope == scope and len(way.goal.gates) == count
+            ]
+            self.orders[scope, count] = {way.gates for way in ways if way is not None}
+        return set(self.orders[scope, count])
 
     def _as_sum(self, name: str, way: Way) -> Way:
         """Recognise one bias for our two, where he has no other."""
