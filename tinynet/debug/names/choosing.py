@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.debug.names.catalogue import Catalogue
-from tinynet.debug.names.closeness import EQUAL
+from tinynet.debug.names.closeness import EQUAL, sums_to_one
 from tinynet.debug.names.goals import LOOSE, Goal, Meaning
 from tinynet.debug.names.pieces import error
 from tinynet.debug.names.readings import WITHOUT_SCOPE, readings_of
@@ -166,10 +166,7 @@ class Chooser:
 
     def _sums_to_one(self, name: str, option: Choice) -> bool:
         """Probabilities, and nothing else, sum to 1: this is no comparison with ours."""
-        array = option.ways[0].layout.arranged(self.mine[name])
-        with np.errstate(all="ignore"):
-            one = bool(array.ndim and (array >= 0).all() and np.allclose(array.sum(axis=-1), 1, atol=1e-3))
-        return one == (option.meaning.goal.first.name == "loss.p")
+        return sums_to_one(self.mine[name]) == (option.meaning.goal.first.name == self.catalogue.probabilities)
 
     def _is_known(self, name: str, option: Choice) -> bool:
         """The gradient of what the same name stood for without its d."""

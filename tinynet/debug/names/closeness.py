@@ -28,6 +28,15 @@ def distance(theirs: np.ndarray, ours: Any) -> float:
     return ratio if np.isfinite(ratio) else np.inf
 
 
+def sums_to_one(array: np.ndarray, axes: Iterable[int] | None = None) -> bool:
+    """Whether numbers are probabilities: none negative, and their sum is 1 along one of the axes."""
+    with np.errstate(all="ignore"):
+        if not (array >= 0).all():
+            return False
+        along = [axis for axis in (range(array.ndim) if axes is None else axes) if array.shape[axis] > 1]
+        return any(np.allclose(array.sum(axis=axis), 1, atol=1e-3) for axis in along)
+
+
 def least_precise(arrays: Iterable[np.ndarray]) -> np.dtype:
     floating = [array.dtype for array in arrays if array.dtype.kind == "f"]
     return max(floating, key=lambda dtype: np.finfo(dtype).eps, default=np.dtype(np.float64))

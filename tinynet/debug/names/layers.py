@@ -35,12 +35,13 @@ def _name_layer(ours: Quantities, scope: str, words: Mapping[str, tuple[str, str
         for label in labels:
             ours.call(f"{scope}.{label}", words[part])
     if scope == ours.output:
-        ours.call("loss.p", (words["act"][0], ""))
+        ours.call(ours.probabilities, (words["act"][0], ""))
 
 
 def name_net(ours: Quantities) -> None:
     """File what the input, the output and the loss may be called."""
     for about, words in NET.items():
+        about = ours.probabilities if about == "loss.p" else about
         ours.call(about.replace("output.", f"{ours.output}.") if ours.output else about, words)
     for about in ours.by_about:
         if about.endswith(".x"):

@@ -9,7 +9,7 @@ NET: dict[str, tuple[str, str]] = {  # of a whole net
     "x": ("x input inp data image img pixels aprev", "a0"),
     "target": ("target label labels ytrue tgt gold", "y t"),
     "loss": ("loss l cost j totalloss", ""),
-    "loss.p": ("p probs prob probabilities probability yhat aout softmax phat", "ypred pred prediction y out output"),
+    "loss.p": ("p probs prob probabilities probability yhat aout softmax phat", "ypred pred prediction y o out output"),
     "loss.nll": ("nll losses ce crossentropy", ""),
     "output.z": ("logits logit scores score yout zout", "y o z out output ypred pred prediction"),
     "output.weight": (
