@@ -446,6 +446,42 @@ def test_a_wrong_square_matrix_stands_as_the_others_of_its_layer() -> None:
     assert match(run, arrays | {"dWhy": run.grad["head.weight"]}).layouts["dWhh"] == "transposed"
 
 
+def test_gates_side_by_side_stand_in_the_nearest_order() -> None:
+    run = recorded("lstm")
+    gates = np.concatenate([series(run, f"layer.{gate}") for gate in "ifog"], axis=2)
+    gates[2:] *= 1.1  # wrong from there on
+    assert match(run, {"gates": gates}).layouts == {"gates": "(T, N, H), side by side i,f,o,g"}
+
+
+@pytest.mark.parametrize("at", ["front", "end"])
+def test_the_initial_state_stands_where_it_is_ours(at: str) -> None:
+    """In front, or as h[-1] of somebody's loop at the end."""
+    run = recorded("lstm")
+    h, initial = series(run, H) + 1, run["layer.h[initial]"][None]
+    matched = match(run, {"h": np.concatenate([initial, h] if at == "front" else [h, initial])})
+    found = {str(run.values[index].name): array for index, array in matched.arrays.items()}
+    np.testing.assert_array_equal(found["layer.h[1]"], run["layer.h[1]"] + 1)
+    np.testing.assert_array_equal(found["layer.h[initial]"], initial[0])
+
+
+@pytest.mark.parametrize("his", ["o", "y", "y_pred", "predictions"])
+def test_what_sums_to_1_is_no_score(his: str) -> None:
+    run = recorded("lstm")
+    wrong = np.exp(run["head.z"])
+    wrong /= wrong.sum(axis=0)  # along the wrong axis
+    assert set(named(run, match(run, {his: wrong}))) == {"loss.p"}
+    assert set(named(run, match(run, {his: run["head.z"] + 1}))) <= {"head.z", *(f"layer.o[{t}]" for t in range(4))}
+
+
+def test_modules_of_their_own_by_their_names() -> None:
+    with tn.record() as run:
+        x = tn.tensor(np.random.default_rng(0).normal(size=(2, 1, 4, 4)), requires_grad=True, name="x")
+        relu1 = tn.name(F.relu(x), "relu1")
+        (F.max_pool2d(relu1, 2) ** 2).sum().backward()
+    for his in ("relu1", "relu", "relu_out", "relu1_out"):
+        assert set(named(run, match(run, {his: run["relu1"] + 1}))) == {"relu1"}
+
+
 def test_one_gate_shows_which_of_two_weights_stands_first() -> None:
     run = recorded("lstm")
     joined = np.concatenate([run.grad["layer.weight_hh_l0"], run.grad["layer.weight_ih_l0"]], axis=1)

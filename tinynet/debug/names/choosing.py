@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.debug.names.catalogue import Catalogue
-from tinynet.debug.names.closeness import EQUAL, sums_to_one
+from tinynet.debug.names.closeness import EQUAL, NEARER, sums_to_one
 from tinynet.debug.names.goals import LOOSE, Goal, Meaning
 from tinynet.debug.names.pieces import error
 from tinynet.debug.names.readings import WITHOUT_SCOPE, readings_of
 from tinynet.debug.names.recognition import Recogniser
 from tinynet.debug.names.ways import Way, Ways
-
-NEARER = 0.7  # of two orders of joined weights, one is the nearer if its error is less than this share of the other's
 
 
 class Choice(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.backend import to_host
 
 EQUAL = 1e-6  # relative: numbers that were passed on, not computed
+NEARER = 0.7  # of two orders, one is the nearer if its error is less than this share of the other's
 
 
 def equal_to(dtype: np.dtype) -> float:

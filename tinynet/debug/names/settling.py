@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tinynet.backend import to_host
 from tinynet.debug.names.catalogue import Catalogue
 from tinynet.debug.names.choosing import Choice
-from tinynet.debug.names.closeness import EQUAL, distance
+from tinynet.debug.names.closeness import EQUAL, NEARER, distance
 from tinynet.debug.names.goals import Part
 from tinynet.debug.names.pieces import error
 from tinynet.debug.names.recognition import in_gate_order
@@ -134,12 +135,20 @@ class Settler:
         scope, count = way.goal.first.scope, len(way.goal.gates)
         if count < 2:
             return way
-        equal = in_gate_order(way, self.mine[name]) if len(way.goal.parts) > 1 else None
+        beside = len(way.goal.parts) > 1
+        equal = in_gate_order(way, self.mine[name]) if beside else None
         if equal is not None:
             return equal
         known = [w for w in self.forms.values() if w.goal.first.scope == scope and len(w.goal.gates) == count]
         orders = {w.gates for w in known if w.gates} if known else self._shown_orders(scope, count)
-        return replace(way, gates=orders.pop()) if len(orders) == 1 else way
+        if len(orders) == 1:
+            return replace(way, gates=orders.pop())
+        return self._nearest(name, way, count) if beside and not known else way
+
+    def _nearest(self, name: str, way: Way, count: int) -> Way:
+        ways = [replace(way, gates=order) for order in permutations(range(count))]
+        nearest = min(ways, key=lambda other: error(other, self.mine[name]))
+        return nearest if error(nearest, self.mine[name]) < NEARER * error(way, self.mine[name]) else way
 
     def _shown_orders(self, scope: str, count: int) -> set[tuple[int, ...] | None]:
         """The orders of gates in which arrays of a layer equal ours."""

@@ -38,7 +38,7 @@ CELLS: dict[str, dict[str, tuple[str, str]]] = {  # the quantities of a step
         "o": ("o outputgate outgate ogate gateo go", ""),
         "c": ("c cell cellstate memory", ""),
         "tanh_c": ("tanhc ctanh cact", ""),
-        "h": ("h hidden hiddenstate a", "output out"),
+        "h": ("h hidden hiddenstate a hout", "output out"),
     },
     "gru": {
         "r": ("r reset resetgate rgate gater", ""),
