@@ -686,6 +686,25 @@ def test_a_sure_name_is_not_overruled_by_its_numbers() -> None:
     assert ours["layer.i[1]"] == "i[1]" and ours["layer.h[0]"] == "h_prev[1]" and ours["d_layer.h[initial]"] == "dh0"
 
 
+def test_a_delta_may_have_the_opposite_sign() -> None:
+    run = recorded("mlp")
+    z1, z2 = run.grad["fc1.z"], run.grad["fc2.z"]
+    arrays = {"l1": run["fc1.relu"], "l2": run["fc2.tanh"], "l1_delta": -z1, "l2_delta": -2 * z2}
+    matched = match(run, arrays)
+    ours = {str(run.values[index].name): array for index, array in matched.arrays.items()}
+    np.testing.assert_array_equal(ours["d_fc1.z"], z1)  # y − p, as many write it
+    assert matched.layouts["l2_delta"].endswith("with the opposite sign")  # as the other
+    np.testing.assert_array_equal(ours["d_fc2.z"], 2 * z2)
+    gradients = match(run, {"l1_delta": -z1, "dz2": -z2})
+    assert gradients.layouts["dz2"] == "(N, H)"  # what is called a gradient has its sign
+
+
+def test_layers_are_counted_as_his_others_are() -> None:
+    run = recorded("mlp")
+    matched = match(run, {"syn1": run["new_fc2.weight"].T, "syn0": run["new_fc1.weight"].T + 1})
+    assert set(named(run, matched)) == {"new_fc1.weight", "new_fc2.weight"}
+
+
 def test_gradients_follow_what_was_found_by_its_numbers() -> None:
     run = recorded("lstm")
     weight, gradient = run["layer.weight_hh_l0"], run.grad["layer.weight_hh_l0"]

@@ -12,7 +12,7 @@ from tinynet.debug.names.catalogue import Catalogue
 from tinynet.debug.names.closeness import EQUAL, NEARER, sums_to_one
 from tinynet.debug.names.goals import LOOSE, Goal, Meaning
 from tinynet.debug.names.pieces import error
-from tinynet.debug.names.readings import WITHOUT_SCOPE, readings_of
+from tinynet.debug.names.readings import WITHOUT_SCOPE, has_free_sign, readings_of
 from tinynet.debug.names.recognition import Recogniser
 from tinynet.debug.names.ways import Way, Ways
 
@@ -49,7 +49,11 @@ class Chooser:
     def _is_sure(self, name: str) -> bool:
         """Whether a name says enough: then its numbers need not be ours, and are wrong where they are not."""
         meanings = self.catalogue.meanings(name)
-        return bool(meanings) and (meanings[0].rank < LOOSE or meanings[0].moment not in (None, "all", "now", "last"))
+        return (
+            bool(meanings)
+            and not has_free_sign(name)
+            and (meanings[0].rank < LOOSE or meanings[0].moment not in (None, "all", "now", "last"))
+        )
 
     def _recognise(self, names: list[str], unless_sure: bool = False) -> None:
         """Find those whose numbers are ours; what is derived from them has their names from now on.
@@ -65,6 +69,7 @@ class Chooser:
                 self._take(name, Choice(meaning, [way], equal=True))
                 for reading in readings_of(name):
                     self.scopes.setdefault(reading.scope, meaning.goal.first.scope)
+                self.catalogue.number_after(name, meaning.goal)
                 if meaning.role == "value":
                     self.catalogue.name_after(name, meaning.goal)
 

@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 def pieces(name: str, way: Way, array: np.ndarray) -> Iterator[Piece]:
     """The numbers of an array, one of our values at a time."""
-    arranged = way.layout.arranged(array)
+    arranged = -way.layout.arranged(array) if way.opposite else way.layout.arranged(array)
     if way.less is not None:
         offset = to_host(way.less.series.values[None].array)[slice(*(way.less.rows or (None,)))]
         arranged = arranged - offset.astype(arranged.dtype)
@@ -32,7 +32,7 @@ def pieces(name: str, way: Way, array: np.ndarray) -> Iterator[Piece]:
     stepped = way.times is not None and series.timed and not way.single
     for position, t in enumerate(way.times or (None,)):
         step = arranged[position] if stepped else arranged
-        there = name + (way.layout.subscript(array, position) if stepped else "")
+        there = "-" * way.opposite + name + (way.layout.subscript(array, position) if stepped else "")
         yield from _parts(way, t, step, there, array.ndim - (stepped and not way.layout.merged))
 
 

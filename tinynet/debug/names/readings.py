@@ -50,6 +50,11 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("∂", "d").replace("δ", "delta"))
 
 
+def has_free_sign(name: str) -> bool:
+    """Whether a name is that of an error, l2_delta say: many take it as y − p, the negative of a gradient."""
+    return re.search(r"^(delta|err|error)|(delta|err|error)$", plain(name)) is not None
+
+
 @lru_cache(maxsize=4096)
 def readings_of(name: str) -> tuple[Reading, ...]:
     """All ways to read a name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tinynet.debug.names.catalogue import Catalogue
 from tinynet.debug.names.closeness import equal_to
 from tinynet.debug.names.goals import EXACT, Goal, Meaning, Part
 from tinynet.debug.names.pieces import error, ours_in
-from tinynet.debug.names.readings import readings_of
+from tinynet.debug.names.readings import has_free_sign, readings_of
 from tinynet.debug.names.ways import Way, Ways
 
 
@@ -33,9 +33,10 @@ class Recogniser:
         first = [meaning.goal for meaning in likely]
         rest = [goal for goal in self.goals if goal.first.role in {"value", "gradient", "update"} | roles]
         rest.sort(key=lambda goal: (goal.first.role == "value") == (len(roles) > 1))
-        for goal in (*first, *rest):
+        signs = (False, True) if has_free_sign(name) and array.dtype.kind == "f" else (False,)
+        for opposite, goal in product(signs, (*first, *rest)):
             for meaning, way in self._ways(goal, array):
-                found = in_gate_order(way, array)
+                found = in_gate_order(replace(way, opposite=opposite), array)
                 if found is not None:
                     return meaning, found
         return None

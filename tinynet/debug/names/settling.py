@@ -17,6 +17,7 @@ from tinynet.debug.names.choosing import Choice
 from tinynet.debug.names.closeness import EQUAL, NEARER, distance
 from tinynet.debug.names.goals import Part
 from tinynet.debug.names.pieces import error
+from tinynet.debug.names.readings import has_free_sign
 from tinynet.debug.names.recognition import in_gate_order
 from tinynet.debug.names.ways import Way
 
@@ -54,6 +55,10 @@ class Settler:
                 self.settled[name] = self._first_equal(name, ways)
             else:
                 self.settled[name] = self._in_gate_order(name, ways[votes.get(_axes(ways), 0)])
+
+        if any(way.opposite for way in self.settled.values()):
+            for name in [name for name in names if has_free_sign(name) and not self.choices[name].equal]:
+                self.settled[name] = replace(self.settled[name], opposite=True)
 
     def _first_equal(self, name: str, ways: list[Way]) -> Way:
         if len(ways) == 1:

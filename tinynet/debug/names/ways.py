@@ -23,7 +23,7 @@ class Way:
 
     ``single``: one time step only, without an axis for it. ``gates``: which gate each of his blocks is. ``less``: a
     bias that is taken off, because his one bias is the sum of our two. ``at``: of one step of a value that is recorded
-    whole, our axis of time.
+    whole, our axis of time. ``opposite``: his numbers have the other sign.
     """
 
     goal: Goal
@@ -33,6 +33,7 @@ class Way:
     gates: tuple[int, ...] | None = None
     less: Part | None = None
     at: int = 0
+    opposite: bool = False
 
     @property
     def claims(self) -> list[Any]:
