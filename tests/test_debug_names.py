@@ -118,7 +118,7 @@ def test_a_bug_does_not_change_what_is_matched(bug: Any) -> None:
 
 SPELLINGS = {
     ("lstm", "layer.c"): "c cs C cell cells Cell_State cell_states c_list all_c layer.c c_t ct c_next layer_c",
-    ("lstm", "layer.h"): "h hs H hidden hiddens hidden_states h_t h_next hseq a h_all",
+    ("lstm", "layer.h"): "h hs H Hout hidden hiddens hidden_states h_t h_next hseq a h_all",
     ("lstm", "layer.g"): "g c_tilde cbar c_bar candidate C_tilde cct c_hat g_t gt",
     ("lstm", "layer.i"): "i it i_t input_gate I is i_gate",
     ("lstm", "layer.f"): "f ft forget forget_gate fs",
@@ -137,8 +137,8 @@ SPELLINGS = {
     ("lstm", "loss.p"): "p probs ps p_t yhat y_hat a_out probabilities",
     ("lstm", "loss"): "loss L cost J total_loss",
     ("lstm", "target"): "target targets labels y_true",
-    ("lstm", "layer.weight_ih_l0"): "weight_ih_l0 W_ih Wxh W_xh Wx Wi2h W_x lstm.weight_ih_l0 Wih",
-    ("lstm", "layer.weight_hh_l0"): "weight_hh_l0 W_hh Whh Wh W_h Wh2h rnn.weight_hh_l0",
+    ("lstm", "layer.weight_ih_l0"): "weight_ih_l0 W_ih Wxh W_xh Wx Wax Wi2h W_x lstm.weight_ih_l0 Wih",
+    ("lstm", "layer.weight_hh_l0"): "weight_hh_l0 W_hh Whh Waa Wh W_h Wh2h rnn.weight_hh_l0",
     ("lstm", "layer.bias_ih_l0"): "bias_ih_l0 b_ih bxh b bias bh",
     ("lstm", "layer.bias_hh_l0"): "bias_hh_l0 b_hh bhh",
     ("lstm", "d_layer.weight_hh_l0"): "dW_hh dWhh dWh weight_hh_l0.grad grad_W_hh W_hh_grad lstm.weight_hh_l0.grad",
@@ -146,7 +146,7 @@ SPELLINGS = {
     ("lstm", "new_layer.weight_hh_l0"): "new_W_hh W_hh_new updated_Whh weight_hh_l0_new new_weight_hh_l0 W_hh_updated",
     ("lstm", "head.weight"): "head.weight Why W_out Wy V fc.weight W_hy linear.weight head_weight",
     ("lstm", "head.bias"): "head.bias by b_out b_y fc.bias",
-    ("lstm", "d_head.weight"): "dWhy dW_out dV head.weight.grad dWy",
+    ("lstm", "d_head.weight"): "dWhy dW_out dV head.weight.grad dWy dWya",
     ("lstm", "new_head.bias"): "new_by by_new new_head.bias new_b_out",
     ("lstm", "layer.W_if"): "W_if W_xf Wxf W_fx",
     ("lstm", "layer.W_hf"): "W_hf Uf U_f Whf W_fh",
@@ -179,8 +179,8 @@ SPELLINGS = {
     ("mlp", "loss.p"): "a3 probs y_hat",
     ("mlp", "fc2.weight"): "W2 w2 fc2.weight layer2.weight linear2.weight",
     ("mlp", "head.weight"): "W3 W_out",
-    ("mlp", "d_fc1.bias"): "db1 fc1.bias.grad grad_b1 d_b1",
-    ("mlp", "new_fc1.weight"): "new_W1 W1_new",
+    ("mlp", "d_fc1.bias"): "db1 fc1.bias.grad grad_b1 d_b1 nabla_b1 b1_d fc1.dbiases",
+    ("mlp", "new_fc1.weight"): "new_W1 W1_new weights1_new",
     ("conv_net", "conv.z"): "z z1 conv.z conv_out".replace(" conv_out", ""),
     ("conv_net", "conv.relu"): "a a1 relu1",
     ("conv_net", "conv.pooled"): "m pooled m1 pool",
@@ -195,13 +195,14 @@ SPELLINGS = {
 )
 def test_a_name_as_people_write_it(network: str, ours: str, his: str) -> None:
     run = recorded(network)
-    array = series(run, ours)
+    given = any(v.name == ours and v.kind in ("parameter", "input") for v in run.values)
+    array = series(run, ours) * (1 if given else 1.0001)  # wrong, or its numbers alone would do
     matched = match(run, {his: array})
     assert not matched.unmatched, matched.unmatched
     found = named(run, matched)
     assert {name.partition("[")[0] for name in found} - TWINS == {ours.partition("[")[0]}
     assert sum(matched.arrays[i].size for i in matched.arrays if run.values[i].name not in TWINS) == array.size
-    assert_ours(run, matched)
+    assert_ours(run, matched, close=1e-3)
 
 
 TWINS = {"layer.W_ih", "layer.W_hh", "layer.b_ih", "layer.b_hh"}  # the parameters once more
