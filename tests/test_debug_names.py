@@ -451,7 +451,10 @@ def test_gates_side_by_side_stand_in_the_nearest_order() -> None:
     run = recorded("lstm")
     gates = np.concatenate([series(run, f"layer.{gate}") for gate in "ifog"], axis=2)
     gates[2:] *= 1.1  # wrong from there on
-    assert match(run, {"gates": gates}).layouts == {"gates": "(T, N, H), side by side i,f,o,g"}
+    gradients = np.concatenate([series(run, f"d_layer.z_{gate}") for gate in "ifog"], axis=2)
+    matched = match(run, {"dz": -gradients, "db": run.grad["layer.bias_ih_l0"] + 1, "gates": gates})
+    assert matched.layouts["gates"] == matched.layouts["dz"] == "(T, N, H), side by side i,f,o,g"
+    assert matched.layouts["db"] == "as it is"  # rows may have another order
 
 
 @pytest.mark.parametrize("at", ["front", "end"])

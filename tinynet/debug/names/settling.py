@@ -37,7 +37,7 @@ class Settler:
         self.catalogue, self.mine, self.choices = catalogue, mine, choices
         self.forms = dict(joined)  # how a parameter was read
         self.settled: dict[str, Way] = {}
-        self.orders: dict[tuple[str, int], set[tuple[int, ...] | None]] = {}  # of the gates of a layer
+        self.orders: dict[tuple[str, int, bool], set[tuple[int, ...] | None]] = {}  # of the gates of a layer
 
     def settle(self) -> None:
         """Choose between layouts that fit equally well: values before gradients, which follow them."""
@@ -145,27 +145,31 @@ class Settler:
         if equal is not None:
             return equal
         known = [w for w in self.forms.values() if w.goal.first.scope == scope and len(w.goal.gates) == count]
-        orders = {w.gates for w in known if w.gates} if known else self._shown_orders(scope, count)
+        orders = {w.gates for w in known if w.gates} if known else self._shown_orders(way)
         if len(orders) == 1:
             return replace(way, gates=orders.pop())
-        return self._nearest(name, way, count) if beside and not known else way
+        return self._nearest(name, way) if beside and not known and way.goal.first.role == "value" else way
 
-    def _nearest(self, name: str, way: Way, count: int) -> Way:
-        ways = [replace(way, gates=order) for order in permutations(range(count))]
+    def _nearest(self, name: str, way: Way) -> Way:
+        """The order in which gates side by side are nearest to ours; it is that of their gradients too."""
+        ways = [replace(way, gates=order) for order in permutations(range(len(way.goal.gates)))]
         nearest = min(ways, key=lambda other: error(other, self.mine[name]))
-        return nearest if error(nearest, self.mine[name]) < NEARER * error(way, self.mine[name]) else way
+        if error(nearest, self.mine[name]) >= NEARER * error(way, self.mine[name]):
+            return way
+        self.orders[_stacked(way)] = {nearest.gates}
+        return nearest
 
-    def _shown_orders(self, scope: str, count: int) -> set[tuple[int, ...] | None]:
-        """The orders of gates in which arrays of a layer equal ours."""
-        if (scope, count) not in self.orders:
+    def _shown_orders(self, way: Way) -> set[tuple[int, ...] | None]:
+        """The orders of gates in which arrays of a layer, stacked in the same way, equal ours."""
+        if _stacked(way) not in self.orders:
             ways = [
-                in_gate_order(way, self.mine[name])
+                in_gate_order(other, self.mine[name])
                 for name, choice in self.choices.items()
-                for way in choice.ways
-                if way.goal.first.scope == scope and len(way.goal.gates) == count
+                for other in choice.ways
+                if _stacked(other) == _stacked(way)
             ]
-            self.orders[scope, count] = {way.gates for way in ways if way is not None}
-        return set(self.orders[scope, count])
+            self.orders[_stacked(way)] = {other.gates for other in ways if other is not None}
+        return set(self.orders[_stacked(way)])
 
     def _as_sum(self, name: str, way: Way) -> Way:
         """Recognise one bias for our two, where he has no other."""
@@ -177,6 +181,11 @@ class Settler:
             return way
         less = replace(way, less=Part(other, rows))
         return less if error(less, self.mine[name]) <= EQUAL else way
+
+
+def _stacked(way: Way) -> tuple[str, int, bool]:
+    """Which gates: of a layer, how many, and whether they are side by side, not rows: these may have another order."""
+    return way.goal.first.scope, len(way.goal.gates), len(way.goal.parts) > 1
 
 
 def _axes(ways: list[Way]) -> Any:
