@@ -171,7 +171,7 @@ def falsely_found(
     if filler is not None:
         mine = filled(mine, data(network, kind, seed)["lengths"], filler)
     report = compare(recorded(network, kind, seed), mine, explain=False)
-    return None if report.ok else report
+    return None if report.first is None else report
 
 
 def filled(mine: dict[str, Any], lengths: np.ndarray, filler: float) -> dict[str, Any]:

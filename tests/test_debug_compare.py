@@ -227,7 +227,9 @@ def test_a_file_of_one_array(tmp_path: Path) -> None:
 
 
 def test_a_mapping_says_what_a_name_means() -> None:
-    mine = {"snapshot": wrong()["dh"]}
+    mine = {
+        "snapshot": wrong()["dh"]
+    }  # what comes from its own step, and nothing else: but so it is called only if it is that
     with pytest.raises(ValueError, match=r"none of your arrays could be matched \(snapshot\): name them after ours"):
         compare(recorded("lstm"), mine)
     first = compare(recorded("lstm"), mine, {"snapshot": "d_layer.h"}, explain=False).first
@@ -235,10 +237,11 @@ def test_a_mapping_says_what_a_name_means() -> None:
 
 
 def test_what_is_not_matched_is_said_with_guesses() -> None:
-    mine = numbers("lstm") | {"snapshot": recorded("lstm")["layer.c[1]"]}
+    mine = numbers("lstm") | {"snapshot": recorded("lstm")["layer.c[1]"] + 1e-3}
     report = compare(recorded("lstm"), mine)
     (unmatched,) = report.matched.unmatched
-    assert report.ok and unmatched.name == "snapshot" and "layer.c[1]" in unmatched.guesses[0]
+    assert not report.ok and unmatched.name == "snapshot" and "layer.c[1]" in unmatched.guesses[0]
+    assert str(report).splitlines()[1] == f"those compared agree; NOT COMPARED: 1 of your {len(mine)} arrays (snapshot)"
     assert str(report).splitlines()[-1].startswith("not matched  snapshot (2, 5): nearest layer.c[1] (same shape")
     assert str(report).endswith("(say which: --map snapshot=OURS)")
     said = json.loads(report.to_json())["unmatched"]
@@ -370,7 +373,7 @@ def test_watch_stops_where_the_number_was_made() -> None:
     assert isinstance(stopped.value, AssertionError) and "WHY" not in str(stopped.value)
     check("loss", mine["loss"])
     with pytest.raises(ValueError, match="snapshot"):
-        check("snapshot", mine["h"][0], t=0)
+        check("snapshot", mine["h"][0] + 1, t=0)
 
 
 def test_watch_takes_a_mapping_a_tolerance_and_tensors(torch: Any) -> None:
@@ -416,6 +419,21 @@ def tinynet(line: str) -> int:
         return main(line.split())
     except SystemExit as stopped:
         return int(stopped.code or 0)
+
+
+def test_the_exit_code_is_1_if_an_array_could_not_be_compared(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("half.npz", **numbers("lstm"), snapshot=np.zeros(3))
+    assert tinynet("compare half.npz lstm.xlsx") == 1
+    said = capsys.readouterr().out
+    assert "NOT COMPARED" in said and "all of them agree" not in said
+
+
+def test_weights_are_asked_for_where_none_came() -> None:
+    brought = {"h": numbers("lstm")["h"], "snapshot": np.zeros(3)}
+    weights = {"weight_ih_l0": recorded("lstm")["layer.weight_ih_l0"]}
+    asked = "bring your weights too"
+    assert asked in str(compare(recorded("lstm"), brought))
+    assert asked not in str(compare(recorded("lstm"), brought | weights))
 
 
 def test_the_exit_code_is_0_if_all_agrees(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,3 +166,18 @@ def test_a_mistake_is_named(bug: str, sentence: str) -> None:
 
 def test_a_right_net_has_no_mistake() -> None:
     assert explained(None) == []
+
+
+def test_ties_behind_a_relu_are_a_convention_unless_they_are_passed_on() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 1, 4, 4))
+    x[:, :, :2, :2] = -abs(x[:, :, :2, :2])  # a window of which nothing is left
+    with tn.record() as run:
+        leaf = tn.tensor(x, requires_grad=True, name="x")
+        ((F.max_pool2d(tn.name(F.relu(leaf), "relu1"), 2) + 1) ** 2).sum().backward()
+    relu, gradient = run["relu1"], run["d_relu1"]
+    every = np.where(relu == 0, 5.0, gradient)  # each of the maxima gets something
+    right = {"relu1": relu, "d_relu1": every}
+    assert compare(run, right, explain=False).ok
+    passed_on = compare(run, right | {"d_x": run["d_x"] + (relu == 0)}, explain=False)
+    assert passed_on.first is not None and passed_on.first.name == "d_relu1"
+    assert not compare(run, right | {"d_relu1": every + (relu > 0)}, explain=False).ok

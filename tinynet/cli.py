@@ -338,7 +338,9 @@ def _parser() -> argparse.ArgumentParser:
     saved.add_argument("--batch-first", action="store_true", help="X is (N, T, inputs), Y (N, T) or (N,)")
     check = command("verify", verify_file, "recompute a workbook in NumPy and compare every cell and formula")
     check.add_argument("file", metavar="FILE")
-    beside = command("compare", compare_files, "find the first of your numbers that is wrong, and why")
+    beside = command(
+        "compare", compare_files, "the first of your numbers that is wrong, and why; exit code 1 unless all agree"
+    )
     beside.add_argument(
         "mine", metavar="MINE", help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours"
     )

@@ -10,6 +10,7 @@ RED, GREEN, YELLOW, BOLD_RED, BOLD = "31", "32", "33", "1;31", "1"
 # How a line begins, and the colour of that.
 HEADS = {
     "all of them agree": GREEN,
+    "those compared agree": YELLOW,
     "FIRST DIFFERENCE": BOLD_RED,
     "   ours": GREEN,
     "   yours": RED,

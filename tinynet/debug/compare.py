@@ -55,8 +55,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether everything that could be compared agrees (and anything could)."""
-        return self.first is None and self.compared > 0
+        """Whether every array was compared, and agrees."""
+        return self.first is None and self.compared > 0 and not self.matched.unmatched
 
     def to_json(self) -> str:
         """The report as JSON text."""
@@ -89,10 +89,16 @@ class Report:
         lines += _said_first(self)
         if self.diagnosis is not None and self.first is not None:
             lines += _said_why(self.diagnosis)
+        if self.matched.unmatched and not self._has_parameters():
+            lines.append("bring your weights too, under your names: what they are says what their gradients are")
         for item in self.matched.unmatched:
             near = f": nearest {'; '.join(item.guesses)}" if item.guesses else ""
             lines.append(f"not matched  {item.name} {tuple(item.shape)}{near}  (say which: --map {item.name}=OURS)")
         return "\n".join(lines)
+
+    def _has_parameters(self) -> bool:
+        """Whether a parameter is among what was brought."""
+        return any(self.run.values[i].kind == "parameter" for i in self.matched.arrays)
 
 
 def compare(
@@ -185,6 +191,10 @@ def in_words(sentence: str) -> str:
 
 
 def _said_first(report: Report) -> list[str]:
+    unmatched = [item.name for item in report.matched.unmatched]
+    if report.first is None and unmatched:
+        count = len(unmatched) + len(report.matched.layouts)
+        return [f"those compared agree; NOT COMPARED: {len(unmatched)} of your {count} arrays ({', '.join(unmatched)})"]
     if report.first is None:
         return ["all of them agree"]
     d = report.first

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinynet.debug.program import Program
 from tinynet.debug.rounds import is_of_a_round
+from tinynet.debug.ties import masked
 from tinynet.run import Step, Value
 
 
@@ -38,7 +39,7 @@ def irrelevant(program: Program, mine: Mapping[int, np.ndarray], tolerance: floa
             quantity = str(program.run.values[i].quantity)
             if quantity.startswith(layer) and quantity.endswith(suffix):
                 del found[i]
-    return found
+    return found | masked(program, mine)
 
 
 def _of_outputs(program: Program) -> set[int]:

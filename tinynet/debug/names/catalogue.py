@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property
 
 from tinynet.debug.names.cells import name_cells
-from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Meaning, Series
+from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Goal, Meaning, Part, Series
 from tinynet.debug.names.layers import name_layers, name_net
 from tinynet.debug.names.moments import name_moments
 from tinynet.debug.names.quantities import Quantities
 from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of
-from tinynet.run import Run
+from tinynet.run import Run, Value
 
 
 class Catalogue(Quantities):
@@ -19,6 +21,7 @@ class Catalogue(Quantities):
 
     def __init__(self, run: Run):
         super().__init__(run)
+        self.deltas: dict[str, Meaning] = {}
         name_cells(self)
         name_layers(self)
         name_net(self)
@@ -42,6 +45,38 @@ class Catalogue(Quantities):
             return whole
         return whole + [Meaning(EXACT, self.goal(series), time) for series, time in self.called.get(name, ())]
 
+    def name_after(self, name: str, goal: Goal) -> None:
+        """From now on a name is that of a goal: the gradient and the update of it follow.
+
+        Its delta is the gradient before the activation (Rumelhart, Hinton and Williams 1986).
+        """
+        before = [s for s in self.by_about[self._before(goal.first)] if s.role == "gradient"]
+        self.deltas |= {plain(name): Meaning(EXACT, self.goal(series)) for series in before}
+        for role in ("gradient", "next", "update"):
+            made = [[s for s in self.by_about[part.series.about] if s.role == role] for part in goal.parts]
+            if all(made):
+                parts = tuple(Part(s[0], part.rows) for s, part in zip(made, goal.parts, strict=True))
+                self.keys[role, plain(name)].append(Meaning(EXACT, replace(goal, parts=parts)))
+
+    def number_after(self, name: str, goal: Goal) -> None:
+        """From now on names with other numbers are the same parameter of the layers before and behind: syn0, syn1."""
+        found, series = re.fullmatch(r"(.*\D)(\d+)", name), goal.first
+        if not found or series.scope not in self.layers or not self.is_parameter(series):
+            return
+        first = int(found[2]) - self.layers.index(series.scope)
+        for number, scope in enumerate(self.layers, start=first):
+            for other in self.by_about[f"{scope}.{series.label}"]:
+                if other.role == series.role:
+                    self.keys["value", plain(f"{found[1]}{number}")].append(Meaning(EXACT, self.goal(other)))
+
+    def _before(self, series: Series) -> str:
+        """What an activation is computed from."""
+        made = (step for step in self.run.steps if step.output is series.values.get(None))
+        step = next(made, None)
+        read = step.operands if step is not None else ()
+        z = [v for v in read if isinstance(v, Value) and v.shape == series.shape]
+        return str(z[0].quantity) if len(z) == len(read) == 1 else ""
+
     @cached_property
     def called(self) -> dict[str | None, list[tuple[Series, int | None]]]:
         """Every value by its full name."""
@@ -55,6 +90,8 @@ class Catalogue(Quantities):
         """Everything that a name can mean, the likeliest first."""
         found = [*self.exact(name)]
         for reading in readings_of(name):
+            if reading.role == "gradient" and "delta" in plain(name) and reading.key in self.deltas:
+                return [self.deltas[reading.key]]
             for meaning in self.keys.get((reading.role, reading.key), ()):
                 sliced = reading.moment not in (None, "all") and not meaning.goal.first.timed
                 rank = meaning.rank + reading.extra + WITH_MOMENT * sliced

@@ -24,6 +24,7 @@ def name_layers(ours: Quantities) -> None:
         only = [scope for scope in hidden if scope in kind]
         if len(only) == 1:
             _name_layer(ours, only[0], ONLY)
+    _name_modules(ours)
     for about in ours.by_about:
         if about.endswith(".flat"):
             ours.call(about, ONLY["flat"])
@@ -35,12 +36,30 @@ def _name_layer(ours: Quantities, scope: str, words: Mapping[str, tuple[str, str
         for label in labels:
             ours.call(f"{scope}.{label}", words[part])
     if scope == ours.output:
-        ours.call("loss.p", (words["act"][0], ""))
+        ours.call(ours.probabilities, (words["act"][0], ""))
+
+
+def _name_modules(ours: Quantities) -> None:
+    """File pool1.pooled under pool1 and relu1 under relu1; the number may be left out where only one has it."""
+    names = {about: _module(about) for about in ours.by_about if _module(about)}
+    stems = [name.rstrip("0123456789") for name in names.values()]
+    for about, name in names.items():
+        stem = name.rstrip("0123456789")
+        keys = [name, f"{name}out"] + [stem, f"{stem}out"] * (stems.count(stem) == 1)
+        ours.call(about, (" ".join(dict.fromkeys(keys)), ""))
+
+
+def _module(about: str) -> str:
+    """The name of a module that only computes one thing, such as a pooling, or "" for anything else."""
+    scope, _, label = about.rpartition(".")
+    name = plain(scope.rpartition(".")[2] if label in POOLED else label)
+    return name if label in POOLED or (not scope and name.rstrip("0123456789") in ACTIVATIONS) else ""
 
 
 def name_net(ours: Quantities) -> None:
     """File what the input, the output and the loss may be called."""
     for about, words in NET.items():
+        about = ours.probabilities if about == "loss.p" else about
         ours.call(about.replace("output.", f"{ours.output}.") if ours.output else about, words)
     for about in ours.by_about:
         if about.endswith(".x"):

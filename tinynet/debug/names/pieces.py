@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 def pieces(name: str, way: Way, array: np.ndarray) -> Iterator[Piece]:
     """The numbers of an array, one of our values at a time."""
-    arranged = way.layout.arranged(array)
+    arranged = -way.layout.arranged(array) if way.opposite else way.layout.arranged(array)
     if way.less is not None:
         offset = to_host(way.less.series.values[None].array)[slice(*(way.less.rows or (None,)))]
         arranged = arranged - offset.astype(arranged.dtype)
@@ -32,7 +32,7 @@ def pieces(name: str, way: Way, array: np.ndarray) -> Iterator[Piece]:
     stepped = way.times is not None and series.timed and not way.single
     for position, t in enumerate(way.times or (None,)):
         step = arranged[position] if stepped else arranged
-        there = name + (way.layout.subscript(array, position) if stepped else "")
+        there = "-" * way.opposite + name + (way.layout.subscript(array, position) if stepped else "")
         yield from _parts(way, t, step, there, array.ndim - (stepped and not way.layout.merged))
 
 
@@ -64,6 +64,18 @@ def _parts(way: Way, t: int | None, step: np.ndarray, there: str, axes: int) -> 
         yield Piece(part.series.values[t], place if part.rows is None else (slice(*part.rows),), numbers, called)
         if part.twin is not None:
             yield Piece(part.twin, (), numbers, called)
+
+
+def ours_in(way: Way) -> np.ndarray:
+    """Our numbers, flat, where an array that is read in this way has its own."""
+    found = []
+    for t in way.times or (None,):
+        for part in way.goal.parts:
+            if part.has(t):
+                whole = to_host(part.series.values[t if part.series.timed else None].array)
+                cut = whole if t is None or part.series.timed else whole.take(t, axis=way.at)
+                found.append(np.ravel(cut if part.rows is None else cut[slice(*part.rows)]))
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def error(way: Way, array: np.ndarray) -> float:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import product
 
+from tinynet.backend import to_host
+from tinynet.debug.names.closeness import sums_to_one
 from tinynet.debug.names.goals import LOOSE, SYNONYM, Goal, Meaning, Part, Series
 from tinynet.debug.rounds import as_series
 from tinynet.run import INITIAL, Run, Value, full_name
@@ -89,6 +91,16 @@ class Quantities:
         """The scope of the last dense layer."""
         dense = [scope for scope in self.layers if self.dimensions(scope) == 2]
         return dense[-1] if dense else ""
+
+    @cached_property
+    def probabilities(self) -> str:
+        """What the probabilities are called: ``loss.p``, or else the last value that sums to 1."""
+        sums = [s.about for s in self.first_round if s.role == "value" and not s.given and self._sums_to_one(s)]
+        return "loss.p" if "loss.p" in self.by_about or not sums else sums[-1]
+
+    def _sums_to_one(self, series: Series) -> bool:
+        array = to_host(next(iter(series.values.values())).array)
+        return array.ndim > 1 and array.dtype.kind == "f" and sums_to_one(array, axes=(-1,))
 
     def dimensions(self, scope: str) -> int:
         return len(self.by_about[f"{scope}.weight"][0].shape)

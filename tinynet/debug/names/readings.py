@@ -12,7 +12,7 @@ ROLES = (  # role, what stands before the key, what stands behind it
     ("next", ("dnext", "gradnext"), ("",)),
     ("here", ("dhere",), ("",)),
     ("previous", ("dprevious",), ("",)),
-    ("gradient", ("dld", "dlossd", "gradient", "grad", "delta", "d"), ("",)),
+    ("gradient", ("dld", "dlossd", "gradient", "grad", "delta", "nabla", "d"), ("",)),
     ("gradient", ("",), ("gradient", "grad", "delta")),
     ("update", ("new", "updated"), ("",)),
     ("update", ("",), ("new", "updated", "after")),
@@ -24,7 +24,7 @@ MOMENTS = (  # a moment, what stands before the key, what stands behind it
     ("next", ("next",), ("next",)),
     ("last", ("last", "final"), ("last", "final", "n", "end")),
     ("now", ("new", "cur", "curr", "current"), ("new", "t", "cur", "curr", "current", "now")),
-    ("all", ("all",), ("sequence", "seq", "list", "all", "states", "history", "hist", "values", "vals", "s")),
+    ("all", ("all",), ("sequence", "seq", "list", "all", "states", "history", "hist", "values", "vals", "s", "es")),
 )
 
 # What the rank loses where the front of a name, or a time step, was taken off.
@@ -50,10 +50,16 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("∂", "d").replace("δ", "delta"))
 
 
+def has_free_sign(name: str) -> bool:
+    """Whether a name is that of an error, l2_delta say: many take it as y − p, the negative of a gradient."""
+    return re.search(r"^(delta|err|error)|(delta|err|error)$", plain(name)) is not None
+
+
 @lru_cache(maxsize=4096)
 def readings_of(name: str) -> tuple[Reading, ...]:
     """All ways to read a name."""
     text = re.sub(r"^self\.|\.data$", "", name.strip())
+    text = re.sub(r"^(.+)_d$", r"d_\1", text)  # W_f_d; without the underscore it is the end of a word
     found = re.fullmatch(r"(.*?)\[(\d+|initial)\](.*)", text)
     index: int | str | None = None
     if found:

@@ -49,6 +49,7 @@ class Assembler:
     def __init__(self, chooser: Chooser, settled: Mapping[str, Way]):
         self.catalogue, self.mine, self.ways = chooser.catalogue, chooser.mine, chooser.ways
         self.hints, self.settled = chooser.hints, settled
+        self.equal = {name for name, choice in chooser.choices.items() if choice.equal}
 
     def result(self) -> Matched:
         """Put the pieces together; what does not become a whole value stays unmatched."""
@@ -61,7 +62,7 @@ class Assembler:
         for index, target in filled.items():
             if target.complete:
                 matched.arrays[index], matched.sources[index] = target.array, ", ".join(target.sources)
-        used = {name for target in filled.values() if target.complete for name in target.names}
+        used = self.equal | {name for target in filled.values() if target.complete for name in target.names}
         for name, array in self.mine.items():
             if name in used:
                 matched.layouts[name] = _words(self.settled[name])
@@ -80,11 +81,13 @@ class Assembler:
     def _guesses(self, name: str) -> list[str]:
         """What is known of an array that is not matched; then what has its shape, the closest first."""
         hints = self.hints[name][:MOST_GUESSES]
-        array, near = self.mine[name], []
+        array = self.mine[name]
+        near: list[tuple[float, str]] = []
         for series in self.catalogue.series.values():
             for called, way in self._anywhere(series, array):
                 near.append((error(way, array), called))
-        near.sort(key=lambda pair: pair[0])
+        near = list({called: (distance, called) for distance, called in sorted(near, reverse=True)}.values())
+        near.sort()
         told = [
             f"{called} (same shape{', closest values' if not place else ''})" for place, (_, called) in enumerate(near)
         ]
@@ -111,6 +114,8 @@ def _words(way: Way) -> str:
         words += f", the sum of {way.goal.first.label} and {way.less.series.label}"
     if len(way.goal.parts) > 1 and way.gates is None:
         words += f", side by side {', '.join(part.series.label for part in way.goal.parts)}"
+    if way.opposite:
+        words += ", with the opposite sign"
     if way.times and not way.single and way.times[0] == INITIAL:
         words += f", from the initial state {'on' if way.times[-1] + 1 == way.goal.first.steps else 'on, one behind'}"
     return words

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from tinynet.backend import to_host
 from tinynet.debug.names.catalogue import Catalogue
 from tinynet.debug.names.choosing import Choice
-from tinynet.debug.names.closeness import EQUAL, distance
+from tinynet.debug.names.closeness import EQUAL, NEARER, distance
 from tinynet.debug.names.goals import Part
 from tinynet.debug.names.pieces import error
+from tinynet.debug.names.readings import has_free_sign
+from tinynet.debug.names.recognition import in_gate_order
 from tinynet.debug.names.ways import Way
 
 CLOSER = 0.1  # a layout is clearly the better one if its error is less than this share of the other's
@@ -34,6 +37,7 @@ class Settler:
         self.catalogue, self.mine, self.choices = catalogue, mine, choices
         self.forms = dict(joined)  # how a parameter was read
         self.settled: dict[str, Way] = {}
+        self.orders: dict[tuple[str, int, bool], set[tuple[int, ...] | None]] = {}  # of the gates of a layer
 
     def settle(self) -> None:
         """Choose between layouts that fit equally well: values before gradients, which follow them."""
@@ -41,12 +45,20 @@ class Settler:
         votes = self._votes(names)
         for name in names:
             goal, ways = self.choices[name].meaning.goal, self.choices[name].ways
-            if self.catalogue.is_parameter(goal.first):
+            if self.choices[name].equal:
+                self.settled[name] = ways[0]
+                if goal.first.given:
+                    self.forms[goal.joint] = ways[0]
+            elif self.catalogue.is_parameter(goal.first):
                 self.settled[name] = self._parameter(name, ways)
             elif goal.first.given:
                 self.settled[name] = self._first_equal(name, ways)
             else:
-                self.settled[name] = self._in_gate_order(ways[votes.get(_axes(ways), 0)])
+                self.settled[name] = self._in_gate_order(name, ways[votes.get(_axes(ways), 0)])
+
+        if any(way.opposite for way in self.settled.values()):
+            for name in [name for name in names if has_free_sign(name) and not self.choices[name].equal]:
+                self.settled[name] = replace(self.settled[name], opposite=True)
 
     def _first_equal(self, name: str, ways: list[Way]) -> Way:
         if len(ways) == 1:
@@ -74,21 +86,38 @@ class Settler:
             alike = [way for way in ways if way.layout.order == known.layout.order] or ways
             less = known.less if series.role == "update" else None
             return replace(alike[0], gates=known.gates, less=less)
-        way = self._first_equal(name, ways) if series.role == "value" or not self.upright else ways[0]
+        order = self._orientation(series.scope) if series.role != "value" or self._differs(name, ways) else None
+        way = next((way for way in ways if way.layout.order == order), self._first_equal(name, ways))
         if series.role == "value":
             way = self._in_other_order(name, way)
             way = self._as_sum(name, way)
             self.forms[joint] = way
-        return way
+        return way if series.given else self._in_gate_order(name, way)
+
+    def _differs(self, name: str, ways: list[Way]) -> bool:
+        return all(error(way, self.mine[name]) > EQUAL for way in ways)
+
+    def _orientation(self, scope: str) -> tuple[int, ...] | None:
+        """Which way round his matrices stand: those of the same layer if one of them shows it, or all of them."""
+        here = {order for layer, order in self.oriented if layer == scope}
+        orders = here or {order for _, order in self.oriented}
+        return orders.pop() if len(orders) == 1 else None
 
     @cached_property
-    def upright(self) -> bool:
-        """Whether some matrix is certainly not transposed: a square gradient then counts as it is."""
-        for name, (meaning, ways) in self.choices.items():
-            first = ways[0].layout.order == (0, 1) and self.catalogue.is_parameter(meaning.goal.first)
-            if first and (len(ways) == 1 or error(ways[0], self.mine[name]) <= EQUAL):
-                return True
-        return False
+    def oriented(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Of each matrix that is not square, or is ours: its layer, and the order of its axes.
+
+        A square gradient that is ours transposed shows nothing: that may be the bug.
+        """
+        found = []
+        for name, choice in self.choices.items():
+            goal, ways = choice.meaning.goal, choice.ways
+            if self.catalogue.is_parameter(goal.first) and len(goal.shape) == 2 and min(goal.shape) > 1:
+                square = goal.shape[0] == goal.shape[1]
+                shown = ways if goal.first.given else [way for way in ways if way.layout.order == (0, 1)]
+                sure = [way for way in shown if error(way, self.mine[name]) <= EQUAL] if square else ways
+                found += [(goal.first.scope, way.layout.order) for way in sure[:1]]
+        return found
 
     def _in_other_order(self, name: str, way: Way) -> Way:
         """Recognise gates that are stacked in another order: block for block, his are ours."""
@@ -103,13 +132,44 @@ class Settler:
         )
         return replace(way, gates=order) if sorted(order) == list(range(count)) else way
 
-    def _in_gate_order(self, way: Way) -> Way:
-        """Gates side by side stand in the order of the rows of his weights."""
-        if len(way.goal.parts) < 2:
+    def _in_gate_order(self, name: str, way: Way) -> Way:
+        """Gates stand in the order of the rows of his weights; without these, in the one that other arrays show.
+
+        Where they stand side by side, each has its own numbers, and these say more.
+        """
+        scope, count = way.goal.first.scope, len(way.goal.gates)
+        if count < 2:
             return way
-        scope = way.goal.first.scope
-        orders = {form.gates for form in self.forms.values() if form.gates and form.goal.first.scope == scope}
-        return replace(way, gates=orders.pop()) if len(orders) == 1 else way
+        beside = len(way.goal.parts) > 1
+        equal = in_gate_order(way, self.mine[name]) if beside else None
+        if equal is not None:
+            return equal
+        known = [w for w in self.forms.values() if w.goal.first.scope == scope and len(w.goal.gates) == count]
+        orders = {w.gates for w in known if w.gates} if known else self._shown_orders(way)
+        if len(orders) == 1:
+            return replace(way, gates=orders.pop())
+        return self._nearest(name, way) if beside and not known and way.goal.first.role == "value" else way
+
+    def _nearest(self, name: str, way: Way) -> Way:
+        """The order in which gates side by side are nearest to ours; it is that of their gradients too."""
+        ways = [replace(way, gates=order) for order in permutations(range(len(way.goal.gates)))]
+        nearest = min(ways, key=lambda other: error(other, self.mine[name]))
+        if error(nearest, self.mine[name]) >= NEARER * error(way, self.mine[name]):
+            return way
+        self.orders[_stacked(way)] = {nearest.gates}
+        return nearest
+
+    def _shown_orders(self, way: Way) -> set[tuple[int, ...] | None]:
+        """The orders of gates in which arrays of a layer, stacked in the same way, equal ours."""
+        if _stacked(way) not in self.orders:
+            ways = [
+                in_gate_order(other, self.mine[name])
+                for name, choice in self.choices.items()
+                for other in choice.ways
+                if _stacked(other) == _stacked(way)
+            ]
+            self.orders[_stacked(way)] = {other.gates for other in ways if other is not None}
+        return set(self.orders[_stacked(way)])
 
     def _as_sum(self, name: str, way: Way) -> Way:
         """Recognise one bias for our two, where he has no other."""
@@ -121,6 +181,11 @@ class Settler:
             return way
         less = replace(way, less=Part(other, rows))
         return less if error(less, self.mine[name]) <= EQUAL else way
+
+
+def _stacked(way: Way) -> tuple[str, int, bool]:
+    """Which gates: of a layer, how many, and whether they are side by side, not rows: these may have another order."""
+    return way.goal.first.scope, len(way.goal.gates), len(way.goal.parts) > 1
 
 
 def _axes(ways: list[Way]) -> Any:

@@ -23,7 +23,7 @@ class Way:
 
     ``single``: one time step only, without an axis for it. ``gates``: which gate each of his blocks is. ``less``: a
     bias that is taken off, because his one bias is the sum of our two. ``at``: of one step of a value that is recorded
-    whole, our axis of time.
+    whole, our axis of time. ``opposite``: his numbers have the other sign.
     """
 
     goal: Goal
@@ -33,6 +33,7 @@ class Way:
     gates: tuple[int, ...] | None = None
     less: Part | None = None
     at: int = 0
+    opposite: bool = False
 
     @property
     def claims(self) -> list[Any]:
@@ -66,7 +67,7 @@ class Ways:
                 whole, axes = shape[:at] + shape[at + 1 :], letters[:at] + letters[at + 1 :]
             for layout in layouts_of(array.shape, whole, axes, parameter):
                 found.append(Way(goal, times, single, layout, at=at))
-        return found
+        return [way for way in found if not _has_more(way) or _starts(way, array)] or found
 
     def _times(self, meaning: Meaning, letters: list[str]) -> list[tuple[tuple[int, ...] | None, bool]]:
         """The time steps that an array may hold: (steps, whether it has no axis for them)."""
@@ -80,7 +81,7 @@ class Ways:
         every, before = tuple(range(T)), tuple(range(INITIAL, T - 1))
         ranges = [before] if moment == "before" else [every]
         if moment != "before" and self.catalogue.is_state(series):
-            ranges = [*ranges, (INITIAL, *every)]
+            ranges = [*ranges, (INITIAL, *every), (*every, INITIAL)]
         if series.role == "next" and moment != "before":
             ranges = [*ranges, before, every[:-1]]
         found = [(times, False) for times in ranges if any(t in series.values for t in times)]
@@ -112,3 +113,15 @@ class Ways:
                 if (reading.role, reading.said, reading.moment) == ("value", meaning.said, "#0"):
                     return distance(array.reshape(initial.shape), initial.array) <= EQUAL
         return False
+
+
+def _has_more(way: Way) -> bool:
+    """Whether it has the initial state and all steps."""
+    return way.times is not None and len(way.times) > way.goal.first.steps
+
+
+def _starts(way: Way, array: np.ndarray) -> bool:
+    """Whether the initial state is ours there, in front or, as h[-1] of a loop, at the end."""
+    assert way.times is not None
+    initial = way.layout.arranged(array)[way.times.index(INITIAL)]
+    return distance(initial, way.goal.first.values[INITIAL].array) <= EQUAL
