@@ -72,11 +72,11 @@ def test_rows_and_columns_of_all_blocks_are_those_of_each(cells: Cells):
     cells = sorted(cells, key=lambda cell: cell[0])
     block, time, sample = np.array(cells, dtype=int).reshape(-1, 3).T
     keys = Keys(np.arange(len(cells)), block, time.astype(np.int32), sample.astype(np.int32))
-    seen: Counter[tuple[int, int, int]] = Counter()
+    seen: Counter[tuple[int, int]] = Counter()
     ranks = []
     for cell in cells:
-        ranks.append(seen[cell])
-        seen[cell] += 1
+        ranks.append(seen[cell[1:]])
+        seen[cell[1:]] += 1
     assert keys.ranks().tolist() == ranks and keys.rows == max(ranks, default=-1) + 1
     for timed in (True, False):
         lost = {cell[0] for cell in cells if cell[1 if timed else 2] == NONE}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -225,6 +226,25 @@ def test_the_workbook_recalculates_and_weights_stand_by_what_uses_them(tmp_path:
     assert labels == ["W[0:3]  3×2", "b[0:3]", "W[3:6]  3×2", "b[3:6]"]
 
 
+def _at_places(x, places):
+    x = x * 1.0
+    x[places] += 1
+    return x.sum()
+
+
+def _where_positive(x, value):
+    x = x * 1.0
+    x[x > 0] = value
+    return x.sum()
+
+
+def _written_through(x):
+    """A reshape of a transposed array is a copy."""
+    x = x * 1.0
+    x.T.reshape(-1)[0] = 3.0
+    return (x**2).sum()
+
+
 REFUSED = {
     "a branch": (lambda x: x.sum() if x.sum() > 0 else 2 * x.sum(), TypeError, "decides no `if`"),
     "a plain number": (lambda x: x.sum() * float(x[0, 0]), TypeError, "cannot be taken out as a plain one"),
@@ -233,6 +253,11 @@ REFUSED = {
     "nothing": (lambda x: 3.0, ValueError, "nothing that <lambda> returns is computed from its arrays"),
     "integers": (lambda x: x.astype(int).sum(), TypeError, "cannot be turned into int64"),
     "their own error": (lambda x: x[7], IndexError, "7"),
+    "places that repeat": (lambda x: _at_places(x, [0, 0]), TypeError, "the same place twice is not traced"),
+    "a mask with many numbers": (lambda x: _where_positive(x, x[0]), TypeError, "one number for all places"),
+    "random numbers": (lambda x: (x * np.random.rand(3)).sum(), ValueError, "gave other numbers when it was traced"),
+    "a copy that is a view here": (_written_through, ValueError, "gave other numbers when it was traced"),
+    "an unknown method": (lambda x: x.cumsum(), TypeError, "'cumsum' is not traced"),
 }
 
 
@@ -296,3 +321,118 @@ def test_an_equation_is_that_of_an_element_that_has_all_of_it(tmp_path: Path):
     book = read_book(tmp_path / "book.xlsx").book
     said = [book.words.of_family(family) for family in book.layout.families.all if family.computed]
     assert "δps = (−δloss) / ps" in said and not [text for text in said if text.endswith("/ 0")]
+
+
+def _exchanged(x):
+    x = x * 1.0
+    first = x[0]
+    x[0] = x[1]
+    x[1] = first
+    x[2], x[0] = x[0], x[2]
+    return (x * np.arange(3)).sum()
+
+
+def _running(x):
+    """Sums and means that grow in place; what they were is kept."""
+    seen, mean, total = [], x[0], x.sum()
+    before = total
+    for t in range(3):
+        seen.append(mean)
+        mean *= 0.9
+        mean += 0.1 * x[t]
+        total += (x * x).sum()
+    return mean * x[0] + seen[1] + before * total
+
+
+def _in_one_line(x):
+    h = x
+    for t in range(3): h = np.tanh(h * 2 + 0 * t)  # noqa: E701  # fmt: skip
+    return h.sum()
+
+
+LAYERS = ((np.eye(3), np.ones(3)), (np.ones((3, 3)) / 2, np.zeros(3)))
+
+
+def _layers(x, layers=LAYERS):
+    for W, b in layers:
+        x = np.tanh(x @ W + b)
+    return x.sum()
+
+
+def _masked_rows(x):
+    x = np.outer(np.ones(2), np.ones(3)) * x
+    x[np.array([True, False])] *= 2.0
+    x[x.sum(axis=1) > 100.0] = 0.0
+    return (x**2).sum() + ((x > -1).astype(float) + (x > 0).astype(float)).sum()
+
+
+def _zeros_like_plain(x):
+    z = np.zeros_like(np.ones(3))
+    z[1:] = x[:2]
+    return (z**2).sum() + np.add.reduce(np.vstack([x, 2 * x]))[1] + np.dot(2.0, x)[0]
+
+
+def _mean_loss(x):
+    loss, h = 0, x
+    for t in range(3):
+        h = np.tanh(h + 0 * t)
+        loss += np.mean(h**2)
+    return loss / 3
+
+
+def _rows_of(x):
+    a, b, c = x
+    return a * b + sum(v * v for v in x) + sum(list(x)) - c
+
+
+STYLES = [_exchanged, _running, _in_one_line, _layers, _masked_rows, _zeros_like_plain, _mean_loss, _rows_of]
+
+
+@pytest.mark.parametrize("function", STYLES, ids=lambda function: function.__name__)
+def test_numbers_gradients_and_workbook_of_many_styles(function, tmp_path: Path):
+    x = np.array([0.3, -0.7, 1.1])
+    run = tn.trace(function, x)
+    np.testing.assert_allclose(run.loss.array, function(x.copy()), rtol=1e-14)
+    expected = numerical(lambda x: function(x.copy()), {"x": x}, "x")
+    np.testing.assert_allclose(run.grad["x" if "x" in run else "x[initial]"], expected, rtol=1e-6, atol=1e-8)
+    run.to_excel(tmp_path / "book.xlsx")
+    assert verify(tmp_path / "book.xlsx").ok
+
+
+def test_parameters_in_nested_lists_are_leaves_and_one_array_is_one_leaf():
+    layers = [(np.eye(3), np.ones(3)), (np.ones((3, 3)), np.zeros(3))]
+    run = tn.trace(_layers, np.ones(3), [*layers, layers[0]])
+    learned = [v.name for v in run.leaves if v.kind == "parameter"]
+    assert learned == ["layers.0.0", "layers.0.1", "layers.1.0", "layers.1.1"]
+    assert all(name in run.grad for name in learned)
+
+
+def test_steps_of_a_loop_in_one_line_are_counted_as_they_come():
+    run, h = tn.trace(_in_one_line, np.array([0.1, 0.2])), np.array([0.1, 0.2])
+    for t in range(3):
+        h = np.tanh(h * 2)
+        np.testing.assert_allclose(run[f"h[{t}]"], h, rtol=1e-14)
+
+
+def test_a_variable_called_like_a_gradient_is_told_apart():
+    def function(x, W):
+        d_x = W - x
+        return (d_x**2 * x).sum()
+
+    x, W = np.array([0.3, -0.7]), np.ones(2)
+    run = tn.trace(function, x, W)
+    np.testing.assert_array_equal(run["d_x"], W - x)
+    np.testing.assert_allclose(run["d_x_2"], numerical(function, {"x": x, "W": W}, "x"), rtol=1e-6)
+
+
+def test_other_threads_and_numpy_itself_get_plain_zeros():
+    found = []
+
+    def function(x):
+        thread = Thread(target=lambda: found.append(type(np.zeros(3))))
+        thread.start()
+        thread.join()
+        return (x * np.random.default_rng(0).normal(size=3)).sum()
+
+    tn.trace(function, np.ones(3))
+    assert found == [np.ndarray, np.ndarray]  # called, and traced

@@ -447,3 +447,42 @@ def test_a_file_that_cannot_be_written_whole_is_an_error_of_the_system(tmp_path,
     with pytest.raises(OSError, match="No space left on device"):
         models.rnn().to_excel(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["full.xlsx"]
+
+
+def _vectors():
+    W, U = tn.Parameter(np.eye(3) * 0.5, "W"), tn.Parameter(np.ones((3, 3)) * 0.1, "U")
+    x, h = tn.tensor(np.arange(9.0).reshape(3, 3) / 9, name="x"), tn.tensor(np.zeros(3), name="h")
+    for t in range(2):
+        with tn.time_step(t):
+            z = tn.name(W @ x[t] + U @ h, "z")
+            c, h = tn.name(z[:2].tanh(), "c"), tn.name(z.tanh(), "h")
+    return h.sum() + c.sum()
+
+
+def _two_loops():
+    x, w = tn.tensor(np.arange(6.0).reshape(2, 3) / 6, name="x"), tn.Parameter(np.ones(3), "w")
+    states, h, g = [], tn.tensor(np.zeros(3), name="h"), tn.tensor(np.zeros(3), name="g")
+    for t in range(2):
+        with tn.time_step(t):
+            h = tn.name((x[t] * w + h).tanh(), "h")
+            states.append(h)
+    for t in range(2):
+        with tn.time_step(t):
+            g = tn.name((states[t] * w + g).tanh(), "g")
+    return g.sum()
+
+
+def _a_name_with_and_without_steps():
+    x, w, loss = tn.tensor(np.ones((2, 2, 3)), name="x"), tn.Parameter(np.eye(3), "w"), 0
+    for t in range(2):
+        with tn.time_step(t):
+            loss = tn.name(loss + ((x[t] @ w).tanh() ** 2).sum(), "loss")
+    return tn.name(loss / 2, "loss")
+
+
+@pytest.mark.parametrize("loss", [_vectors, _two_loops, _a_name_with_and_without_steps])
+def test_every_cell_has_a_place_of_its_own(loss, tmp_path):
+    with tn.record() as run:
+        loss().backward()
+    run.to_excel(tmp_path / "book.xlsx")
+    assert verify(tmp_path / "book.xlsx").ok

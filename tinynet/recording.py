@@ -339,7 +339,7 @@ class Recorder:
             prefix = "d_" if value.share is None else f"d_{value.share}_"
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
-        self._tell_apart(gradients)
+        self._tell_apart([value for value in values if value.quantity is not None])
         self.run.is_complete = True
 
     def _number_suggested(self) -> None:
@@ -363,7 +363,7 @@ class Recorder:
             if len(group) == 1:
                 continue
             alike = len({(v.beside, v.copy_of) for v in group}) == 1
-            series = alike and all(v.kind == "computed" and v.time is None for v in group) and group[0].of is None
+            series = alike and all(v.kind == "computed" and v.time is None and v.of is None for v in group)
             number = 1
             for position, value in enumerate(group):
                 if series:

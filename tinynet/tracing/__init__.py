@@ -6,6 +6,9 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from copy import deepcopy
+from threading import get_ident
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +18,7 @@ from tinynet.recording import name, record
 from tinynet.run import Run
 from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Filled, Traced, unwrapped
+from tinynet.tracing.loops import calls
 from tinynet.tracing.variables import Variables, is_ours
 
 # What people call inputs, targets and initial states; every other array is taken for a parameter.
@@ -28,16 +32,21 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     parameters; all else is passed on. What is computed is called after the variables that it is assigned to; in a loop,
     what that counts is the time step. If a single number is returned (alone, or as the first such number of a tuple),
     it is the loss, and its gradients are recorded: the backward pass that the code should have. Branches and indices
-    are those that were taken. Raises TypeError for what cannot be traced, such as functions of NumPy without a
-    counterpart here, ValueError where nothing is computed from the arrays, and whatever the code itself raises.
+    are those that were taken. The code is run twice, once as it is, and must come to the same results.
+
+    Raises TypeError for what cannot be traced, such as functions of NumPy without a counterpart here, ValueError where
+    nothing is computed from the arrays or the results are not those of NumPy, and whatever the code itself raises.
     """
     bound = inspect.signature(function).bind(*arguments, **named)
     bound.apply_defaults()
+    plain = deepcopy((bound.args, bound.kwargs))
+    expected = function(*plain[0], **plain[1])
     with record() as run:
-        leaves: list[Tensor] = []
+        leaves: dict[int, tuple[Any, Traced]] = {}
         given = {key: _leaf(item, key, leaves) for key, item in bound.arguments.items()}
         bound.arguments.update(given)
-        result = _called(function, leaves, *bound.args, **bound.kwargs)
+        result = _called(function, [leaf.tensor for _, leaf in leaves.values()], *bound.args, **bound.kwargs)
+        _check_same(function, expected, result)
         outputs = [x for x in _flattened(result) if isinstance(x, Tensor) and x.requires_grad]
         if not outputs:
             raise ValueError(f"nothing that {function.__name__} returns is computed from its arrays of floating point")
@@ -56,13 +65,22 @@ def traced(function: Callable[..., Any], inputs: list[Tensor]) -> Any:
 def _called(function: Callable[..., Any], inputs: list[Tensor], *arguments: Any, **named: Any) -> Any:
     """Meanwhile ``np.zeros`` and ``np.empty`` make arrays that Tensors can be put into."""
 
-    def zeros(shape: Any, dtype: Any = float, **nothing: Any) -> Any:
-        inside = is_ours(sys._getframe(1))
-        return original(shape, dtype) if inside or np.dtype(dtype).kind != "f" else Filled(shape)
+    thread, before = get_ident(), sys.gettrace()
 
-    original, before = np.zeros, sys.gettrace()
+    def filled(original: Callable[..., Any], shape_of: Callable[[Any], Any]) -> Callable[..., Any]:
+        def make(like: Any, *arguments: Any, **options: Any) -> Any:
+            dtype = np.dtype(options.get("dtype") or (arguments[0] if arguments else getattr(like, "dtype", float)))
+            frame = sys._getframe(1)
+            asked = dtype.kind == "f" and get_ident() == thread and not is_ours(frame)
+            asked = asked and calls(frame, original.__name__)
+            return Filled(shape_of(like)) if asked else original(like, *arguments, **options)
+
+        return make
+
     variables = Variables(inputs)
-    with patch.object(np, "zeros", zeros), patch.object(np, "empty", zeros):
+    with ExitStack() as patches:
+        for name_, shape_of in (("zeros", _tuple_of), ("empty", _tuple_of), ("zeros_like", np.shape)):
+            patches.enter_context(patch.object(np, name_, filled(getattr(np, name_), shape_of)))
         sys.settrace(variables.look)
         try:
             result = function(*arguments, **named)
@@ -72,17 +90,40 @@ def _called(function: Callable[..., Any], inputs: list[Tensor], *arguments: Any,
     return unwrapped(result)
 
 
-def _leaf(item: Any, label: str, leaves: list[Tensor]) -> Any:
-    """What stands for an argument while it is traced: arrays of floating point become ``leaves``."""
+def _leaf(item: Any, label: str, leaves: dict[int, tuple[Any, Traced]]) -> Any:
+    """What stands for an argument while it is traced: arrays of floating point become ``leaves``, each one leaf."""
     if isinstance(item, Mapping):
         return {key: _leaf(part, f"{label}.{key}", leaves) for key, part in item.items()}
-    if isinstance(item, (list, tuple)) and any(isinstance(part, np.ndarray) for part in item):
-        return type(item)(_leaf(part, f"{label}.{k}", leaves) for k, part in enumerate(item))
+    if isinstance(item, (list, tuple)):
+        parts = [_leaf(part, f"{label}.{k}", leaves) for k, part in enumerate(item)]
+        return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
     if not isinstance(item, np.ndarray) or item.dtype.kind != "f":
         return item
-    is_data = DATA.fullmatch(label) is not None
-    leaves.append(Tensor(item.copy(), True, label) if is_data else Parameter(item.copy(), label))
-    return Traced(leaves[-1])
+    if id(item) not in leaves:
+        is_data = DATA.fullmatch(label) is not None
+        leaf = Tensor(item.copy(), True, label) if is_data else Parameter(item.copy(), label)
+        leaves[id(item)] = item, Traced(leaf)
+    return leaves[id(item)][1]
+
+
+def _check_same(function: Callable[..., Any], expected: Any, result: Any) -> None:
+    """Raise ValueError where what was traced is not what plain NumPy gives."""
+    theirs, ours = _flattened(expected), _flattened(result)
+    for a, b in zip(theirs, ours, strict=False):
+        if isinstance(b, Tensor):
+            a, b = np.asarray(a), b.numpy()
+            rough = np.float32 in (a.dtype, b.dtype)
+            if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3 if rough else 1e-9, atol=1e-12, equal_nan=True):
+                raise ValueError(
+                    f"{function.__name__} gave other numbers when it was traced than when it was called: it does "
+                    "something to its arrays that cannot be followed, or gives other numbers each time"
+                )
+    if len(theirs) != len(ours):
+        raise ValueError(f"{function.__name__} gave {len(theirs)} results when called, {len(ours)} when traced")
+
+
+def _tuple_of(shape: Any) -> tuple[int, ...]:
+    return tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
 
 
 def _flattened(result: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,14 +27,14 @@ class Traced(NDArrayOperatorsMixin):
     def __float__(self) -> NoReturn:
         raise TypeError("a traced number cannot be taken out as a plain one: nothing would follow its cell any more")
 
-    __int__ = __index__ = item = __float__
+    __int__ = __index__ = __float__
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a traced array decides no `if`: the branch would not follow its cells (np.where does)")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **arguments: Any) -> Any:
         if method == "reduce" and ufunc.__name__ in REDUCTIONS:
-            return getattr(np, REDUCTIONS[ufunc.__name__])(*inputs, **arguments)
+            return getattr(np, REDUCTIONS[ufunc.__name__])(*inputs, **{"axis": 0} | arguments)
         function = UFUNCS.get(ufunc.__name__)
         (target,) = arguments.pop("out", (None,))
         if function is not None and isinstance(target, Traced) and not arguments:  # x += y
@@ -46,7 +46,10 @@ class Traced(NDArrayOperatorsMixin):
             ):
                 target[...] = inputs[1]  # to zeros
                 return target
-            return target._become(function(*unwrapped(inputs)))
+            result = function(*unwrapped(inputs))
+            if result.shape != target.shape:
+                raise ValueError(f"an array of shape {target.shape} cannot hold a result of shape {result.shape}")
+            return target._become(result) if target.shape else Traced(result)  # a number is not changed in place
         if function is None or method != "__call__" or arguments or target is not None:
             raise TypeError(f"np.{ufunc.__name__} ({method}) is not traced")
         return _wrapped(function(*unwrapped(inputs)))
@@ -69,21 +72,33 @@ class Traced(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.tensor)
 
+    def __iter__(self) -> Iterator[Traced]:
+        return (self[k] for k in range(len(self)))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise TypeError(f"the array's {name!r} is not traced") if not name.startswith("__") else AttributeError(name)
+
     def __getitem__(self, index: Any) -> Traced:
-        index = unwrapped(index)
+        index = _places(unwrapped(index))
         if any(
             isinstance(part, (np.ndarray, list, Tensor)) for part in (index if isinstance(index, tuple) else [index])
         ):
             return Traced(self.tensor[index])
-        return View(self, lambda whole: whole[index], lambda part: self.__setitem__(index, part))
+        view = View(self, lambda whole: whole[index], lambda part: self.__setitem__(index, part))
+        return view if view.shape else Traced(view.tensor)  # one number is no view
 
     def __setitem__(self, index: Any, value: Any) -> None:
         mask = unwrapped(index)
-        if not isinstance(mask, Tensor):
-            chosen = np.full(self.shape, False)
+        if isinstance(mask, Tensor):
+            if getattr(value, "size", 1) != 1 or mask.shape != self.shape[: mask.ndim]:
+                raise TypeError("where a traced mask holds, one number for all places is traced (np.where does more)")
+            mask, value = mask.reshape(*mask.shape, *[1] * (self.ndim - mask.ndim)), unwrapped(value)
+            value = value.reshape() if isinstance(value, Tensor) else value
+        else:
+            chosen, mask = np.full(self.shape, False), _places(mask)
             chosen[mask] = True
             value, mask = _placed(value, mask, self.shape), Tensor(chosen)
-        self._become(F.where(mask, unwrapped(value), self.tensor))
+        self._become(F.where(mask, value, self.tensor))
 
     def reshape(self, *shape: Any) -> Traced:
         return View(self, lambda x: x.reshape(*shape), lambda x: self._become(x.reshape(*self.shape)))
@@ -96,20 +111,23 @@ class Traced(NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> Traced:
         axes = axes[0] if axes and not isinstance(axes[0], int) else axes
-        order = tuple(axes) or tuple(reversed(range(self.ndim)))
+        order = tuple(axis % self.ndim for axis in axes) or tuple(reversed(range(self.ndim)))
         back = tuple(np.argsort(order).tolist())
         return View(self, lambda x: x.permute(*order), lambda x: self._become(x.permute(*back)))
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"a traced array cannot be turned into {np.dtype(dtype)}")
-        return Traced(_same(self.tensor))
+        return Traced(F.where(self.tensor, 1.0, 0.0) if self.dtype.kind == "b" else _same(self.tensor))
 
     def copy(self) -> Traced:
         return Traced(_same(self.tensor))
 
+    def item(self) -> NoReturn:
+        self.__float__()
+
     def dot(self, other: Any) -> Traced:
-        return self @ other
+        return np.dot(self, other)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return Traced(self.tensor.sum(axis, keepdims))
@@ -129,13 +147,12 @@ class View(Traced):
 
     def __init__(self, whole: Traced, read: Callable[[Tensor], Tensor], write: Callable[[Tensor], Any]):
         self.whole, self.read, self.write = whole, read, write
-        self.of: Tensor | None = None
+        self.of, self.part = whole.tensor, read(whole.tensor)
 
     @property
     def tensor(self) -> Tensor:  # type: ignore[override]
         if self.of is not self.whole.tensor:
-            self.of = self.whole.tensor
-            self.part = self.read(self.of)
+            self.of, self.part = self.whole.tensor, self.read(self.whole.tensor)
         return self.part
 
     def _become(self, tensor: Tensor) -> Traced:
@@ -161,7 +178,7 @@ class Filled(Traced):
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        places, value = unwrapped(index), unwrapped(value)
+        places, value = _places(unwrapped(index)), unwrapped(value)
         if self.numbers is not None and not isinstance(places, Tensor) and not isinstance(value, Tensor):
             numbers = self.numbers.copy()
             numbers[places] = value
@@ -182,7 +199,10 @@ def _same(x: Tensor) -> Tensor:
 
 
 def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
-    """Zeros, with ``value`` at the places ``index``."""
+    """Zeros, with ``value`` at the places ``index``. Raises TypeError for places that are there twice."""
+    chosen = np.arange(int(np.prod(shape))).reshape(shape)[index]
+    if len(set(chosen.reshape(-1).tolist())) < chosen.size:
+        raise TypeError("an assignment to the same place twice is not traced")
     value, room = unwrapped(value), np.empty(shape)[index].shape
     value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=float))
     if value.shape[: value.ndim - len(room)] == (1,) * (value.ndim - len(room)):  # NumPy drops leading axes of size 1
@@ -190,11 +210,52 @@ def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
     return P.scatter(value if value.shape == room else value.expand(*room), index=index, shape=shape)
 
 
+def _places(index: Any) -> Any:
+    """An index whose masks of plain truth values are the places where they hold."""
+    if isinstance(index, range):
+        return list(index)
+    if isinstance(index, np.ndarray) and index.dtype.kind == "b":
+        return np.nonzero(index)
+    return index
+
+
+def _stacked(xs: Any) -> Tensor:
+    """Rows one below the other; a vector is a row."""
+    return F.cat([x.reshape(1, -1) if x.ndim < 2 else x for x in xs], 0)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    """A product of numbers, vectors or matrices. Raises TypeError for more axes, where it is no matrix product."""
+    if not np.ndim(getattr(a, "data", a)) or not np.ndim(getattr(b, "data", b)):
+        return a * b
+    if max(len(a.shape), len(b.shape)) > 2:
+        raise TypeError("np.dot of arrays of more than two axes is not traced (@ is)")
+    return F.matmul(a, b)
+
+
+def _flipped(x: Tensor, axis: Any = None) -> Tensor:
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for one in axes:
+        x = F.flip(x, one)
+    return x
+
+
 def _split(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
+    """As ``np.array_split``: the first parts are one longer where they cannot all be equal."""
     size = x.shape[axis]
-    cuts = [size * k // sections for k in range(1, sections)] if isinstance(sections, int) else list(sections)
+    if isinstance(sections, int):
+        lengths = [size // sections + (k < size % sections) for k in range(sections)]
+        cuts = np.cumsum(lengths)[:-1].tolist()
+    else:
+        cuts = list(sections)
     before = (slice(None),) * (axis % x.ndim)
     return [x[(*before, slice(low, high))] for low, high in zip([0, *cuts], [*cuts, size], strict=True)]
+
+
+def _divides(sections: Any, x: Tensor, axis: int) -> bool:
+    if isinstance(sections, int) and x.shape[axis] % sections:
+        raise ValueError("array split does not result in an equal division")
+    return True
 
 
 def _reduced(method: str) -> Callable[..., Tensor]:
@@ -216,18 +277,18 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 }
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concatenate": lambda xs, axis=0: F.cat(list(xs), axis),
-    "vstack": lambda xs: F.cat(list(xs), 0),
+    "vstack": _stacked,
     "hstack": lambda xs: F.cat(list(xs), 1 if xs[0].ndim > 1 else 0),
     "stack": lambda xs, axis=0: F.stack(list(xs), axis),
-    "split": _split,
+    "split": lambda x, sections, axis=0: _split(x, sections, axis) if _divides(sections, x, axis) else [],
     "array_split": _split,
-    "dot": F.matmul,
+    "dot": _dot,
     "where": F.where,
     "transpose": lambda x, axes=None: x.T if axes is None else x.permute(*axes),
     "reshape": lambda x, shape: x.reshape(shape),
     "expand_dims": lambda x, axis: x.unsqueeze(axis),
     "squeeze": lambda x, axis=None: x.squeeze(axis),
-    "flip": lambda x, axis=0: F.flip(x, axis),
+    "flip": _flipped,
     "copy": lambda x: _same(x),
     "shape": lambda x: x.shape,
     "zeros_like": lambda x: Filled(x.shape),

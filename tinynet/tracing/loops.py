@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
+import re
 import textwrap
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -18,6 +20,15 @@ class Loop(NamedTuple):
     first: int
     last: int
     variable: str
+
+
+def calls(frame: FrameType, name: str) -> bool:
+    """Whether what a frame runs just now is a call of ``….name(…)`` in its own text, not one that this makes inside."""
+    first, last, start, end = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+    if first is None or start is None:
+        return False
+    line = linecache.getline(frame.f_code.co_filename, first).encode()
+    return re.match(rf"[\w.]*\b{name}\s*\(", line[start : end if first == last else None].decode()) is not None
 
 
 def has_loops(code: CodeType) -> bool:
@@ -52,7 +63,7 @@ def _loops(code: CodeType) -> tuple[Loop, ...]:
     for node in ast.walk(tree):
         if isinstance(node, ast.For):
             target = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
-            if isinstance(target, ast.Name):
+            if isinstance(target, ast.Name) and node.body[0].lineno > node.lineno:  # in one line, nothing can be told
                 last = node.body[-1].end_lineno or node.body[-1].lineno
                 found.append(Loop(node.body[0].lineno + start - 1, last + start - 1, target.id))
     return tuple(found)

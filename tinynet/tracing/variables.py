@@ -67,11 +67,16 @@ class Variables:
                     (self.plain if plain else self.found).setdefault(within + label, []).append(found)
 
     def name(self) -> None:
-        """Name what was found: by its variable, and a number where lines before assigned to that, too."""
+        """Name what was found: by its variable, and a number where other lines assigned to that, too.
+
+        What was given keeps the name of its parameter; where a loop goes on from it, it is the initial one.
+        """
+        arguments = {x.name for x in self.inputs}
         for variable, everything in self.found.items():
             lines = list(dict.fromkeys(found.line for found in everything if found.time != INITIAL))
+            given = variable in arguments and not self._repeats(variable)
             for k, line in enumerate(lines, 1):
-                quantity = variable if k == len(lines) else f"{variable}_{k}"
+                quantity = f"{variable}_{k + given}" if given or k < len(lines) else variable
                 of_line = [found for found in everything if found.line == line and found.time != INITIAL]
                 for n, found in enumerate(of_line):
                     count = n if len(of_line) > 1 else None
@@ -85,8 +90,15 @@ class Variables:
                     initial = found.time is None and variable in self.found
                     name(found.tensor, variable, INITIAL if initial else found.time)
         for x in self.inputs:
-            if x.value is not None and x.name in self.found:
+            if x.value is not None and x.name in self.found and self._repeats(x.name):
                 x.value.time = INITIAL
+
+    def _repeats(self, variable: str) -> bool:
+        """Whether some line assigns to a variable at several time steps, or several times."""
+        everything = self.found[variable]
+        return len({found.line for found in everything}) < len(everything) or any(
+            found.time is not None for found in everything
+        )
 
 
 def _arrays(label: str, item: Any) -> Iterator[tuple[str, Traced, int | None]]:

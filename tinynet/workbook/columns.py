@@ -231,12 +231,12 @@ class ColumnBuilder(Builder):
         standing = keys[tagged]
         row, column = standing.ranks(), self.columns(standing)
         self.layout.place(standing.ids, self.sheet, self.row + row, column)
-        rows = int(row.max(initial=0)) + 1
+        rows = int(row.max(initial=-1)) + 1
         for number in np.unique(keys.block[~tagged]):
             block = family.blocks[number]
             row, column = self.matrix(block)
-            self.layout.place(block.ids, self.sheet, self.row + row, column)
-            rows = max(rows, int(row.max(initial=0)) + 1)
+            self.layout.place(block.ids, self.sheet, self.row + rows + row, column)
+            rows += int(row.max(initial=0)) + 1
         group = Group(self.row, rows, family.symbol, family)
         self.row += rows
         return group

@@ -32,10 +32,10 @@ class Keys:
         return int(self.ranks().max(initial=-1)) + 1
 
     def ranks(self) -> np.ndarray:
-        """Number the cells of a block that share a step and a sample: 0, 1, 2 … in the order in which they stand."""
+        """Number the cells that share a step and a sample: 0, 1, 2 … in the order in which they stand."""
         key = self.pairs
-        order = np.lexsort((key, self.block))  # equal ones stay in their order
-        new = (np.diff(key[order], prepend=-1) != 0) | (np.diff(self.block[order], prepend=-1) != 0)
+        order = np.argsort(key, kind="stable")
+        new = np.diff(key[order], prepend=-1) != 0
         places = np.arange(len(order))
         out = np.empty_like(places)
         out[order] = places - np.maximum.accumulate(np.where(new, places, 0))

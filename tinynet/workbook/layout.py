@@ -190,12 +190,14 @@ class Layout:
         """Every cell has a place of its own, and all places exist."""
         if not np.all(self.placed[1:]):
             lost = self.plan.blocks[self.families.owner[int(np.argmin(self.placed[1:])) + 1]]
-            raise AssertionError(f"{lost.name} found no place on any sheet")
+            raise ValueError(f"{lost.name} found no place on any sheet: is it updated twice in one round of training?")
         rows, columns = (int(line.max(initial=0)) + 1 for line in (self.row, self.column))
         places = (self.sheet[1:].astype(np.int64) * rows + self.row[1:]) * columns + self.column[1:]
-        places.sort()
-        if np.any(places[1:] == places[:-1]):
-            raise AssertionError("two cells were given the same place")
+        order = np.argsort(places)
+        same = np.flatnonzero(places[order[1:]] == places[order[:-1]])
+        if same.size:
+            one, two = (self.plan.blocks[self.families.owner[order[same[0] + k] + 1]].name for k in (0, 1))
+            raise ValueError(f"{one} and {two} would stand in the same cell: give one of them another name")
         for sheet in self.sheets:
             columns = 2 * sheet.edge + 64  # the marks of the step control stand in as many again
             if columns > MAX_COLUMNS:
