@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
 from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
+from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
 from tinynet.run import Run, Value
@@ -20,6 +22,8 @@ from tinynet.run import Run, Value
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
+AT_ONCE = 128  # hypotheses that are looked at together
+MOST_NUMBERS = 1 << 18  # of one value, for all of these
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ AWKWARD = (
     " 0]",
     "1 in its place",
 )
+
+
+def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypothesis]]:
+    """All of them, ``most`` at a time."""
+    while some := list(islice(hypotheses, most)):
+        yield some
 
 
 def _awkward(sentence: str) -> int:
@@ -269,11 +279,11 @@ class Search:
             yield from self.fitted[key]
             return
         fitted: list[Hypothesis] = []
-        for hypothesis in search(state, target, nearby.steps):
+        for some in _several(search(state, target, nearby.steps), self._at_once(nearby)):
             if time.monotonic() > self.end:
                 return
-            self.tried += 1
-            if self._fits(hypothesis, state, target, nearby):
+            self.tried += len(some)
+            for hypothesis in self._that_fit(some, state, target, nearby):
                 fitted.append(hypothesis)
                 yield hypothesis
         if plain:
@@ -316,15 +326,24 @@ class Search:
         outside = {i: array for i, array in state.changed.items() if i not in inside}
         return Nearby(steps, set(steps), (read - inside) | {wrong}, outside)
 
-    def _fits(self, hypothesis: Hypothesis, state: State, wrong: int, nearby: Nearby) -> bool:
-        """Does the edit reproduce the first wrong value? Only what computes it is looked at."""
-        if hypothesis.known is not None:
-            return True
-        if nearby.inside.isdisjoint(hypothesis.edit.touched):
-            return False
-        edit = hypothesis.edit if state.edit == Edit() else state.edit | hypothesis.edit
-        changed = self.program.evaluate(edit, nearby.outside, nearby.steps)
-        return changed is not None and wrong in changed and bool(np.all(self.agrees(wrong, changed[wrong])))
+    def _at_once(self, nearby: Nearby) -> int:
+        """How many hypotheses are looked at together."""
+        largest = max((self.program.arrays[i].size for i in nearby.inside), default=1)
+        return max(1, min(AT_ONCE, MOST_NUMBERS // max(largest, 1)))
+
+    def _that_fit(self, some: list[Hypothesis], state: State, wrong: int, nearby: Nearby) -> Iterator[Hypothesis]:
+        """Those that reproduce the first wrong value. Only what computes it is looked at."""
+        edits = {
+            n: h.edit if state.edit == Edit() else state.edit | h.edit
+            for n, h in enumerate(some)
+            if h.known is None and not nearby.inside.isdisjoint(h.edit.touched)
+        }
+        found = evaluate_each(self.program, list(edits.values()), nearby.outside, nearby.steps, wrong)
+        results = dict(zip(edits, found, strict=True))
+        for n, hypothesis in enumerate(some):
+            result = results.get(n)
+            if hypothesis.known is not None or (result is not None and np.all(self.agrees(wrong, result))):
+                yield hypothesis
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
         """What follows if the backward pass is as it was written, and if it is that of the changed forward pass."""

@@ -63,13 +63,10 @@ def moved_factors(facts: Facts, values: Members, target: str) -> Iterator[Hypoth
 
 def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, Compute]]:
     """f · (h Wᵀ + b) with f elsewhere."""
-    parts = _affine(facts, product)
-    if parts is None or factor.quantity is None:
+    parts = _affine(facts, product, factor.shape) if factor.quantity is not None else None
+    if parts is None:
         return
-    h, w, b = parts
-    if facts.run.values[h].shape != factor.shape:
-        return
-    f = factor.index
+    (h, w, b), f = parts, factor.index
     gate, state, bias = (symbol(str(facts.run.values[i].quantity)) for i in (f, h, b))
 
     def product_of(look: Look, x: Any) -> Any:
@@ -93,22 +90,28 @@ def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, C
     )
 
 
-def _affine(facts: Facts, product: Value) -> tuple[int, int, int] | None:
-    """(h, W, b) with product = h Wᵀ + b, if there are such quantities."""
-    arrays, made_by = facts.program.arrays, facts.program.made_by
-    if len(product.shape) != 2:
+def _affine(facts: Facts, product: Value, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """(h, W, b) with product = h Wᵀ + b and h of this shape, if there are such quantities."""
+    arrays, made_by, steps = facts.program.arrays, facts.program.made_by, facts.run.steps
+    if len(product.shape) != 2 or all(
+        steps[i].primitive != "matmul" for i in facts.program.between(product.index, set())
+    ):
         return None
     values = [v for v in facts.run.values if v.quantity is not None and v.array.dtype.kind == "f"]
     before = made_by.get(product.index, -1)
     pieces = [v for v in values if v.kind == "parameter" or facts.is_piece(v)]
     near = [v for v in values if v.time is None or product.time is None or abs(v.time - product.time) <= 1]
-    states = [v for v in near if made_by.get(v.index, -1) < before and v not in pieces]
-    for w in (v for v in pieces if len(v.shape) == 2 and v.shape[0] == product.shape[-1]):
-        for h in (v for v in states if v.shape == (*product.shape[:-1], w.shape[1])):
+    states = [v for v in near if v.shape == shape and made_by.get(v.index, -1) < before and v not in pieces]
+    biases = [v for v in pieces if v.shape == product.shape[-1:]]
+    if not biases:
+        return None
+    stacked = np.stack([arrays[b.index] for b in biases])[:, None]
+    for w in (v for v in pieces if v.shape == (product.shape[-1], shape[-1])):
+        for h in states:
             rest = arrays[product.index] - arrays[h.index] @ arrays[w.index].T
-            for b in (v for v in pieces if v.shape == product.shape[-1:]):
-                if np.allclose(rest, arrays[b.index], rtol=0, atol=1e-9):
-                    return h.index, w.index, b.index
+            fitting = np.all(np.abs(rest - stacked) <= 1e-9, axis=(1, 2))
+            if fitting.any():
+                return h.index, w.index, biases[int(fitting.argmax())].index
     return None
 
 
