@@ -22,6 +22,7 @@ from tinynet.run import Run, Value
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
+MOST_CONTINUED = 3  # computations in which less is wrong, from which the search goes on
 AT_ONCE = 128  # hypotheses that are looked at together
 MOST_NUMBERS = 1 << 18  # of one value, for all of these
 
@@ -75,18 +76,22 @@ class Nearby(NamedTuple):
 
 
 Hypothesise = Callable[[State, int, list[int]], Iterator[Hypothesis]]  # about a value and the steps that compute it
+Searches = tuple[Hypothesise, ...]
 
 
 class Attempt(NamedTuple):
-    """What came of one edit where so much was ``wrong``: states in which nothing is, and those in which less is."""
+    """What came of one edit more, of what ``target`` is computed from: states in which nothing is wrong, or less."""
 
+    state: State
     wrong: list[int]
+    target: int
     whole: list[State]
     partial: list[tuple[State, list[int]]]
 
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
+    "1 / ",
     "holds",
     "multiplied by",
     "is used where",
@@ -117,6 +122,17 @@ def _is_mask(array: np.ndarray) -> bool:
     return array.size > 2 and len(numbers) == 2 and 0 in numbers
 
 
+class _Read(dict[int, np.ndarray]):
+    """Nothing is changed; remembered is what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[int] = set()
+
+    def __contains__(self, index: object) -> bool:
+        self.asked.add(index)  # type: ignore[arg-type]
+        return False
+
+
 class Search:
     """Looks for the edits that turn a run's numbers into those of ``mine`` ({value index: array})."""
 
@@ -125,7 +141,7 @@ class Search:
         self.irrelevant = irrelevant(program, mine, tolerance)
         self.mine = {i: self._relevant(i, array) for i, array in mine.items()}
         self.hypotheses = Hypotheses(program)
-        self.fitted: dict[tuple[str, int], list[Hypothesis]] = {}  # by search and value, where nothing was edited
+        self.fitted: dict[tuple, list[Hypothesis]] = {}  # by search, value and state
         self.tried, self.end = 0, time.monotonic() + seconds
         self.order = sorted(mine, key=lambda index: (program.made_by.get(index, -1), index))
         self.rank = {index: n for n, index in enumerate(self.order)}
@@ -213,22 +229,17 @@ class Search:
 
     # Searching
     def run(self) -> Diagnosis:
-        """Look for the fewest edits, of whatever could be the first wrong value, in whatever way it is computed."""
+        """Look for the fewest edits of what the first wrong value is computed from, in whatever way it is computed."""
         start = time.monotonic()
         wrong = self.wrong(State({}))
-        found: list[State] = []
-        attempts: list[Attempt] = []
-        for state in self._starts():
-            left = self.wrong(state) or wrong
-            for target in self._first(left):
-                attempts.append(self._attempt(state, left, target))
-                found = attempts[-1].whole
-                if found or attempts[-1].partial:
-                    break
-            if found:
-                break
-        for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
-            found = found or self._continued(attempt, MOST_BUGS - 1)
+        attempts = [
+            Attempt(state, left, target, [], [])
+            for state in self._starts()
+            for left in [self.wrong(state) or wrong]
+            for target in self._first(state, left)
+        ]
+        at_all_steps = (self._likely, self._less_likely)
+        found = self._found(attempts, at_all_steps) or self._found(attempts, (*at_all_steps, self._at_some_steps))
         explanations = tuple(self._distinct(found, len(wrong)))
         other = self.other.run if len(explanations) > 1 else None
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
@@ -241,81 +252,121 @@ class Search:
             if changed:
                 yield State(changed, (), edit)
 
-    def _first(self, wrong: list[int]) -> list[int]:
-        """The values of which none is computed from another one: some, of different quantities."""
+    def _first(self, state: State, wrong: list[int]) -> list[int]:
+        """The first value that is wrong; where all is computed in another way, the first of some quantities.
+
+        Of these none is computed from another one.
+        """
         found: dict[Family, int] = {}
         computed: set[int] = set()
-        for i in wrong:
+        for i in wrong if state.edit.touched else wrong[:1]:
             family = family_of(self.program.run.values[i])
             if i not in computed and family not in found and len(found) < MOST_FIRST:
                 found[family] = i
                 computed |= self.program.after([i])
         return list(found.values())
 
-    def _attempt(self, state: State, wrong: list[int], target: int) -> Attempt:
-        """What comes of one more edit of what computes ``target``."""
-        attempt = Attempt(wrong, [], [])
-        for search in (self._at_all_steps, self._at_some_steps):
-            if attempt.whole:  # what fits at all steps may fit at some too, and says more
-                break
-            for hypothesis in self._fitting(search, state, target):
-                for next_state in self._consequences(hypothesis, state):
+    def _found(self, attempts: list[Attempt], searches: Searches) -> list[State]:
+        """States in which nothing is wrong: by one edit, or else by several."""
+        for attempt in attempts:
+            self._attempt(attempt, searches)
+            if attempt.whole:
+                return attempt.whole
+        for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
+            whole = self._continued(attempt, MOST_BUGS - 1, searches)
+            if whole:
+                return whole
+        return []
+
+    def _attempt(self, attempt: Attempt, searches: Searches) -> None:
+        """Try one more edit of what computes the target."""
+        for search in searches:
+            if attempt.whole:  # what is less likely may fit too, and says no more
+                return
+            for hypothesis in self._fitting(search, attempt.state, attempt.target):
+                for next_state in self._consequences(hypothesis, attempt.state):
                     left = self.wrong(next_state)
                     if not left:
                         attempt.whole.append(next_state)
-                    elif self.rank[left[0]] > self.rank[target]:
+                    elif self.rank[left[0]] > self.rank[attempt.target]:
                         attempt.partial.append((next_state, left))
-        return attempt
 
     def _fitting(self, search: Hypothesise, state: State, target: int) -> Iterator[Hypothesis]:
-        """The hypotheses that reproduce ``target``, while there is time.
-
-        Where nothing was edited yet, and ``target`` is computed as in another start, they are the same as there.
-        """
-        nearby = self._nearby(state, target)
-        key = (search.__name__, target)
-        plain = not state.sentences and nearby.read.isdisjoint(state.changed)
-        if plain and key in self.fitted:
+        """The hypotheses that reproduce ``target``, while there is time."""
+        key = (search.__name__, target, state.sentences, frozenset(state.edit.touched))
+        if key in self.fitted:
             yield from self.fitted[key]
             return
         fitted: list[Hypothesis] = []
-        for some in _several(search(state, target, nearby.steps), self._at_once(nearby)):
+        nearby = self._nearby(state, target)
+        hypotheses = search(state, target, nearby.steps)
+        if not state.sentences and state.edit.touched and not self._matters(state, nearby):
+            before = self._leading_to(state.edit)
+            hypotheses = (h for h in hypotheses if not before.isdisjoint(h.edit.touched))
+        for some in _several(hypotheses, self._at_once(nearby)):
             if time.monotonic() > self.end:
                 return
             self.tried += len(some)
             for hypothesis in self._that_fit(some, state, target, nearby):
                 fitted.append(hypothesis)
                 yield hypothesis
-        if plain:
-            self.fitted[key] = fitted
+        self.fitted[key] = fitted
 
-    def _continued(self, attempt: Attempt, bugs: int) -> list[State]:
+    def _matters(self, state: State, nearby: Nearby) -> bool:
+        """Whether another way to compute gives other numbers there, by more than rounding."""
+        arrays = self.program.arrays
+        changed = nearby.read.union(nearby.inside).intersection(state.changed)
+        return not all(np.allclose(state.changed[i], arrays[i], rtol=1e-9, atol=1e-12) for i in changed)
+
+    def _leading_to(self, edit: Edit) -> set[int]:
+        """The steps that what an edit touches is computed from, in either way: to edit others makes no difference."""
+        read = _Read()
+        for i in edit.touched:
+            self.program.compute(i, self.program.steps[i], edit, read)
+        outputs = {self.program.steps[i].output.index for i in edit.touched}
+        return {i for value in outputs | read.asked for i in self.program.between(value, set())}
+
+    def _continued(self, attempt: Attempt, bugs: int, searches: Searches) -> list[State]:
         """States in which nothing is wrong any more, from the best of those in which less is."""
-        for state, left in sorted(attempt.partial, key=lambda some: len(some[1]))[:3]:
+        for state, left in self._best(attempt.partial):
             if len(left) < len(attempt.wrong) or len(attempt.wrong) < 3:
-                further = self._attempt(state, left, left[0])
+                further = Attempt(state, left, left[0], [], [])
+                self._attempt(further, searches)
                 whole = further.whole
                 if not whole and bugs > 1:
-                    whole = self._continued(further, bugs - 1)
+                    whole = self._continued(further, bugs - 1, searches)
                 if whole:
                     return whole
         return []
 
-    def _at_all_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        """What may have led to a wrong value: relations first, then edits of ``steps``, which compute it."""
+    def _best(self, partial: list[tuple[State, list[int]]]) -> list[tuple[State, list[int]]]:
+        """Those in which the least is wrong: one of those that have the same numbers, in the best words."""
+        found: dict[bytes, tuple[State, list[int]]] = {}
+        for state, left in sorted(partial, key=lambda some: (len(some[1]), _awkward(some[0].sentences[-1]))):
+            numbers = (state.changed.get(i, self.program.arrays[i]) / self.scales[i] for i in self.order)
+            found.setdefault(b"".join(np.round(x, 6).tobytes() for x in numbers), (state, left))
+        return list(found.values())[:MOST_CONTINUED]
+
+    # What may have led to a wrong value
+    def _likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """Relations first, then likely edits of ``steps``, which compute it."""
         value = self.program.run.values[wrong]
         yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
-        if wrong not in self.program.made_by:
-            return
-        role, alike = self.hypotheses.alike(value)
-        yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
-        families = self.hypotheses.quantities(steps, wrong)
-        for search in (self.hypotheses.about, self.hypotheses.further):
-            for family in families:
-                yield from search(family)
+        if wrong in self.program.made_by:
+            role, alike = self.hypotheses.alike(value)
+            yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
+            own, *others = self.hypotheses.quantities(steps, wrong)
+            yield from self.hypotheses.about(own)
+            yield from self.hypotheses.further(own)
+            for family in others:
+                yield from self.hypotheses.about(family)
+
+    def _less_likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        for family in self.hypotheses.quantities(steps, wrong)[1:] if wrong in self.program.made_by else ():
+            yield from self.hypotheses.further(family)
 
     def _at_some_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        for family in self.hypotheses.quantities(steps, wrong):
+        for family in self.hypotheses.quantities(steps, wrong) if wrong in self.program.made_by else ():
             yield from self.hypotheses.at_some_steps(family)
 
     def _nearby(self, state: State, wrong: int) -> Nearby:

@@ -93,9 +93,8 @@ def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, C
 def _affine(facts: Facts, product: Value, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     """(h, W, b) with product = h Wᵀ + b and h of this shape, if there are such quantities."""
     arrays, made_by, steps = facts.program.arrays, facts.program.made_by, facts.run.steps
-    if len(product.shape) != 2 or all(
-        steps[i].primitive != "matmul" for i in facts.program.between(product.index, set())
-    ):
+    made = facts.program.between(product.index, set())
+    if len(product.shape) != 2 or len(shape) != 2 or all(steps[i].primitive != "matmul" for i in made):
         return None
     values = [v for v in facts.run.values if v.quantity is not None and v.array.dtype.kind == "f"]
     before = made_by.get(product.index, -1)
