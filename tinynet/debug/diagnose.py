@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
-from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
+from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
@@ -61,6 +61,7 @@ class State:
     sentences: tuple[str, ...] = ()
     edit: Edit = field(default_factory=Edit)
     differentiated: bool = False
+    fitted: bool = False  # a number in a sentence was measured
 
 
 class Nearby(NamedTuple):
@@ -181,7 +182,15 @@ class Search:
         return all(np.all(self.agrees(i, self.program.arrays[i]) | beyond.get(i, False)) for i in wrong)
 
     def _distinct(self, found: list[State], wrong: int) -> Iterator[Explanation]:
-        """One explanation for all sentences that stand for the same computation: on other numbers too."""
+        """One explanation for all sentences that stand for the same computation: on other numbers too.
+
+        A number that was measured explains nothing where there is a reason without one; and that only what is shown is
+        wrong says nothing where nothing that was brought is computed from it.
+        """
+        found = [state for state in found if not state.fitted] or found
+        said = {state.sentences for state in found}
+        used = [(state, tuple(x.removesuffix(SHOWN_ONLY) for x in state.sentences)) for state in found]
+        found = [state for state, sentences in used if sentences == state.sentences or sentences not in said]
         groups: list[tuple[dict[int, np.ndarray] | None, list[State]]] = []
         for state in found:
             elsewhere = self._elsewhere(state)
@@ -398,26 +407,26 @@ class Search:
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
         """What follows if the backward pass is as it was written, and if it is that of the changed forward pass."""
-        said = (*state.sentences, hypothesis.sentence)
+        said, fitted = (*state.sentences, hypothesis.sentence), state.fitted or hypothesis.fitted
         if hypothesis.known is not None:
             changed = self.program.evaluate(state.edit, {**state.changed, **hypothesis.known})
             if changed is not None:
-                yield State(changed, said, state.edit)
+                yield State(changed, said, state.edit, fitted=fitted)
             return
         if hypothesis.shown_only:
             shown = {self.program.steps[i].output.index for i in hypothesis.edit.touched}
             used = {i: array for i, array in state.changed.items() if i not in shown}
             changed = self.program.evaluate(hypothesis.edit, used, sorted(hypothesis.edit.touched))
             if changed is not None:
-                yield State({**state.changed, **changed}, said, state.edit)
+                yield State({**state.changed, **changed}, said, state.edit, fitted=fitted)
             return
         edit = state.edit | hypothesis.edit
         if not state.differentiated:
             changed = self.program.evaluate(edit)
             if changed is not None:
-                yield State(changed, said, edit)
+                yield State(changed, said, edit, fitted=fitted)
         if any(self.program.steps[i].phase == "forward" for i in edit.touched):
             changed = self.program.differentiated(edit)
             if changed is not None:
                 sentence = f"{hypothesis.sentence} (the backward pass agrees with that)"
-                yield State(changed, (*state.sentences, sentence), edit, differentiated=True)
+                yield State(changed, (*state.sentences, sentence), edit, differentiated=True, fitted=fitted)

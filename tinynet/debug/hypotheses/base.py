@@ -15,6 +15,7 @@ Members = dict[int | None, int]  # the values of a quantity, by time
 Place = tuple[int, int]  # a step, and which of its operands
 Places = dict[Place, Value]  # what is read there
 Key = tuple[Any, ...]  # an operand as seen from a time step
+SHOWN_ONLY = ", in what is shown only"  # ends a sentence about numbers that are changed after use
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Hypothesis:
     edit: Edit
     shown_only: bool = False  # the numbers were changed after use: nothing that follows is affected
     known: dict[int, np.ndarray] | None = None  # values that are simply other numbers
+    fitted: bool = False  # a number in the sentence was measured, not foretold
 
 
 def alone(function: Plain) -> Change:
@@ -110,6 +112,16 @@ class Facts:
             for v in self.run.values
             if v.of is not None and v.of.kind == "parameter" and v.share is None and v.update == value.update
         ]
+
+    def is_constant(self, value: int) -> bool:
+        """Whether a value holds one number, many times: an initial state of zeros, say. It stands for no quantity."""
+        array = self.program.arrays[value]
+        return array.size > 1 and bool(np.all(array == array.flat[0]))
+
+    def is_share(self, value: Value) -> bool:
+        """Whether all its numbers lie between 0 and 1, as those of a gate do: then 1 − x may be taken for x."""
+        array = self.program.arrays[value.index]
+        return bool(np.all((array >= 0) & (array <= 1)))
 
     # What computes what
     def local(self, value: int) -> list[int]:

@@ -15,24 +15,36 @@ from tinynet.run import Step, Value
 
 
 def slopes(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
-    """A factor that is a function of one quantity (a derivative, say) is another function of it."""
+    """A factor that is a function of one quantity (a derivative, say) is left out, or another function of it."""
     edits: dict[str, dict[int, Compute]] = {}
     for index in values.values():
         for i in facts.local(index):
-            step = facts.run.steps[i]
-            if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
-                continue
-            for k in (0, 1):
-                source = _function_of(facts, step.operands[k])
-                if source is None or source.shape != step.output.shape:
-                    continue
+            for source, other in _slopes_of(facts, facts.run.steps[i]):
                 word = symbol(str(source.quantity))
+                left_out = lambda look, *x, j=other.index: look(j)  # noqa: E731
+                edits.setdefault(f"the derivative of {word} is left out", {})[i] = left_out
                 for how, function in [*functions().items(), ("{}", lambda x: x)]:
                     text = f"the factor is {how.format(word)}, which is not the derivative"
-                    compute = lambda look, *x, k=k, j=source.index, f=function: x[1 - k] * f(look(j))  # noqa: E731
+                    compute = lambda look, *x, j=other.index, y=source.index, f=function: look(j) * f(look(y))  # noqa: E731
                     edits.setdefault(text, {})[i] = compute
     for label, steps in edits.items():
         yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
+
+
+def _slopes_of(facts: Facts, step: Step) -> Iterator[tuple[Value, Value]]:
+    """What a factor is a function of, and the other factor: g of g · f(y), and of (g · y) · f(y) too."""
+    if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
+        return
+    for factor, other in (step.operands, step.operands[::-1]):
+        source = _function_of(facts, factor)
+        if source is None or source.shape != step.output.shape:
+            continue
+        made = facts.program.made_by.get(other.index) if other.quantity is None else None
+        inner = facts.run.steps[made] if made is not None else None
+        if inner is not None and inner.primitive == "multiply" and source in inner.operands:
+            yield source, inner.operands[inner.operands[0] is source]
+        else:
+            yield source, other
 
 
 def _function_of(facts: Facts, value: Value) -> Value | None:

@@ -48,6 +48,17 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
     for key, places in read.at_a_distance.items():
         said = facts.said(next(iter(places.values())), key)
         yield from other_quantities(facts, places, read.times, said, title)
+        uses = _uses(facts, places)
+        for use in uses.values() if len(uses) > 1 else ():
+            yield from other_quantities(facts, use, read.times, f"{said} (in one place only)", title)
+
+
+def _uses(facts: Facts, places: Places) -> dict[tuple[str, int], Places]:
+    """The places where the same is read, by what is computed there: y of (g · y) · (1 − y), say."""
+    uses: dict[tuple[str, int], Places] = {}
+    for (i, k), operand in places.items():
+        uses.setdefault((facts.run.steps[i].primitive, k), {})[i, k] = operand
+    return uses
 
 
 def other_quantities(
@@ -62,6 +73,8 @@ def other_quantities(
             continue
         for how, pick in _picks(members):
             reads: dict[Place, Change] = {}
+            if all(other is None or facts.is_constant(other) for other in map(pick, map(times.get, places))):
+                continue
             for place, operand in places.items():
                 other = pick(times[place])
                 if other is not None and other != operand.index and facts.may_read(other, place[0]):
@@ -69,6 +82,7 @@ def other_quantities(
             word = symbol(quantity) + how
             if reads and word != said:
                 yield Hypothesis(f"{title}{after}{word} is used where {said} belongs", Edit(reads=reads))
+            if reads and word != said and facts.is_share(first):
                 less = {place: (lambda x, look, f=f: 1 - f(x, look)) for place, f in reads.items()}
                 yield Hypothesis(f"{title}{after}1 − {word} is used where {said} belongs", Edit(reads=less))
 
