@@ -362,8 +362,7 @@ class Search:
         value = self.program.run.values[wrong]
         yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
         if wrong in self.program.made_by:
-            role, alike = self.hypotheses.alike(value)
-            yield from self.hypotheses.about_all([family_of(v) for v in alike], role)
+            yield from self.hypotheses.about_all(value)
             own, *others = self.hypotheses.quantities(steps, wrong)
             yield from self.hypotheses.about(own)
             yield from self.hypotheses.further(own)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tinynet.debug import windows
 from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Members, alone, family_of, symbol
+from tinynet.debug.hypotheses.carried import nothing_carried
 from tinynet.debug.hypotheses.everywhere import everywhere
 from tinynet.debug.hypotheses.factors import moved_factors, slopes
 from tinynet.debug.hypotheses.losses import other_losses
@@ -16,7 +17,7 @@ from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
 from tinynet.debug.hypotheses.sums import other_shares
 from tinynet.debug.program import Edit
-from tinynet.run import INITIAL
+from tinynet.run import INITIAL, Value
 
 
 class Hypotheses(Facts):
@@ -66,9 +67,15 @@ class Hypotheses(Facts):
             yield from blocks(self, places, self.said(next(iter(places.values())), key), title)
         yield from together(self, read.places, title)
 
-    def about_all(self, families: list[Family], role: str) -> Iterator[Hypothesis]:
-        """What is done alike to every parameter: in its gradient, or in its update."""
-        yield from of_all(self, families, role)
+    def about_all(self, value: Value) -> Iterator[Hypothesis]:
+        """What is done alike to every parameter, to all weights or to all biases: in its gradient, or in its update."""
+        role, alike = self.alike(value)
+        kind, one = ("biases", True) if len(value.shape) == 1 else ("weights", False)
+        same = [v for v in alike if (len(v.shape) == 1) == one]
+        groups = {role: alike, role.replace("parameters", kind): same if 1 < len(same) < len(alike) else []}
+        for said, group in groups.items():
+            yield from of_all(self, [family_of(v) for v in group], said)
+        yield from nothing_carried(self)
 
     def _here(self, family: Family, values: Members, where: str) -> Iterator[Hypothesis]:
         """What may be wrong in how ``values`` of a quantity are computed, at the steps that ``where`` says."""

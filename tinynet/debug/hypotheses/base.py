@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.program import Change, Edit, Plain, Program
+from tinynet.primitives import TABLE
 from tinynet.run import INITIAL, Run, Value
 
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
@@ -32,6 +33,11 @@ class Hypothesis:
 def alone(function: Plain) -> Change:
     """A change that looks at nothing but the number itself."""
     return lambda x, look: function(x)
+
+
+def times(label: str, factor: float) -> str:
+    """``2`` → ``2``; ``T`` → ``T (6)``."""
+    return label if label == f"{factor:g}" else f"{label} ({factor:g})"
 
 
 def family_of(value: Value) -> Family:
@@ -154,12 +160,21 @@ class Facts:
     def said(self, operand: Value, key: Key) -> str:
         """What an operand is called where it is referred to by ``key``."""
         if operand.quantity is None:
-            return f"what {self.sources(operand)} make" if self.sources(operand) else "an intermediate"
+            return self._said_unnamed(operand)
         word = symbol(operand.quantity)
         away = key[2]
         if away == "initial":
             return f"the initial {word}"
         return word if not away else f"{word}[t{away:+d}]"
+
+    def _said_unnamed(self, operand: Value) -> str:
+        """By the names of what it is computed from; one quantity that was only moved about keeps its name."""
+        steps = self.program.between(operand.index, self.named)
+        moved = all(TABLE[self.run.steps[i].primitive].kind == "structural" for i in steps)
+        names = self.sources(operand)
+        if not names:
+            return "an intermediate"
+        return names if moved and ", " not in names else f"what is computed from {names}"
 
     def sources(self, operand: Value) -> str:
         """The names of what an unnamed value is computed from."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members, times
 from tinynet.debug.hypotheses.replacements import taken
 from tinynet.debug.program import Edit, Plain
 from tinynet.primitives import TABLE
@@ -94,7 +94,7 @@ def _of_product(name: str, constants: Mapping[str, float]) -> Found:
         yield "the division is left out", lambda x, y: x + 0 * y
         yield "multiply instead of divide", lambda x, y: x * y
         for label, factor in constants.items():
-            yield f"divided by {label} ({factor:g}) instead", lambda x, y, c=factor: x / c + 0 * y
+            yield f"divided by {times(label, factor)} instead", lambda x, y, c=factor: x / c + 0 * y
 
 
 def _of_layout(step: Step) -> Found:

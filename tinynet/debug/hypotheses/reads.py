@@ -11,6 +11,9 @@ from tinynet.debug.hypotheses.replacements import likely, scaled
 from tinynet.debug.program import Change, Edit, Look
 from tinynet.run import INITIAL, Value
 
+# How the result of an operation is called.
+RESULTS = {"add": "the sum", "subtract": "the difference", "multiply": "the product", "divide": "the quotient"}
+
 
 class Read(NamedTuple):
     """What the computation of a quantity reads: the places by what is read, by distance in time, and their time."""
@@ -49,8 +52,9 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
         said = facts.said(next(iter(places.values())), key)
         yield from other_quantities(facts, places, read.times, said, title)
         uses = _uses(facts, places)
-        for use in uses.values() if len(uses) > 1 else ():
-            yield from other_quantities(facts, use, read.times, f"{said} (in one place only)", title)
+        for (primitive, _), use in uses.items() if len(uses) > 1 else ():
+            of = RESULTS.get(primitive, "one place")
+            yield from other_quantities(facts, use, read.times, f"the {said} of {of}", title)
 
 
 def _uses(facts: Facts, places: Places) -> dict[tuple[str, int], Places]:

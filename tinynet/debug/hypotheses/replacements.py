@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts
+from tinynet.debug.hypotheses.base import Facts, times
 from tinynet.debug.program import Plain
 from tinynet.run import Value
 
@@ -92,8 +92,8 @@ def scaled(facts: Facts, said: str) -> Found:
     yield f"{said} is counted twice", lambda x: 2 * x
     yield f"{said} has the wrong sign", lambda x: -x
     for label, factor in facts.constants.items():
-        yield f"{said} is multiplied by {label} ({factor:g})", lambda x, c=factor: c * x
-        yield f"{said} is divided by {label} ({factor:g})", lambda x, c=factor: x / c
+        yield f"{said} is multiplied by {times(label, factor)}", lambda x, c=factor: c * x
+        yield f"{said} is divided by {times(label, factor)}", lambda x, c=factor: x / c
 
 
 # Axes
