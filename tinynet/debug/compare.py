@@ -189,7 +189,7 @@ def in_words(sentence: str) -> str:
     head, colon, rest = sentence.partition(": ")
     if colon and len(head) < 60:
         return f"in {head}, {rest}" if head.startswith("the ") else f"in your {head}, {rest}"
-    return sentence if sentence.startswith(OF_ALL) else f"your {sentence}"
+    return sentence if sentence.startswith(OF_ALL) or sentence[0].isdigit() else f"your {sentence}"
 
 
 def _said_first(report: Report) -> list[str]:

@@ -15,7 +15,7 @@ from tinynet.debug.hypotheses.parameters import of_all
 from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by, together
 from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
-from tinynet.debug.hypotheses.sums import other_shares
+from tinynet.debug.hypotheses.sums import moved_terms, other_shares
 from tinynet.debug.program import Edit
 from tinynet.run import INITIAL, Value
 
@@ -39,8 +39,10 @@ class Hypotheses(Facts):
         for key, places in read.places.items():
             sample = next(iter(places.values()))
             said = self.said(sample, key)
+            shared = any(self.run.steps[i].output.index in self.shared for i, _ in places)
+            title = "" if shared and sample.kind == "parameter" else f"{target}: "  # other quantities read it there too
             for label, change in rarely(self, sample, said):
-                yield Hypothesis(f"{target}: {label}", Edit(reads=dict.fromkeys(places, alone(change))))
+                yield Hypothesis(f"{title}{label}", Edit(reads=dict.fromkeys(places, alone(change))))
             yield from everywhere(self, places, key, said)
         yield from exchanged(self, read.places, target)
         yield from rearranged(self, values, target)
@@ -87,6 +89,7 @@ class Hypotheses(Facts):
         yield from slopes(self, values, title)
         if not where:
             yield from moved_factors(self, values, target)
+            yield from moved_terms(self, values, target)
         yield from other_losses(self, values, title)
         yield from other_results(self, values, target, where)
         found = windows.mistakes(self.program, map(self.local, values.values()), title, symbol)

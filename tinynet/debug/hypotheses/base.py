@@ -201,6 +201,11 @@ def _constants(run: Run) -> dict[str, float]:
         scores = [s.operands[0] for s in run.steps if s.output.quantity == "loss.max" and s.operands]
         if scores:
             found["C"] = float(scores[0].shape[-1])
+    for size in (s.operands[1].shape for s in run.steps if s.primitive == "correlate" and s.phase == "forward"):
+        found |= {
+            "the places of a window": float(np.prod(size[2:])),
+            "the numbers under a window": float(np.prod(size[1:])),
+        }
     found |= {
         f"{s.operands[1]:g}": float(s.operands[1])
         for s in run.steps

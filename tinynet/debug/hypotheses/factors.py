@@ -69,6 +69,8 @@ def moved_factors(facts: Facts, values: Members, target: str) -> Iterator[Hypoth
             if step.primitive == "add":
                 for label, compute in _spread(facts, step):
                     found.setdefault(label, {})[i] = compute
+            for label, compute in _after_product(facts, step):
+                found.setdefault(label, {})[i] = compute
     for label, steps in found.items():
         yield Hypothesis(f"{target}: {label}", Edit(steps=steps))
 
@@ -100,6 +102,25 @@ def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, C
         f"{bias} is added outside of what {gate} multiplies",
         lambda look, *x: look(f) * product_of(look, look(h)) + look(b),
     )
+
+
+def _after_product(facts: Facts, step: Step) -> Iterator[tuple[str, Compute]]:
+    """(f · h) Wᵀ, or that and b, with f after the product."""
+    made = facts.program.made_by
+    product = facts.run.steps[made.get(step.operands[0].index, 0)] if step.primitive == "add" else step
+    before = made.get(product.operands[0].index) if product.primitive == "matmul" else None
+    if before is None or facts.run.steps[before].primitive != "multiply":
+        return
+    operands = [o for o in facts.run.steps[before].operands if isinstance(o, Value) and o.shape == step.output.shape]
+    for gate, state in (operands, operands[::-1]) if len(operands) == 2 else ():
+        if gate.quantity and state.quantity and facts.is_share(gate):
+            text = f"{symbol(gate.quantity)} multiplies the matrix product of {symbol(state.quantity)}, not that itself"
+            f, h, w = gate.index, state.index, product.operands[1].index
+            if step is product:
+                yield text, lambda look, *x, f=f, h=h, w=w: look(f) * P.matmul(look(h), look(w))
+            else:
+                also = f"{text}, and the bias with it"
+                yield also, lambda look, x, b, f=f, h=h, w=w: look(f) * (P.matmul(look(h), look(w)) + b)
 
 
 def _affine(facts: Facts, product: Value, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
