@@ -168,7 +168,8 @@ class Search:
         """Where an array is theirs, or need not be."""
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
-            same = (distance <= self.allowed[index]) | (np.isnan(array) & np.isnan(self.mine[index]))
+            allowed = np.maximum(self.allowed[index], self.tolerance * np.abs(self.mine[index]))
+            same = (distance <= allowed) | (np.isnan(array) & np.isnan(self.mine[index]))
             return same | (np.asarray(array) == self.mine[index]) | self.irrelevant.get(index, False)
 
     def wrong(self, state: State) -> list[int]:
@@ -424,8 +425,28 @@ class Search:
             changed = self.program.evaluate(edit)
             if changed is not None:
                 yield State(changed, said, edit, fitted=fitted)
+        else:
+            changed = self._after_differentiation(hypothesis, state)
+            if changed is not None:
+                yield State(changed, said, edit, differentiated=True, fitted=fitted)
         if any(self.program.steps[i].phase == "forward" for i in edit.touched):
             changed = self.program.differentiated(edit)
             if changed is not None:
                 sentence = f"{hypothesis.sentence} (the backward pass agrees with that)"
                 yield State(changed, (*state.sentences, sentence), edit, differentiated=True, fitted=fitted)
+
+    def _after_differentiation(self, hypothesis: Hypothesis, state: State) -> dict[int, np.ndarray] | None:
+        """What an edit of the backward pass changes, where what follows of it is computed as it was recorded."""
+        touched = hypothesis.edit.touched
+        if any(self.program.steps[i].phase == "forward" for i in touched):
+            return None
+        following = self.program.after({self.program.steps[i].output.index for i in touched})
+        known = {i: array for i, array in state.changed.items() if i not in following}
+        recorded = self.program.evaluate(Edit(), known)
+        arrays = self.program.arrays
+        if recorded is None or not all(
+            np.allclose(recorded.get(i, arrays[i]), state.changed.get(i, arrays[i]), rtol=1e-9, atol=self.allowed[i])
+            for i in following.intersection(self.mine)
+        ):
+            return None
+        return self.program.evaluate(hypothesis.edit, known)

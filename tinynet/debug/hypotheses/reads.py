@@ -32,7 +32,8 @@ def read_by(facts: Facts, values: Members) -> Read:
                 if isinstance(operand, Value) and (
                     operand.index in facts.named or operand.index in facts.shared or operand.kind != "computed"
                 ):
-                    at = operand.time if t is None else t
+                    own = facts.run.steps[i].time  # of a share of a gradient that is summed over time
+                    at = t if t is not None else operand.time if own is None else own
                     key = facts.reference(operand, at)
                     read.places.setdefault(key, {})[i, k] = operand
                     away = None if operand.time is None or at is None else operand.time - at
