@@ -123,6 +123,10 @@ def _is_mask(array: np.ndarray) -> bool:
     return array.size > 2 and len(numbers) == 2 and 0 in numbers
 
 
+def _least_wrong(attempt: Attempt) -> int:
+    return min((len(left) for _, left in attempt.partial), default=0)
+
+
 class _Read(dict[int, np.ndarray]):
     """Nothing is changed; remembered is what was asked for."""
 
@@ -248,8 +252,7 @@ class Search:
             for left in [self.wrong(state) or wrong]
             for target in self._first(state, left)
         ]
-        at_all_steps = (self._likely, self._less_likely)
-        found = self._found(attempts, at_all_steps) or self._found(attempts, (*at_all_steps, self._at_some_steps))
+        found = self._found(attempts)
         explanations = tuple(self._distinct(found, len(wrong)))
         other = self.other.run if len(explanations) > 1 else None
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
@@ -276,22 +279,26 @@ class Search:
                 computed |= self.program.after([i])
         return list(found.values())
 
-    def _found(self, attempts: list[Attempt], searches: Searches) -> list[State]:
+    def _found(self, attempts: list[Attempt]) -> list[State]:
         """States in which nothing is wrong: by one edit, or else by several."""
-        for attempt in attempts:
-            self._attempt(attempt, searches)
-            if attempt.whole:
-                return attempt.whole
-        for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
-            whole = self._continued(attempt, MOST_BUGS - 1, searches)
-            if whole:
-                return whole
+        likely = (self._own, self._likely)
+        at_all_steps = (*likely, self._less_likely)
+        anywhere = (*at_all_steps, self._at_some_steps)
+        for searches, further in ((likely, (self._own,)), (at_all_steps, at_all_steps), (anywhere, anywhere)):
+            for attempt in attempts:
+                self._attempt(attempt, searches)
+                if attempt.whole:
+                    return attempt.whole
+            for attempt in sorted(attempts, key=_least_wrong):
+                whole = self._continued(attempt, MOST_BUGS - 1, further)
+                if whole:
+                    return whole
         return []
 
     def _attempt(self, attempt: Attempt, searches: Searches) -> None:
         """Try one more edit of what computes the target."""
         for search in searches:
-            if attempt.whole:  # what is less likely may fit too, and says no more
+            if attempt.whole and search != self._likely:  # what is less likely may fit too, and says no more
                 return
             for hypothesis in self._fitting(search, attempt.state, attempt.target):
                 for next_state in self._consequences(hypothesis, attempt.state):
@@ -358,17 +365,20 @@ class Search:
         return list(found.values())[:MOST_CONTINUED]
 
     # What may have led to a wrong value
-    def _likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        """Relations first, then likely edits of ``steps``, which compute it."""
+    def _own(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """Relations to what was brought, what is done to all parameters, and edits of its own formula."""
         value = self.program.run.values[wrong]
         yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
         if wrong in self.program.made_by:
             yield from self.hypotheses.about_all(value)
-            own, *others = self.hypotheses.quantities(steps, wrong)
-            yield from self.hypotheses.about(own)
-            yield from self.hypotheses.further(own)
-            for family in others:
+            for family in self.hypotheses.quantities(steps, wrong)[:1]:
                 yield from self.hypotheses.about(family)
+                yield from self.hypotheses.further(family)
+
+    def _likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """Likely edits of all else that it is computed from."""
+        for family in self.hypotheses.quantities(steps, wrong)[1:] if wrong in self.program.made_by else ():
+            yield from self.hypotheses.about(family)
 
     def _less_likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
         for family in self.hypotheses.quantities(steps, wrong)[1:] if wrong in self.program.made_by else ():
