@@ -148,18 +148,6 @@ def test_a_state_of_zeros_is_not_offered_in_place_of_nothing() -> None:
     assert not any("initial" in sentence for sentence in said)
 
 
-def test_a_measured_number_is_not_offered_beside_a_reason() -> None:
-    run = recorded("mlp")
-    found = compare(run, numbers("mlp") | {"db2": -0.5 * numbers("mlp")["db2"]})
-    assert found.diagnosis is not None and found.diagnosis.explanations
-    for wrong in (0.37, 2.0):
-        found = compare(run, numbers("mlp") | {"db2": wrong * numbers("mlp")["db2"]}, explain=True)
-        assert found.diagnosis is not None
-        said = ["; ".join(e.sentences) for e in found.diagnosis.explanations]
-        assert any("the factor 0.37" in sentence for sentence in said) == (wrong == 0.37)
-        assert said
-
-
 # The words
 
 

@@ -172,7 +172,8 @@ class Search:
         """Where an array is theirs, or need not be."""
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
-            allowed = np.maximum(self.allowed[index], self.tolerance * np.abs(self.mine[index]))
+            size = np.abs(np.where(np.isfinite(self.mine[index]), self.mine[index], 0.0))
+            allowed = np.maximum(self.allowed[index], self.tolerance * size)
             same = (distance <= allowed) | (np.isnan(array) & np.isnan(self.mine[index]))
             return same | (np.asarray(array) == self.mine[index]) | self.irrelevant.get(index, False)
 
