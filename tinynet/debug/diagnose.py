@@ -285,7 +285,7 @@ class Search:
         likely = (self._own, self._likely)
         at_all_steps = (*likely, self._less_likely)
         anywhere = (*at_all_steps, self._at_some_steps)
-        for searches, further in ((likely, (self._own,)), (at_all_steps, at_all_steps), (anywhere, anywhere)):
+        for searches, further in ((likely, (self._own,)), (at_all_steps, (self._own,)), (anywhere, at_all_steps)):
             for attempt in attempts:
                 self._attempt(attempt, searches)
                 if attempt.whole:
