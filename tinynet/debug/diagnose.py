@@ -22,7 +22,7 @@ from tinynet.run import Run, Value
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
-MOST_CONTINUED = 3  # computations in which less is wrong, from which the search goes on
+MOST_CONTINUED = 6  # computations in which less is wrong, from which the search goes on
 AT_ONCE = 128  # hypotheses that are looked at together
 MOST_NUMBERS = 1 << 18  # of one value, for all of these
 
@@ -285,7 +285,7 @@ class Search:
         likely = (self._own, self._likely)
         at_all_steps = (*likely, self._less_likely)
         anywhere = (*at_all_steps, self._at_some_steps)
-        for searches, further in ((likely, (self._own,)), (at_all_steps, (self._own,)), (anywhere, at_all_steps)):
+        for searches, further in ((likely, (self._own,)), (at_all_steps, (self._own,)), (anywhere, anywhere)):
             for attempt in attempts:
                 self._attempt(attempt, searches)
                 if attempt.whole:
