@@ -91,7 +91,9 @@ def test_what_overlaps_is_added_or_overwritten() -> None:
     table = np.array([[0, 1], [1, 2], [3, 9]])  # one past the end is nowhere; here 9 places
     x = np.array([[1.0, 2], [30, 4], [5, 6]]).reshape(1, 1, 3, 2)
     np.testing.assert_array_equal(windows.put_back(x, table, (1, 1, 3, 3)).reshape(-1)[:5], [1, 32, 4, 5, 0])
-    np.testing.assert_array_equal(windows.put_back(x, table, (1, 1, 3, 3), True).reshape(-1)[:5], [1, 30, 4, 5, 0])
+    np.testing.assert_array_equal(
+        windows.put_back(x, table, (1, 1, 3, 3), "by window").reshape(-1)[:5], [1, 30, 4, 5, 0]
+    )
 
 
 @pytest.mark.parametrize(

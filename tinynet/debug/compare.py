@@ -19,6 +19,12 @@ from tinynet.workbook.book import Book
 
 # Of the largest number of a quantity: rounding over some fifty steps stays below, every bug that was met lies above.
 TOLERANCES = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2}
+OF_ALL = (
+    "everywhere, ",
+    "in the forward pass, ",
+    "the ",
+    "no ",
+)  # how a sentence begins that is not about one quantity
 MOST_CELLS = 20_000  # of a run whose cells are looked up
 
 
@@ -187,7 +193,9 @@ def _finite(x: Any) -> Any:
 def in_words(sentence: str) -> str:
     """``dz: tanh(h) is used where h belongs`` → ``in your dz, tanh(h) is used where h belongs``."""
     head, colon, rest = sentence.partition(": ")
-    return f"in your {head}, {rest}" if colon and len(head) < 60 else f"your {sentence}"
+    if colon and len(head) < 60:
+        return f"in {head}, {rest}" if head.startswith("the ") else f"in your {head}, {rest}"
+    return sentence if sentence.startswith(OF_ALL) or sentence[0].isdigit() else f"your {sentence}"
 
 
 def _said_first(report: Report) -> list[str]:
@@ -230,7 +238,8 @@ def _said_why(diagnosis: Diagnosis) -> list[str]:
         for k, sentence in enumerate(explanation.sentences):
             out.append(f"{head if k == 0 else ' and'}  {in_words(sentence)}")
     count = diagnosis.explanations[0].explained
-    out.append(f"     this reproduces every number you brought, the {count} values that differ too ({tried})")
+    differ = "the one value that differs" if count == 1 else f"the {count} values that differ"
+    out.append(f"     this reproduces every number you brought, {differ} too ({tried})")
     if len(diagnosis.explanations) > 1:
         out.append(
             "     these data cannot tell them apart, others can: --other other.xlsx writes some (or bring 3 steps "

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
-from tinynet.debug.hypotheses import Family, Hypotheses, Hypothesis, family_of
+from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of
+from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
 from tinynet.debug.rounds import smaller_numbers
@@ -22,6 +24,9 @@ from tinynet.run import Run, Value
 SECONDS = 20.0  # that a search may take
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
+MOST_CONTINUED = 6  # computations in which less is wrong, from which the search goes on
+AT_ONCE = 128  # hypotheses that are looked at together
+MOST_NUMBERS = 1 << 18  # of one value, for all of these
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class State:
     sentences: tuple[str, ...] = ()
     edit: Edit = field(default_factory=Edit)
     differentiated: bool = False
+    fitted: bool = False  # a number in a sentence was measured
 
 
 class Nearby(NamedTuple):
@@ -73,12 +79,15 @@ class Nearby(NamedTuple):
 
 
 Hypothesise = Callable[[State, int, list[int]], Iterator[Hypothesis]]  # about a value and the steps that compute it
+Searches = tuple[Hypothesise, ...]
 
 
 class Attempt(NamedTuple):
-    """What came of one edit where so much was ``wrong``: states in which nothing is, and those in which less is."""
+    """What came of one edit more, of what ``target`` is computed from: states in which nothing is wrong, or less."""
 
+    state: State
     wrong: list[int]
+    target: int
     whole: list[State]
     partial: list[tuple[State, list[int]]]
 
@@ -87,6 +96,7 @@ FITTED = re.compile(r"\d times (\S+|the parameter) is added")
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
+    "1 / ",
     "holds",
     "multiplied by",
     "is used where",
@@ -101,6 +111,12 @@ AWKWARD = (
 )
 
 
+def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypothesis]]:
+    """All of them, ``most`` at a time."""
+    while some := list(islice(hypotheses, most)):
+        yield some
+
+
 def _awkward(sentence: str) -> int:
     return len(sentence) + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
 
@@ -111,6 +127,21 @@ def _is_mask(array: np.ndarray) -> bool:
     return array.size > 2 and len(numbers) == 2 and 0 in numbers
 
 
+def _least_wrong(attempt: Attempt) -> int:
+    return min((len(left) for _, left in attempt.partial), default=0)
+
+
+class _Read(dict[int, np.ndarray]):
+    """Nothing is changed; remembered is what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[int] = set()
+
+    def __contains__(self, index: object) -> bool:
+        self.asked.add(index)  # type: ignore[arg-type]
+        return False
+
+
 class Search:
     """Looks for the edits that turn a run's numbers into those of ``mine`` ({value index: array})."""
 
@@ -119,7 +150,7 @@ class Search:
         self.irrelevant = irrelevant(program, mine, tolerance)
         self.mine = {i: self._relevant(i, array) for i, array in mine.items()}
         self.hypotheses = Hypotheses(program)
-        self.fitted: dict[tuple[str, int], list[Hypothesis]] = {}  # by search and value, where nothing was edited
+        self.fitted: dict[tuple, list[Hypothesis]] = {}  # by search, value and state
         self.tried, self.end = 0, time.monotonic() + seconds
         self.order = sorted(mine, key=lambda index: (program.made_by.get(index, -1), index))
         self.rank = {index: n for n, index in enumerate(self.order)}
@@ -145,7 +176,9 @@ class Search:
         """Where an array is theirs, or need not be."""
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
-            same = (distance <= self.allowed[index]) | (np.isnan(array) & np.isnan(self.mine[index]))
+            size = np.abs(np.where(np.isfinite(self.mine[index]), self.mine[index], 0.0))
+            allowed = np.maximum(self.allowed[index], self.tolerance * size)
+            same = (distance <= allowed) | (np.isnan(array) & np.isnan(self.mine[index]))
             return same | (np.asarray(array) == self.mine[index]) | self.irrelevant.get(index, False)
 
     def wrong(self, state: State) -> list[int]:
@@ -159,7 +192,15 @@ class Search:
         return all(np.all(self.agrees(i, self.program.arrays[i]) | beyond.get(i, False)) for i in wrong)
 
     def _distinct(self, found: list[State], wrong: int) -> Iterator[Explanation]:
-        """One explanation for all sentences that stand for the same computation: on other numbers too."""
+        """One explanation for all sentences that stand for the same computation: on other numbers too.
+
+        A number that was measured explains nothing where there is a reason without one; and that only what is shown is
+        wrong says nothing where nothing that was brought is computed from it.
+        """
+        found = [state for state in found if not state.fitted] or found
+        said = {state.sentences for state in found}
+        used = [(state, tuple(x.removesuffix(SHOWN_ONLY) for x in state.sentences)) for state in found]
+        found = [state for state, sentences in used if sentences == state.sentences or sentences not in said]
         groups: list[tuple[dict[int, np.ndarray] | None, list[State]]] = []
         for state in found:
             elsewhere = self._elsewhere(state)
@@ -210,22 +251,16 @@ class Search:
 
     # Searching
     def run(self) -> Diagnosis:
-        """Look for the fewest edits, of whatever could be the first wrong value, in whatever way it is computed."""
+        """Look for the fewest edits of what the first wrong value is computed from, in whatever way it is computed."""
         start = time.monotonic()
         wrong = self.wrong(State({}))
-        found: list[State] = []
-        attempts: list[Attempt] = []
-        for state in self._starts():
-            left = self.wrong(state) or wrong
-            for target in self._first(left):
-                attempts.append(self._attempt(state, left, target))
-                found = attempts[-1].whole
-                if found or attempts[-1].partial:
-                    break
-            if found:
-                break
-        for attempt in sorted(attempts, key=lambda attempt: min((len(left) for _, left in attempt.partial), default=0)):
-            found = found or self._continued(attempt, MOST_BUGS - 1)
+        attempts = [
+            Attempt(state, left, target, [], [])
+            for state in self._starts()
+            for left in [self.wrong(state) or wrong]
+            for target in self._first(state, left)
+        ]
+        found = self._found(attempts)
         explanations = tuple(self._distinct(found, len(wrong)))
         other = self.other.recorded if len(explanations) > 1 else None
         return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
@@ -238,81 +273,127 @@ class Search:
             if changed:
                 yield State(changed, (), edit)
 
-    def _first(self, wrong: list[int]) -> list[int]:
-        """The values of which none is computed from another one: some, of different quantities."""
+    def _first(self, state: State, wrong: list[int]) -> list[int]:
+        """The first value that is wrong; where all is computed in another way, the first of some quantities.
+
+        Of these none is computed from another one.
+        """
         found: dict[Family, int] = {}
         computed: set[int] = set()
-        for i in wrong:
+        for i in wrong if state.edit.touched else wrong[:1]:
             family = family_of(self.program.run.values[i])
             if i not in computed and family not in found and len(found) < MOST_FIRST:
                 found[family] = i
                 computed |= self.program.after([i])
         return list(found.values())
 
-    def _attempt(self, state: State, wrong: list[int], target: int) -> Attempt:
-        """What comes of one more edit of what computes ``target``."""
-        attempt = Attempt(wrong, [], [])
-        for search in (self._at_all_steps, self._at_some_steps):
-            if attempt.whole:  # what fits at all steps may fit at some too, and says more
-                break
-            for hypothesis in self._fitting(search, state, target):
-                for next_state in self._consequences(hypothesis, state):
-                    left = self.wrong(next_state)
-                    if not left:
-                        attempt.whole.append(next_state)
-                    elif self.rank[left[0]] > self.rank[target]:
-                        attempt.partial.append((next_state, left))
-        return attempt
-
-    def _fitting(self, search: Hypothesise, state: State, target: int) -> Iterator[Hypothesis]:
-        """The hypotheses that reproduce ``target``, while there is time.
-
-        Where nothing was edited yet, and ``target`` is computed as in another start, they are the same as there.
-        """
-        nearby = self._nearby(state, target)
-        key = (search.__name__, target)
-        plain = not state.sentences and nearby.read.isdisjoint(state.changed)
-        if plain and key in self.fitted:
-            yield from self.fitted[key]
-            return
-        fitted: list[Hypothesis] = []
-        for hypothesis in search(state, target, nearby.steps):
-            if time.monotonic() > self.end:
-                return
-            self.tried += 1
-            if self._fits(hypothesis, state, target, nearby):
-                fitted.append(hypothesis)
-                yield hypothesis
-        if plain:
-            self.fitted[key] = fitted
-
-    def _continued(self, attempt: Attempt, bugs: int) -> list[State]:
-        """States in which nothing is wrong any more, from the best of those in which less is."""
-        for state, left in sorted(attempt.partial, key=lambda some: len(some[1]))[:3]:
-            if len(left) < len(attempt.wrong) or len(attempt.wrong) < 3:
-                further = self._attempt(state, left, left[0])
-                whole = further.whole
-                if not whole and bugs > 1:
-                    whole = self._continued(further, bugs - 1)
+    def _found(self, attempts: list[Attempt]) -> list[State]:
+        """States in which nothing is wrong: by one edit, or else by several."""
+        likely = (self._own, self._likely)
+        at_all_steps = (*likely, self._less_likely)
+        anywhere = (*at_all_steps, self._at_some_steps)
+        for searches, further in ((likely, (self._own,)), (at_all_steps, (self._own,)), (anywhere, anywhere)):
+            for attempt in attempts:
+                self._attempt(attempt, searches)
+                if attempt.whole:
+                    return attempt.whole
+            for attempt in sorted(attempts, key=_least_wrong):
+                whole = self._continued(attempt, MOST_BUGS - 1, further)
                 if whole:
                     return whole
         return []
 
-    def _at_all_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        """What may have led to a wrong value: relations first, then edits of ``steps``, which compute it."""
+    def _attempt(self, attempt: Attempt, searches: Searches) -> None:
+        """Try one more edit of what computes the target."""
+        for search in searches:
+            if attempt.whole and search != self._likely:  # what is less likely may fit too, and says no more
+                return
+            for hypothesis in self._fitting(search, attempt.state, attempt.target):
+                for next_state in self._consequences(hypothesis, attempt.state):
+                    left = self.wrong(next_state)
+                    if not left:
+                        attempt.whole.append(next_state)
+                    elif self.rank[left[0]] > self.rank[attempt.target]:
+                        attempt.partial.append((next_state, left))
+
+    def _fitting(self, search: Hypothesise, state: State, target: int) -> Iterator[Hypothesis]:
+        """The hypotheses that reproduce ``target``, while there is time."""
+        key = (search.__name__, target, state.sentences, frozenset(state.edit.touched))
+        if key in self.fitted:
+            yield from self.fitted[key]
+            return
+        fitted: list[Hypothesis] = []
+        nearby = self._nearby(state, target)
+        hypotheses = search(state, target, nearby.steps)
+        if not state.sentences and state.edit.touched and not self._matters(state, nearby):
+            before = self._leading_to(state.edit)
+            hypotheses = (h for h in hypotheses if not before.isdisjoint(h.edit.touched))
+        for some in _several(hypotheses, self._at_once(nearby)):
+            if time.monotonic() > self.end:
+                return
+            self.tried += len(some)
+            for hypothesis in self._that_fit(some, state, target, nearby):
+                fitted.append(hypothesis)
+                yield hypothesis
+        self.fitted[key] = fitted
+
+    def _matters(self, state: State, nearby: Nearby) -> bool:
+        """Whether another way to compute gives other numbers there, by more than rounding."""
+        arrays = self.program.arrays
+        changed = nearby.read.union(nearby.inside).intersection(state.changed)
+        return not all(np.allclose(state.changed[i], arrays[i], rtol=1e-9, atol=1e-12) for i in changed)
+
+    def _leading_to(self, edit: Edit) -> set[int]:
+        """The steps that what an edit touches is computed from, in either way: to edit others makes no difference."""
+        read = _Read()
+        for i in edit.touched:
+            self.program.compute(i, self.program.steps[i], edit, read)
+        outputs = {self.program.steps[i].output.index for i in edit.touched}
+        return {i for value in outputs | read.asked for i in self.program.between(value, set())}
+
+    def _continued(self, attempt: Attempt, bugs: int, searches: Searches) -> list[State]:
+        """States in which nothing is wrong any more, from the best of those in which less is."""
+        for state, left in self._best(attempt.partial):
+            if len(left) < len(attempt.wrong) or len(attempt.wrong) < 3:
+                further = Attempt(state, left, left[0], [], [])
+                self._attempt(further, searches)
+                whole = further.whole
+                if not whole and bugs > 1:
+                    whole = self._continued(further, bugs - 1, searches)
+                if whole:
+                    return whole
+        return []
+
+    def _best(self, partial: list[tuple[State, list[int]]]) -> list[tuple[State, list[int]]]:
+        """Those in which the least is wrong: one of those that have the same numbers, in the best words."""
+        found: dict[bytes, tuple[State, list[int]]] = {}
+        for state, left in sorted(partial, key=lambda some: (len(some[1]), _awkward(some[0].sentences[-1]))):
+            numbers = (state.changed.get(i, self.program.arrays[i]) / self.scales[i] for i in self.order)
+            found.setdefault(b"".join(np.round(x, 6).tobytes() for x in numbers), (state, left))
+        return list(found.values())[:MOST_CONTINUED]
+
+    # What may have led to a wrong value
+    def _own(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """Relations to what was brought, what is done to all parameters, and edits of its own formula."""
         value = self.program.run.values[wrong]
         yield from relations(Brought(self.hypotheses, self.mine, self.irrelevant, state.changed), value, self.allowed)
-        if wrong not in self.program.made_by:
-            return
-        role, alike = self.hypotheses.alike(value)
-        yield from self.hypotheses.about_all(list(dict.fromkeys(family_of(v) for v in alike)), role)
-        families = self.hypotheses.quantities(steps, wrong)
-        for search in (self.hypotheses.about, self.hypotheses.further):
-            for family in families:
-                yield from search(family)
+        if wrong in self.program.made_by:
+            yield from self.hypotheses.about_all(value)
+            for family in self.hypotheses.quantities(steps, wrong)[:1]:
+                yield from self.hypotheses.about(family)
+                yield from self.hypotheses.further(family)
+
+    def _likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        """Likely edits of all else that it is computed from."""
+        for family in self.hypotheses.quantities(steps, wrong)[1:] if wrong in self.program.made_by else ():
+            yield from self.hypotheses.about(family)
+
+    def _less_likely(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
+        for family in self.hypotheses.quantities(steps, wrong)[1:] if wrong in self.program.made_by else ():
+            yield from self.hypotheses.further(family)
 
     def _at_some_steps(self, state: State, wrong: int, steps: list[int]) -> Iterator[Hypothesis]:
-        for family in self.hypotheses.quantities(steps, wrong):
+        for family in self.hypotheses.quantities(steps, wrong) if wrong in self.program.made_by else ():
             yield from self.hypotheses.at_some_steps(family)
 
     def _nearby(self, state: State, wrong: int) -> Nearby:
@@ -323,38 +404,67 @@ class Search:
         outside = {i: array for i, array in state.changed.items() if i not in inside}
         return Nearby(steps, set(steps), (read - inside) | {wrong}, outside)
 
-    def _fits(self, hypothesis: Hypothesis, state: State, wrong: int, nearby: Nearby) -> bool:
-        """Does the edit reproduce the first wrong value? Only what computes it is looked at."""
-        if hypothesis.known is not None:
-            return True
-        if nearby.inside.isdisjoint(hypothesis.edit.touched):
-            return False
-        edit = hypothesis.edit if state.edit == Edit() else state.edit | hypothesis.edit
-        changed = self.program.evaluate(edit, nearby.outside, nearby.steps)
-        return changed is not None and wrong in changed and bool(np.all(self.agrees(wrong, changed[wrong])))
+    def _at_once(self, nearby: Nearby) -> int:
+        """How many hypotheses are looked at together."""
+        largest = max((self.program.arrays[i].size for i in nearby.inside), default=1)
+        return max(1, min(AT_ONCE, MOST_NUMBERS // max(largest, 1)))
+
+    def _that_fit(self, some: list[Hypothesis], state: State, wrong: int, nearby: Nearby) -> Iterator[Hypothesis]:
+        """Those that reproduce the first wrong value. Only what computes it is looked at."""
+        edits = {
+            n: h.edit if state.edit == Edit() else state.edit | h.edit
+            for n, h in enumerate(some)
+            if h.known is None and not nearby.inside.isdisjoint(h.edit.touched)
+        }
+        found = evaluate_each(self.program, list(edits.values()), nearby.outside, nearby.steps, wrong)
+        results = dict(zip(edits, found, strict=True))
+        for n, hypothesis in enumerate(some):
+            result = results.get(n)
+            if hypothesis.known is not None or (result is not None and np.all(self.agrees(wrong, result))):
+                yield hypothesis
 
     def _consequences(self, hypothesis: Hypothesis, state: State) -> Iterator[State]:
         """What follows if the backward pass is as it was written, and if it is that of the changed forward pass."""
-        said = (*state.sentences, hypothesis.sentence)
+        said, fitted = (*state.sentences, hypothesis.sentence), state.fitted or hypothesis.fitted
         if hypothesis.known is not None:
             changed = self.program.evaluate(state.edit, {**state.changed, **hypothesis.known})
             if changed is not None:
-                yield State(changed, said, state.edit)
+                yield State(changed, said, state.edit, fitted=fitted)
             return
         if hypothesis.shown_only:
             shown = {self.program.steps[i].output.index for i in hypothesis.edit.touched}
             used = {i: array for i, array in state.changed.items() if i not in shown}
             changed = self.program.evaluate(hypothesis.edit, used, sorted(hypothesis.edit.touched))
             if changed is not None:
-                yield State({**state.changed, **changed}, said, state.edit)
+                yield State({**state.changed, **changed}, said, state.edit, fitted=fitted)
             return
         edit = state.edit | hypothesis.edit
         if not state.differentiated:
             changed = self.program.evaluate(edit)
             if changed is not None:
-                yield State(changed, said, edit)
+                yield State(changed, said, edit, fitted=fitted)
+        else:
+            changed = self._after_differentiation(hypothesis, state)
+            if changed is not None:
+                yield State(changed, said, edit, differentiated=True, fitted=fitted)
         if any(self.program.steps[i].phase == "forward" for i in edit.touched):
             changed = self.program.differentiated(edit)
             if changed is not None:
                 sentence = f"{hypothesis.sentence} (the backward pass agrees with that)"
-                yield State(changed, (*state.sentences, sentence), edit, differentiated=True)
+                yield State(changed, (*state.sentences, sentence), edit, differentiated=True, fitted=fitted)
+
+    def _after_differentiation(self, hypothesis: Hypothesis, state: State) -> dict[int, np.ndarray] | None:
+        """What an edit of the backward pass changes, where what follows of it is computed as it was recorded."""
+        touched = hypothesis.edit.touched
+        if any(self.program.steps[i].phase == "forward" for i in touched):
+            return None
+        following = self.program.after({self.program.steps[i].output.index for i in touched})
+        known = {i: array for i, array in state.changed.items() if i not in following}
+        recorded = self.program.evaluate(Edit(), known)
+        arrays = self.program.arrays
+        if recorded is None or not all(
+            np.allclose(recorded.get(i, arrays[i]), state.changed.get(i, arrays[i]), rtol=1e-9, atol=self.allowed[i])
+            for i in following.intersection(self.mine)
+        ):
+            return None
+        return self.program.evaluate(hypothesis.edit, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,9 @@ Look = Callable[[int], Array]  # what a value (by index) holds by now
 Plain = Callable[..., Array]  # of numbers alone
 Change = Callable[..., Array]  # of the array that is there, and a Look
 Compute = Callable[..., Array]  # of a Look and the operands of a step
+
+# What an edit runs into that makes no sense on these shapes or numbers.
+NOT_COMPUTED = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Program:
         self.steps: list[Step] = self.run.steps
         self.arrays: list[np.ndarray] = [to_host(value.array) for value in run.values]
         self.made_by = {step.output.index: i for i, step in enumerate(self.steps)}
+        self._places: dict[int, np.ndarray | None] = {}  # of structural steps, by step
         self.readers: dict[int, list[int]] = {}
         for i, step in enumerate(self.steps):
             for operand in step.operands:
@@ -78,15 +82,17 @@ class Program:
                 if out in pinned or not (i in touched or any(_index(o) in changed for o in step.operands)):
                     continue
                 try:
-                    result = self._compute(i, step, edit, changed)
-                except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
+                    result = self.compute(i, step, edit, changed)
+                except NOT_COMPUTED:
                     return None
                 if np.shape(result) != self.arrays[out].shape:
                     return None
                 changed[out] = np.asarray(result)
         return changed
 
-    def _compute(self, i: int, step: Step, edit: Edit, changed: dict[int, Any]) -> Any:
+    def compute(self, i: int, step: Step, edit: Edit, changed: Mapping[int, Any]) -> Any:
+        """What a step gives with an edit, where some values have ``changed``."""
+
         def look(index: int) -> Any:
             return changed[index] if index in changed else self.arrays[index]
 
@@ -111,7 +117,7 @@ class Program:
             try:
                 for i, step in enumerate(self.steps):
                     if step.phase == "forward":
-                        result = self._compute(i, step, edit, tensors)
+                        result = self.compute(i, step, edit, tensors)
                         if np.shape(result) != self.arrays[step.output.index].shape:
                             return None
                         tensors[step.output.index] = result if isinstance(result, Tensor) else Tensor(result)
@@ -119,7 +125,7 @@ class Program:
                 if not tensors[loss.index].requires_grad:
                     return None
                 found = autograd.grad(tensors[loss.index], [tensors[i] for i in xs])
-            except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, AttributeError):
+            except (*NOT_COMPUTED, AttributeError):
                 return None
         gradients = dict(zip(xs, found, strict=True))
         known = {
@@ -132,6 +138,21 @@ class Program:
                 known[value.index] = np.asarray(gradients[value.of.index].data)
         update = [i for i, step in enumerate(self.steps) if step.phase == "update"]
         return self.evaluate(Edit(), known, update)
+
+    def places(self, i: int) -> np.ndarray | None:
+        """Where a structural step takes its numbers from: counted from 1 through its operands, 0 for what is zero.
+
+        None where it takes all, in their order.
+        """
+        if i not in self._places:
+            step, start, numbered = self.steps[i], 1, []
+            for operand in step.operands:
+                numbered.append(np.arange(start, start + operand.array.size).reshape(operand.shape))
+                start += operand.array.size
+            places = np.asarray(TABLE[step.primitive](*numbered, **step.arguments))
+            in_order = places.size == start - 1 and bool(np.all(places.reshape(-1) == np.arange(1, start)))
+            self._places[i] = None if in_order else places
+        return self._places[i]
 
     # Where a value comes from
     def between(self, value: int, known: set[int]) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tinynet.debug import windows
 from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Members, alone, family_of, symbol
+from tinynet.debug.hypotheses.carried import nothing_carried
 from tinynet.debug.hypotheses.everywhere import everywhere
 from tinynet.debug.hypotheses.factors import moved_factors, slopes
 from tinynet.debug.hypotheses.losses import other_losses
@@ -15,10 +16,10 @@ from tinynet.debug.hypotheses.parameters import of_all
 from tinynet.debug.hypotheses.reads import blocks, exchanged, misread, read_by, together
 from tinynet.debug.hypotheses.replacements import rarely
 from tinynet.debug.hypotheses.results import other_results, rearranged
-from tinynet.debug.hypotheses.sums import other_shares
+from tinynet.debug.hypotheses.sums import moved_terms, other_shares
 from tinynet.debug.hypotheses.updates import of_update
 from tinynet.debug.program import Edit
-from tinynet.run import INITIAL
+from tinynet.run import INITIAL, Value
 
 
 class Hypotheses(Facts):
@@ -43,8 +44,10 @@ class Hypotheses(Facts):
         for key, places in read.places.items():
             sample = next(iter(places.values()))
             said = self.said(sample, key)
+            shared = any(self.run.steps[i].output.index in self.shared for i, _ in places)
+            title = "" if shared and sample.kind == "parameter" else f"{target}: "  # other quantities read it there too
             for label, change in rarely(self, sample, said):
-                yield Hypothesis(f"{target}: {label}", Edit(reads=dict.fromkeys(places, alone(change))))
+                yield Hypothesis(f"{title}{label}", Edit(reads=dict.fromkeys(places, alone(change))))
             yield from everywhere(self, places, key, said)
         yield from exchanged(self, read.places, target)
         yield from rearranged(self, values, target)
@@ -71,9 +74,15 @@ class Hypotheses(Facts):
             yield from blocks(self, places, self.said(next(iter(places.values())), key), title)
         yield from together(self, read.places, title)
 
-    def about_all(self, families: list[Family], role: str) -> Iterator[Hypothesis]:
-        """What is done alike to every parameter: in its gradient, or in its update."""
-        yield from of_all(self, families, role)
+    def about_all(self, value: Value) -> Iterator[Hypothesis]:
+        """What is done alike to every parameter, to all weights or to all biases: in its gradient, or in its update."""
+        role, alike = self.alike(value)
+        kind, one = ("biases", True) if len(value.shape) == 1 else ("weights", False)
+        same = [v for v in alike if (len(v.shape) == 1) == one]
+        groups = {role: alike, role.replace("parameters", kind): same if 1 < len(same) < len(alike) else []}
+        for said, group in groups.items():
+            yield from of_all(self, list(dict.fromkeys(family_of(v) for v in group)), said)
+        yield from nothing_carried(self)
 
     def _here(self, family: Family, values: Members, where: str) -> Iterator[Hypothesis]:
         """What may be wrong in how ``values`` of a quantity are computed, at the steps that ``where`` says."""
@@ -86,6 +95,7 @@ class Hypotheses(Facts):
         yield from slopes(self, values, title)
         if not where:
             yield from moved_factors(self, values, target)
+            yield from moved_terms(self, values, target)
         yield from other_losses(self, values, title)
         yield from other_results(self, values, target, where)
         found = windows.mistakes(self.program, map(self.local, values.values()), title, symbol)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.debug.program import Change, Edit, Plain, Program
 from tinynet.debug.rounds import is_of_a_round
+from tinynet.primitives import TABLE
 from tinynet.run import INITIAL, Run, Value
 
 Family = tuple[str, int]  # a quantity, and the update before which it is computed
@@ -16,6 +17,7 @@ Members = dict[int | None, int]  # the values of a quantity, by time
 Place = tuple[int, int]  # a step, and which of its operands
 Places = dict[Place, Value]  # what is read there
 Key = tuple[Any, ...]  # an operand as seen from a time step
+SHOWN_ONLY = ", in what is shown only"  # ends a sentence about numbers that are changed after use
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,17 @@ class Hypothesis:
     edit: Edit
     shown_only: bool = False  # the numbers were changed after use: nothing that follows is affected
     known: dict[int, np.ndarray] | None = None  # values that are simply other numbers
+    fitted: bool = False  # a number in the sentence was measured, not foretold
 
 
 def alone(function: Plain) -> Change:
     """A change that looks at nothing but the number itself."""
     return lambda x, look: function(x)
+
+
+def times(label: str, factor: float) -> str:
+    """``2`` → ``2``; ``T`` → ``T (6)``."""
+    return label if label == f"{factor:g}" else f"{label} ({factor:g})"
 
 
 def family_of(value: Value) -> Family:
@@ -133,6 +141,16 @@ class Facts:
         first = self.run.values[next(iter(members.values()))]
         return first.kind == "state" or first.beside is not None or first.replaces_state
 
+    def is_constant(self, value: int) -> bool:
+        """Whether a value holds one number, many times: an initial state of zeros, say. It stands for no quantity."""
+        array = self.program.arrays[value]
+        return array.size > 1 and bool(np.all(array == array.flat[0]))
+
+    def is_share(self, value: Value) -> bool:
+        """Whether all its numbers lie between 0 and 1, as those of a gate do: then 1 − x may be taken for x."""
+        array = self.program.arrays[value.index]
+        return bool(np.all((array >= 0) & (array <= 1)))
+
     # What computes what
     def local(self, value: int) -> list[int]:
         """The steps between a value and the named ones that it is computed from."""
@@ -164,12 +182,21 @@ class Facts:
     def said(self, operand: Value, key: Key) -> str:
         """What an operand is called where it is referred to by ``key``."""
         if operand.quantity is None:
-            return f"what {self.sources(operand)} make" if self.sources(operand) else "an intermediate"
+            return self._said_unnamed(operand)
         word = symbol(operand.quantity)
         away = key[2]
         if away == "initial":
             return f"the initial {word}"
         return word if not away else f"{word}[t{away:+d}]"
+
+    def _said_unnamed(self, operand: Value) -> str:
+        """By the names of what it is computed from; one quantity that was only moved about keeps its name."""
+        steps = self.program.between(operand.index, self.named)
+        moved = all(TABLE[self.run.steps[i].primitive].kind == "structural" for i in steps)
+        names = self.sources(operand)
+        if not names:
+            return "an intermediate"
+        return names if moved and ", " not in names else f"what is computed from {names}"
 
     def sources(self, operand: Value) -> str:
         """The names of what an unnamed value is computed from."""
@@ -196,6 +223,11 @@ def _constants(run: Run) -> dict[str, float]:
         scores = [s.operands[0] for s in run.steps if s.output.quantity == "loss.max" and s.operands]
         if scores:
             found["C"] = float(scores[0].shape[-1])
+    for size in (s.operands[1].shape for s in run.steps if s.primitive == "correlate" and s.phase == "forward"):
+        found |= {
+            "the places of a window": float(np.prod(size[2:])),
+            "the numbers under a window": float(np.prod(size[1:])),
+        }
     found |= {
         f"{s.operands[1]:g}": float(s.operands[1])
         for s in run.steps

@@ -15,24 +15,36 @@ from tinynet.run import Step, Value
 
 
 def slopes(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
-    """A factor that is a function of one quantity (a derivative, say) is another function of it."""
+    """A factor that is a function of one quantity (a derivative, say) is left out, or another function of it."""
     edits: dict[str, dict[int, Compute]] = {}
     for index in values.values():
         for i in facts.local(index):
-            step = facts.run.steps[i]
-            if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
-                continue
-            for k in (0, 1):
-                source = _function_of(facts, step.operands[k])
-                if source is None or source.shape != step.output.shape:
-                    continue
+            for source, other in _slopes_of(facts, facts.run.steps[i]):
                 word = symbol(str(source.quantity))
+                left_out = lambda look, *x, j=other.index: look(j)  # noqa: E731
+                edits.setdefault(f"the derivative of {word} is left out", {})[i] = left_out
                 for how, function in [*functions().items(), ("{}", lambda x: x)]:
                     text = f"the factor is {how.format(word)}, which is not the derivative"
-                    compute = lambda look, *x, k=k, j=source.index, f=function: x[1 - k] * f(look(j))  # noqa: E731
+                    compute = lambda look, *x, j=other.index, y=source.index, f=function: look(j) * f(look(y))  # noqa: E731
                     edits.setdefault(text, {})[i] = compute
     for label, steps in edits.items():
         yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
+
+
+def _slopes_of(facts: Facts, step: Step) -> Iterator[tuple[Value, Value]]:
+    """What a factor is a function of, and the other factor: g of g · f(y), and of (g · y) · f(y) too."""
+    if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
+        return
+    for factor, other in (step.operands, step.operands[::-1]):
+        source = _function_of(facts, factor)
+        if source is None or source.shape != step.output.shape:
+            continue
+        made = facts.program.made_by.get(other.index) if other.quantity is None else None
+        inner = facts.run.steps[made] if made is not None else None
+        if inner is not None and inner.primitive == "multiply" and source in inner.operands:
+            yield source, inner.operands[inner.operands[0] is source]
+        else:
+            yield source, other
 
 
 def _function_of(facts: Facts, value: Value) -> Value | None:
@@ -57,19 +69,18 @@ def moved_factors(facts: Facts, values: Members, target: str) -> Iterator[Hypoth
             if step.primitive == "add":
                 for label, compute in _spread(facts, step):
                     found.setdefault(label, {})[i] = compute
+            for label, compute in _after_product(facts, step):
+                found.setdefault(label, {})[i] = compute
     for label, steps in found.items():
         yield Hypothesis(f"{target}: {label}", Edit(steps=steps))
 
 
 def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, Compute]]:
     """f · (h Wᵀ + b) with f elsewhere."""
-    parts = _affine(facts, product)
-    if parts is None or factor.quantity is None:
+    parts = _affine(facts, product, factor.shape) if factor.quantity is not None else None
+    if parts is None:
         return
-    h, w, b = parts
-    if facts.run.values[h].shape != factor.shape:
-        return
-    f = factor.index
+    (h, w, b), f = parts, factor.index
     gate, state, bias = (symbol(str(facts.run.values[i].quantity)) for i in (f, h, b))
 
     def product_of(look: Look, x: Any) -> Any:
@@ -93,22 +104,46 @@ def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, C
     )
 
 
-def _affine(facts: Facts, product: Value) -> tuple[int, int, int] | None:
-    """(h, W, b) with product = h Wᵀ + b, if there are such quantities."""
-    arrays, made_by = facts.program.arrays, facts.program.made_by
-    if len(product.shape) != 2:
+def _after_product(facts: Facts, step: Step) -> Iterator[tuple[str, Compute]]:
+    """(f · h) Wᵀ, or that and b, with f after the product."""
+    made = facts.program.made_by
+    product = facts.run.steps[made.get(step.operands[0].index, 0)] if step.primitive == "add" else step
+    before = made.get(product.operands[0].index) if product.primitive == "matmul" else None
+    if before is None or facts.run.steps[before].primitive != "multiply":
+        return
+    operands = [o for o in facts.run.steps[before].operands if isinstance(o, Value) and o.shape == step.output.shape]
+    for gate, state in (operands, operands[::-1]) if len(operands) == 2 else ():
+        if gate.quantity and state.quantity and facts.is_share(gate):
+            text = f"{symbol(gate.quantity)} multiplies the matrix product of {symbol(state.quantity)}, not that itself"
+            f, h, w = gate.index, state.index, product.operands[1].index
+            if step is product:
+                yield text, lambda look, *x, f=f, h=h, w=w: look(f) * P.matmul(look(h), look(w))
+            else:
+                also = f"{text}, and the bias with it"
+                yield also, lambda look, x, b, f=f, h=h, w=w: look(f) * (P.matmul(look(h), look(w)) + b)
+
+
+def _affine(facts: Facts, product: Value, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """(h, W, b) with product = h Wᵀ + b and h of this shape, if there are such quantities."""
+    arrays, made_by, steps = facts.program.arrays, facts.program.made_by, facts.run.steps
+    made = facts.program.between(product.index, set())
+    if len(product.shape) != 2 or len(shape) != 2 or all(steps[i].primitive != "matmul" for i in made):
         return None
     values = [v for v in facts.run.values if v.quantity is not None and v.array.dtype.kind == "f"]
     before = made_by.get(product.index, -1)
     pieces = [v for v in values if v.kind == "parameter" or facts.is_piece(v)]
     near = [v for v in values if v.time is None or product.time is None or abs(v.time - product.time) <= 1]
-    states = [v for v in near if made_by.get(v.index, -1) < before and v not in pieces]
-    for w in (v for v in pieces if len(v.shape) == 2 and v.shape[0] == product.shape[-1]):
-        for h in (v for v in states if v.shape == (*product.shape[:-1], w.shape[1])):
+    states = [v for v in near if v.shape == shape and made_by.get(v.index, -1) < before and v not in pieces]
+    biases = [v for v in pieces if v.shape == product.shape[-1:]]
+    if not biases:
+        return None
+    stacked = np.stack([arrays[b.index] for b in biases])[:, None]
+    for w in (v for v in pieces if v.shape == (product.shape[-1], shape[-1])):
+        for h in states:
             rest = arrays[product.index] - arrays[h.index] @ arrays[w.index].T
-            for b in (v for v in pieces if v.shape == product.shape[-1:]):
-                if np.allclose(rest, arrays[b.index], rtol=0, atol=1e-9):
-                    return h.index, w.index, b.index
+            fitting = np.all(np.abs(rest - stacked) <= 1e-9, axis=(1, 2))
+            if fitting.any():
+                return h.index, w.index, biases[int(fitting.argmax())].index
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members, times
 from tinynet.debug.hypotheses.replacements import taken
 from tinynet.debug.program import Edit, Plain
 from tinynet.primitives import TABLE
@@ -96,7 +96,7 @@ def _of_product(name: str, constants: Mapping[str, float]) -> Found:
         yield "the division is left out", lambda x, y: x + 0 * y
         yield "multiply instead of divide", lambda x, y: x * y
         for label, factor in constants.items():
-            yield f"divided by {label} ({factor:g}) instead", lambda x, y, c=factor: x / c + 0 * y
+            yield f"divided by {times(label, factor)} instead", lambda x, y, c=factor: x / c + 0 * y
 
 
 def _of_power() -> Found:
@@ -137,6 +137,11 @@ def _of_reduction(step: Step) -> Found:
     count = int(np.prod([shape[a] for a in axes]))
     arguments = {"axis": axis, "keepdims": keep}
     if step.primitive == "sum":
+        if len(axes) < len(shape):
+            yield (
+                "the sum is taken over all axes",
+                lambda x: P.sum(x, axis=None, keepdims=False) + 0 * P.sum(x, **arguments),
+            )
         yield "the mean instead of the sum", lambda x: P.sum(x, **arguments) / count
         yield "the largest instead of the sum", lambda x: P.max(x, **arguments)
     else:

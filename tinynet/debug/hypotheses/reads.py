@@ -11,6 +11,9 @@ from tinynet.debug.hypotheses.replacements import likely, scaled
 from tinynet.debug.program import Change, Edit, Look
 from tinynet.run import INITIAL, Value
 
+# How the result of an operation is called.
+RESULTS = {"add": "the sum", "subtract": "the difference", "multiply": "the product", "divide": "the quotient"}
+
 
 class Read(NamedTuple):
     """What the computation of a quantity reads: the places by what is read, by distance in time, and their time."""
@@ -29,7 +32,8 @@ def read_by(facts: Facts, values: Members) -> Read:
                 if isinstance(operand, Value) and (
                     operand.index in facts.named or operand.index in facts.shared or operand.kind != "computed"
                 ):
-                    at = operand.time if t is None else t
+                    own = facts.run.steps[i].time  # of a share of a gradient that is summed over time
+                    at = t if t is not None else operand.time if own is None else own
                     key = facts.reference(operand, at)
                     read.places.setdefault(key, {})[i, k] = operand
                     away = None if operand.time is None or at is None else operand.time - at
@@ -48,6 +52,18 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
     for key, places in read.at_a_distance.items():
         said = facts.said(next(iter(places.values())), key)
         yield from other_quantities(facts, places, read.times, said, title)
+        uses = _uses(facts, places)
+        for (primitive, _), use in uses.items() if len(uses) > 1 else ():
+            of = RESULTS.get(primitive, "one place")
+            yield from other_quantities(facts, use, read.times, f"the {said} of {of}", title)
+
+
+def _uses(facts: Facts, places: Places) -> dict[tuple[str, int], Places]:
+    """The places where the same is read, by what is computed there: y of (g · y) · (1 − y), say."""
+    uses: dict[tuple[str, int], Places] = {}
+    for (i, k), operand in places.items():
+        uses.setdefault((facts.run.steps[i].primitive, k), {})[i, k] = operand
+    return uses
 
 
 def other_quantities(
@@ -63,6 +79,8 @@ def other_quantities(
             continue
         for how, pick in _picks(members):
             reads: dict[Place, Change] = {}
+            if all(other is None or facts.is_constant(other) for other in map(pick, map(times.get, places))):
+                continue
             for place, operand in places.items():
                 other = pick(times[place])
                 if other is not None and other != operand.index and facts.may_read(other, place[0]):
@@ -70,6 +88,7 @@ def other_quantities(
             word = symbol(quantity) + how
             if reads and word != said:
                 yield Hypothesis(f"{title}{after}{word} is used where {said} belongs", Edit(reads=reads))
+            if reads and word != said and facts.is_share(first):
                 less = {place: (lambda x, look, f=f: 1 - f(x, look)) for place, f in reads.items()}
                 yield Hypothesis(f"{title}{after}1 − {word} is used where {said} belongs", Edit(reads=less))
 

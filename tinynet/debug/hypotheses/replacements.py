@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import chain, combinations, permutations
 from typing import Any
 
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts
+from tinynet.debug.hypotheses.base import Facts, times
 from tinynet.debug.program import Plain
+from tinynet.debug.windows.axes import reordered
 from tinynet.run import Value
 
 Found = Iterator[tuple[str, Plain]]
@@ -79,9 +80,13 @@ def _counted(said: str) -> Found:
 def rarely(facts: Facts, value: Value, said: str) -> Found:
     """The same numbers in other places, or a part of them changed."""
     yield from _axes(value.shape, said)
+    if len(value.shape) > 2:
+        yield from _in_other_order(value.shape, said)
     if value.array.dtype.kind == "f":
-        for name, index in facts.pieces.get(value.index, []):
+        pieces = facts.pieces.get(value.index, [])
+        for name, index in pieces:
             yield from _of_piece(name, value.shape, index)
+            yield from _for_others(name, value.shape, index, [piece for piece in pieces if piece[0] != name])
         yield from orders(facts, value, said, (0, len(value.shape) - 1))
 
 
@@ -92,8 +97,8 @@ def scaled(facts: Facts, said: str) -> Found:
     yield f"{said} is counted twice", lambda x: 2 * x
     yield f"{said} has the wrong sign", lambda x: -x
     for label, factor in facts.constants.items():
-        yield f"{said} is multiplied by {label} ({factor:g})", lambda x, c=factor: c * x
-        yield f"{said} is divided by {label} ({factor:g})", lambda x, c=factor: x / c
+        yield f"{said} is multiplied by {times(label, factor)}", lambda x, c=factor: c * x
+        yield f"{said} is divided by {times(label, factor)}", lambda x, c=factor: x / c
 
 
 # Axes
@@ -124,6 +129,12 @@ def _axes(shape: Shape, said: str) -> Found:
                     f"{said} is reshaped where its transpose is meant",
                     lambda x, order=tuple(axes), s=shape: P.reshape(P.transpose(x, axes=order), shape=s),
                 )
+
+
+def _in_other_order(shape: Shape, said: str) -> Found:
+    """The axes lie in another order, and are only given the right shape."""
+    for label, change, _ in reordered(shape, f"the numbers of {said}"):
+        yield label, change
 
 
 def _along(axis: int, shape: Shape, said: str) -> Found:
@@ -165,6 +176,22 @@ def _of_piece(name: str, shape: Shape, index: Any) -> Found:
         )
 
 
+def _for_others(name: str, shape: Shape, index: Any, pieces: list[tuple[str, Any]]) -> Found:
+    """One named part of a leaf is used for other parts of it as well."""
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    alike = [(other, there) for other, there in pieces if numbers[there].shape == numbers[index].shape]
+    for some in chain.from_iterable(combinations(alike, n + 1) for n in range(len(alike))):
+        places = numbers.copy()
+        for _, there in some:
+            places[there] = numbers[index]
+        belong = " and ".join(other for other, _ in some) + (" belongs" if len(some) == 1 else " belong")
+        yield f"{name} is used where {belong}", lambda x, p=places.reshape(-1): _from_places(x, p, shape)  # noqa: B008
+
+
+def _from_places(x: Any, places: np.ndarray, shape: Shape) -> Any:
+    return P.reshape(P.getitem(P.reshape(x, shape=(-1,)), index=places), shape=shape)
+
+
 def orders(facts: Facts, value: Value, said: str, axes: tuple[int, ...]) -> Found:
     """Blocks of gates along one of ``axes`` in another order, one of them missing, all of them transposed."""
     blocks, shape = facts.gates, value.shape
@@ -179,7 +206,7 @@ def orders(facts: Facts, value: Value, said: str, axes: tuple[int, ...]) -> Foun
             places = np.concatenate([part.T for part in parts], axis=axis).reshape(-1)
             yield (
                 f"{said} is transposed, gate by gate",
-                lambda x, p=places, s=shape: P.reshape(P.getitem(P.reshape(x, shape=(-1,)), index=p), shape=s),
+                lambda x, p=places, s=shape: _from_places(x, p, s),
             )
 
 

@@ -1,4 +1,4 @@
-"""Shares of a sum that was to be accumulated: only one is kept, one is missing, or counted twice."""
+"""Shares of a sum: of what was to be accumulated only one is kept, say; or one is added after the nonlinearity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, symbol
+from tinynet.debug.hypotheses.operations import UNARY
 from tinynet.debug.program import Compute, Edit, Look
+from tinynet.primitives import TABLE
+from tinynet.primitives.core import Primitive
 from tinynet.run import Value
 
 
@@ -33,6 +36,26 @@ def shares_of(facts: Facts, index: int) -> Iterator[tuple[str, int, Compute]]:
         yield f"the share of {share} is missing", root, _summed([t for j, t in enumerate(terms) if j != k])
         yield f"the share of {share} is counted twice", root, _summed([*terms, terms[k]])
     yield "the mean of the shares instead of their sum", root, _summed(terms, 1 / n)
+
+
+def moved_terms(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
+    """One term of what a function is taken of is added to its result: tanh(a) + b for tanh(a + b)."""
+    edits: dict[str, dict[int, Compute]] = {}
+    for index in values.values():
+        for i in facts.local(index):
+            step = facts.run.steps[i]
+            made = facts.program.made_by.get(step.operands[0].index) if step.primitive in UNARY else None
+            terms = _terms(facts, made) if made is not None else []
+            for term in terms if len(terms) > 1 else ():
+                word = symbol(term.quantity) if term.quantity else facts.said(term, facts.reference(term, step.time))
+                text = f"{word} is added to {step.primitive} of the rest, not within it"
+                edits.setdefault(text, {})[i] = _added_after(TABLE[step.primitive], term.index)
+    for label, steps in edits.items():
+        yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
+
+
+def _added_after(function: Primitive, term: int) -> Compute:
+    return lambda look, x: function(x - look(term)) + look(term)
 
 
 def _terms(facts: Facts, root: int) -> list[Value]:

@@ -29,11 +29,12 @@ def multiples(seen: Beside) -> Iterator[Hypothesis]:
     factor = float(seen.yours @ seen.here) / weight if weight else 0.0
     if abs(factor) > 1e-12 and seen.fits(factor * seen.here):
         said = said_of(factor)
-        if seen.several or "the factor" not in said:
-            yield from shown_or_used(f"{seen.name} {said}", seen.made, lambda x: factor * x)
+        fitted = "the factor" in said
+        if seen.several or not fitted:
+            yield from shown_or_used(f"{seen.name} {said}", seen.made, lambda x: factor * x, fitted)
     added = float(np.mean((seen.yours - seen.here)[seen.counts])) if seen.several else 0.0
     if added and seen.fits(seen.here + added):
-        yield from shown_or_used(f"{added:.4g} is added to all of {seen.name}", seen.made, lambda x: x + added)
+        yield from shown_or_used(f"{added:.4g} is added to all of {seen.name}", seen.made, lambda x: x + added, True)
 
 
 def clipped(seen: Beside) -> Iterator[Hypothesis]:

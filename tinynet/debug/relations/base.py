@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses import Facts, Hypothesis, family_of, symbol
+from tinynet.debug.hypotheses import SHOWN_ONLY, Facts, Hypothesis, family_of, symbol
 from tinynet.debug.program import Array, Edit
 from tinynet.run import Value
 
@@ -90,11 +90,13 @@ def members_of(brought: Brought, value: Value) -> list[int]:
     return [i for i in brought.facts.series[family_of(value)].values() if i in brought.mine]
 
 
-def shown_or_used(sentence: str, made: list[int], change: Callable[[Array], Array]) -> Iterator[Hypothesis]:
+def shown_or_used(
+    sentence: str, made: list[int], change: Callable[[Array], Array], fitted: bool = False
+) -> Iterator[Hypothesis]:
     """The number itself is wrong, or only the copy that is shown."""
     edit = Edit(outputs=dict.fromkeys(made, lambda x, look: change(x)))
-    yield Hypothesis(sentence, edit)
-    yield Hypothesis(f"{sentence}, in what is shown only", edit, shown_only=True)
+    yield Hypothesis(sentence, edit, fitted=fitted)
+    yield Hypothesis(f"{sentence}{SHOWN_ONLY}", edit, shown_only=True, fitted=fitted)
 
 
 def clip(x: Array, bound: float) -> Array:

@@ -9,7 +9,7 @@ from itertools import combinations, product
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses import Hypothesis, family_of, functions, softmax, symbol
+from tinynet.debug.hypotheses import SHOWN_ONLY, Hypothesis, family_of, functions, softmax, symbol
 from tinynet.debug.hypotheses.base import Members
 from tinynet.debug.program import Array, Change, Edit
 from tinynet.debug.relations.base import Beside
@@ -46,7 +46,7 @@ def _difference(seen: Beside, other: Other) -> Iterator[Hypothesis]:
     said = SIGNS.get(round(k, 6))
     if k and (said or seen.several) and seen.fits(seen.here + k * added):
         text = f"{other.word} {said}" if said else f"{k:.4g} times {other.word} is added"
-        yield from _beside(seen, other, f"{seen.name}: {text}", lambda x, w: x + k * w)
+        yield from _beside(seen, other, f"{seen.name}: {text}", lambda x, w: x + k * w, fitted=said is None)
 
 
 def _factor(
@@ -126,6 +126,8 @@ def _others(seen: Beside) -> Iterator[Other]:
             continue
         for away in (0, -1, 1):
             pairs = _pairs(seen, others, away)
+            if pairs and all(facts.is_constant(j) for j in pairs.values()):
+                continue
             if pairs and (len(seen.members) <= 2 or len(pairs) >= len(seen.members) - 1):
                 word = symbol(family[0]) + (f"[t{away:+d}]" if away else "")
                 yield Other(word, pairs, np.concatenate([_laid(seen, i, pairs.get(i)) for i in seen.members]))
@@ -178,12 +180,14 @@ def _softmaxes(seen: Beside) -> list[tuple[str, Callable[[Array], Array]]]:
     return [(f"a softmax of {{}} along axis {axis}", along(axis)) for axis in range(len(shape))]
 
 
-def _beside(seen: Beside, other: Other, sentence: str, change: Callable[..., Array]) -> Iterator[Hypothesis]:
+def _beside(
+    seen: Beside, other: Other, sentence: str, change: Callable[..., Array], fitted: bool = False
+) -> Iterator[Hypothesis]:
     outputs: dict[int, Change] = {}
     for i, j in other.pairs.items():
         outputs[seen.brought.facts.program.made_by[i]] = _with(change, j)
-    yield Hypothesis(sentence, Edit(outputs=outputs))
-    yield Hypothesis(f"{sentence}, in what is shown only", Edit(outputs=outputs), shown_only=True)
+    yield Hypothesis(sentence, Edit(outputs=outputs), fitted=fitted)
+    yield Hypothesis(f"{sentence}{SHOWN_ONLY}", Edit(outputs=outputs), shown_only=True, fitted=fitted)
 
 
 def _with(change: Callable[..., Array], other: int) -> Change:

@@ -30,7 +30,9 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
     k = _share(yours[first] - here[first], parameters[first])
     if k and all_fit({i: here[i] + k * parameters[i] for i in yours}):
         outputs = {made[i]: (lambda x, look, j=own[i]: x + k * look(j)) for i in yours}
-        yield Hypothesis(f"{role}: {k:.4g} times the parameter is added (weight decay?)", Edit(outputs=outputs))
+        yield Hypothesis(
+            f"{role}: {k:.4g} times the parameter is added (weight decay?)", Edit(outputs=outputs), fitted=True
+        )
     c = _share(yours[first], here[first])
     if c and all_fit({i: c * here[i] for i in yours}):
         text = f"{role}: each {said_of(c)}"
@@ -45,7 +47,9 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
     factors = {i: _share(yours[i], here[i]) for i in yours if here[i].any()}
     if len(factors) == len(yours) and all_fit({i: factors[i] * here[i] for i in yours}):
         scaled = {made[i]: (lambda x, look, c=factors[i]: c * x) for i in yours}
-        yield Hypothesis(f"{role}: each is scaled by a factor of its own (clipped by its norm?)", Edit(outputs=scaled))
+        yield Hypothesis(
+            f"{role}: each is scaled by a factor of its own (clipped by its norm?)", Edit(outputs=scaled), fitted=True
+        )
 
 
 def _before(brought: Brought, value: Value) -> Value:

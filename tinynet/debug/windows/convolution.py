@@ -12,8 +12,10 @@ import numpy as np
 from tinynet import primitives as P
 from tinynet.debug.program import Array, Edit, Plain, Program
 from tinynet.debug.windows.axes import reordered
-from tinynet.debug.windows.layout import Axes, Layout, gathered, misplaced, put_back, unit
+from tinynet.debug.windows.layout import ORDERS, Axes, Layout, gathered, misplaced, put_back, unit
 from tinynet.run import Step, Value
+
+ALL, LAST, FIRST = slice(None), slice(-1, None), slice(1)
 
 
 class Way(NamedTuple):
@@ -58,7 +60,7 @@ class Convolution:
 
         return Edit(steps={self.forward: compute})
 
-    def dx(self, way: Way, overwrite: bool = False) -> Edit:
+    def dx(self, way: Way, overwrite: str = "") -> Edit:
         """dx[table] += g · w."""
         if self.into_x is None:
             return Edit()
@@ -72,15 +74,15 @@ class Convolution:
 
         return Edit(steps={self.into_x: compute})
 
-    def dw(self, way: Way, window: slice = slice(None)) -> Edit:
-        """dw = gᵀ · x[table], summed over some of the windows."""
+    def dw(self, way: Way, window: slice = ALL, images: slice = ALL) -> Edit:
+        """dw = gᵀ · x[table], summed over some of the windows, of some of the images."""
         if self.into_kernel is None:
             return Edit()
 
         def compute(look, *operands):
             columns = _columns(look(self.stored.index), way.layout.table(), self.groups)[..., window]
             shares = np.matmul(self._split(look(self.arrived))[..., window], np.swapaxes(columns, -1, -2))
-            return P.dilated(way.back(shares.sum(axis=0).reshape(self.kernel)), self.layout.dilation)
+            return P.dilated(way.back(shares[images].sum(axis=0).reshape(self.kernel)), self.layout.dilation)
 
         return Edit(steps={self.into_kernel: compute})
 
@@ -206,16 +208,19 @@ def of_convolution(program: Program, i: int, symbol: Callable[[str], str]) -> It
         right = Way("", site.layout)
         if site.into_x == i:
             dx = _gradient(site.x, "x", symbol)
-            yield (
-                dx,
-                "where windows overlap, the last one overwrites the others: `=` instead of `+=`",
-                site.dx(right, True),
-            )
+            for label, order in ORDERS.items():
+                yield dx, label, site.dx(right, order)
             for way in site.ways():
                 yield dx, way.label, site.dx(way)
         if site.into_kernel is not None and i == site.into_kernel:
-            for which, window in (("last", slice(-1, None)), ("first", slice(1))):
-                yield "", f"only the share of the {which} window is kept: `=` instead of `+=`", site.dw(right, window)
+            for which, end in (("last", LAST), ("first", FIRST)):
+                for said, window, images in (
+                    (f"{which} window", end, ALL),
+                    (f"{which} image", ALL, end),
+                    (f"{which} window of the {which} image", end, end),
+                ):
+                    edit = site.dw(right, window, images)
+                    yield "", f"only the share of the {said} is kept: `=` instead of `+=`", edit
             for way in site.ways():
                 yield "", way.label, site.dw(way)
 

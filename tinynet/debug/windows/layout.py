@@ -119,14 +119,22 @@ def gathered(x: Array, table: np.ndarray) -> Array:
     return P.getitem(flat, index=(slice(None), slice(None), table))
 
 
-def put_back(x: np.ndarray, table: np.ndarray, shape: Axes, overwrite: bool = False) -> np.ndarray:
-    """Each number to its place, added up or, row by row, overwritten: (N, C, windows, K) to ``shape`` (N, C, *S)."""
+ORDERS = {  # in which numbers overwrite each other that were to be added up
+    "where windows overlap, the last one overwrites the others: `=` instead of `+=`": "by window",
+    "where windows overlap, the last place of the kernel overwrites the others: `=` instead of `+=`": "by place",
+}
+
+
+def put_back(x: np.ndarray, table: np.ndarray, shape: Axes, overwrite: str = "") -> np.ndarray:
+    """Each number to its place, added up or as in ``ORDERS``: (N, C, windows, K) to ``shape`` (N, C, *S)."""
     n, c, places = shape[0], shape[1], math.prod(shape[2:]) + 1
     out: np.ndarray
     if overwrite:
         out = np.zeros((n, c, places))
-        for window, at in enumerate(table):
-            out[:, :, at] = x[:, :, window]
+        if overwrite == "by place":
+            table, x = table.T, np.swapaxes(x, 2, 3)
+        for k, at in enumerate(table):
+            out[:, :, at] = x[:, :, k]
     else:
         index = np.arange(n * c)[:, None] * places + table.reshape(-1)
         out = np.bincount(index.reshape(-1), x.reshape(-1), n * c * places).reshape(n, c, places)

@@ -11,7 +11,7 @@ import numpy as np
 from tinynet import primitives as P
 from tinynet.debug.program import Array, Edit, Plain, Program
 from tinynet.debug.windows.convolution import maker
-from tinynet.debug.windows.layout import Axes, Layout, gathered, misplaced, put_back
+from tinynet.debug.windows.layout import ORDERS, Axes, Layout, gathered, misplaced, put_back
 from tinynet.run import Step, Value
 
 
@@ -98,11 +98,21 @@ def of_pooling(program: Program, i: int, steps: list[int]) -> Iterator[tuple[str
 
     for label, wrong in misplaced(layout, "pooling"):
         yield "", label, Edit(steps={i: read(wrong)})
+    mixed = "the columns hold all channels of a place in a row, and are cut as if they held all places of a channel"
+    yield "", mixed, Edit(outputs={i: lambda x, look: _cut_wrongly(x)})
     for end, taken in results.items():
         for label, reduce in REDUCTIONS.items():
             if label != taken:
                 text = f"{label} of each window is taken instead of {taken}"
                 yield "", text, Edit(steps={end: lambda look, *_, f=reduce: f(look(fields.index))})
+
+
+def _cut_wrongly(fields: Array) -> Array:
+    """(N, C, *P, K) laid out as (N, *P, K, C), and cut as if that were (N, *P, C, K)."""
+    n, c, *places, k = fields.shape
+    axes = tuple(range(2, 2 + len(places)))
+    rows = P.reshape(P.transpose(fields, axes=(0, *axes, 2 + len(places), 1)), shape=(n, *places, c, k))
+    return P.transpose(rows, axes=(0, 1 + len(places), *range(1, 1 + len(places)), 2 + len(places)))
 
 
 def _results(program: Program, fields: Value) -> Iterator[tuple[int, str]]:
@@ -119,13 +129,17 @@ def of_pooling_backward(program: Program, i: int) -> Iterator[tuple[str, str, Ed
     (given,), shape = step.operands, step.arguments["shape"]
     right = _pooling(step.arguments, shape, given.shape[2:-1])
 
-    def put(layout: Layout, overwrite: bool) -> Callable[..., Array]:
+    def put(layout: Layout, overwrite: str = "") -> Callable[..., Array]:
         return lambda look, g: put_back(_flat(g), layout.table(), shape, overwrite)
 
-    overlap = "where windows overlap, the last one overwrites the others: `=` instead of `+=`"
-    yield "", overlap, Edit(steps={i: put(right, True)})
+    for overlap, order in ORDERS.items():
+        yield "", overlap, Edit(steps={i: put(right, order)})
     for label, layout in misplaced(right, "pooling"):
-        yield "", label, Edit(steps={i: put(layout, False)})
+        yield "", label, Edit(steps={i: put(layout)})
+    for count, said in ((1, "first window"), (right.count[-1], "first row of windows")):
+        text = f"only the {said} passes its gradient on (`return` within the loop?)"
+        first = (np.arange(math.prod(right.count)) < count).reshape(*right.count, 1)
+        yield "", text, Edit(reads={(i, 0): lambda g, look, first=first: g * first})
     fields, right_policy = _fields(program, step)
     if fields is None:
         return
@@ -138,7 +152,8 @@ def of_pooling_backward(program: Program, i: int) -> Iterator[tuple[str, str, Ed
 
         edit = Edit(reads={(i, 0): share})
         yield "", label, edit
-        yield "", f"{label}; and {overlap}", edit | Edit(steps={i: put(right, True)})
+        for overlap, order in ORDERS.items():
+            yield "", f"{label}; and {overlap}", edit | Edit(steps={i: put(right, order)})
 
 
 def _fields(program: Program, fold: Step) -> tuple[Value | None, str]:
