@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,8 +90,6 @@ class Attempt(NamedTuple):
     whole: list[State]
     partial: list[tuple[State, list[int]]]
 
-
-FITTED = re.compile(r"\d times (\S+|the parameter) is added")
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
@@ -210,13 +207,10 @@ class Search:
                     break
             else:
                 groups.append((elsewhere, [state]))
-        said = []
         for _, members in groups:
             best = min(members, key=lambda s: (len(s.sentences), sum(map(_awkward, s.sentences))))
             others = (m.sentences for m in members if m is not best)
-            said.append(Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others))))
-        # A number that was fitted says less than a quantity of ours.
-        yield from sorted(said, key=lambda one: any(FITTED.search(sentence) for sentence in one.sentences))
+            yield Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others)))
 
     def _same(self, a: dict[int, np.ndarray] | None, b: dict[int, np.ndarray] | None) -> bool:
         if a is None or b is None:
