@@ -79,7 +79,9 @@ class Hypotheses(Facts):
         role, alike = self.alike(value)
         kind, one = ("biases", True) if len(value.shape) == 1 else ("weights", False)
         same = [v for v in alike if (len(v.shape) == 1) == one]
-        groups = {role: alike, role.replace("parameters", kind): same if 1 < len(same) < len(alike) else []}
+        groups = {role: alike}
+        if "parameters" in role and 1 < len(same) < len(alike):
+            groups[role.replace("parameters", kind)] = same
         for said, group in groups.items():
             yield from of_all(self, list(dict.fromkeys(family_of(v) for v in group)), said)
         yield from nothing_carried(self)
