@@ -86,8 +86,9 @@ def other_quantities(
                 if other is not None and other != operand.index and facts.may_read(other, place[0]):
                     reads[place] = instead_of(other, turned)
             word = symbol(quantity) + how
-            if reads and word != said:
-                yield Hypothesis(f"{title}{after}{word} is used where {said} belongs", Edit(reads=reads))
+            if reads and (word != said or sample.quantity is None):  # an edit before this may be for other steps only
+                instead = f"{word} itself is used" if word == said else f"{word} is used where {said} belongs"
+                yield Hypothesis(f"{title}{after}{instead}", Edit(reads=reads))
             if reads and word != said and facts.is_share(first):
                 less = {place: (lambda x, look, f=f: 1 - f(x, look)) for place, f in reads.items()}
                 yield Hypothesis(f"{title}{after}1 − {word} is used where {said} belongs", Edit(reads=less))
