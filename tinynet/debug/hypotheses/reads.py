@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tinynet import primitives as P
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Members, Place, Places, alone, symbol
 from tinynet.debug.hypotheses.replacements import likely, scaled
@@ -49,6 +51,7 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
         sample = next(iter(places.values()))
         for label, change in likely(facts, sample, facts.said(sample, key)):
             yield Hypothesis(f"{title}: {label}", Edit(reads=dict.fromkeys(places, alone(change))))
+        yield from _of_copies(facts, sample, facts.said(sample, key))
     for key, places in read.at_a_distance.items():
         said = facts.said(next(iter(places.values())), key)
         yield from other_quantities(facts, places, read.times, said, title)
@@ -56,6 +59,19 @@ def misread(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
         for (primitive, _), use in uses.items() if len(uses) > 1 else ():
             of = RESULTS.get(primitive, "one place")
             yield from other_quantities(facts, use, read.times, f"the {said} of {of}", title)
+
+
+def _of_copies(facts: Facts, sample: Value, said: str) -> Iterator[Hypothesis]:
+    """The same mistake wherever lengths or targets are read that were given twice: to a layer, and to a loss."""
+    if sample.kind != "input" or sample.array.dtype.kind not in "iu":
+        return
+    copies = [v.index for v in facts.run.leaves if v.kind == "input" and np.array_equal(v.array, sample.array)]
+    readers = [(i, v) for v in copies for i in facts.program.readers.get(v, [])]
+    slots = [
+        (i, k) for i, v in readers for k, o in enumerate(facts.run.steps[i].operands) if getattr(o, "index", None) == v
+    ]
+    for label, change in likely(facts, sample, said) if len(copies) > 1 else ():
+        yield Hypothesis(f"everywhere, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
 
 
 def _uses(facts: Facts, places: Places) -> dict[tuple[str, int], Places]:
