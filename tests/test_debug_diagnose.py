@@ -73,7 +73,7 @@ SAMPLE = {
     "lstm-h-unmasked": "h: the mask is left out",
     "gru-mask-in-candidate-only": "n is multiplied by … running … h: the mask is left out",
     "lstm-length-one-off": "running: lengths is one too small",
-    "rnn-last-of-padding": "the largest of lengths_2 is used for each",
+    "rnn-last-of-padding": "everywhere, the largest of lengths is used for each",
     "lstm-padding-in-loss": "the largest of lengths_2 is used for each",
     "gru-mean-over-all-steps": "the mean of lengths_2 is used for each",
     "rnn-padding-in-gradient": "dnll: the mask is left out",
