@@ -13,6 +13,10 @@ from tinynet import primitives as P
 from tinynet.tensor import Tensor
 
 
+class NotTraced(AttributeError, TypeError):
+    """What an array of NumPy's has, and a traced one has not."""
+
+
 class Traced(NDArrayOperatorsMixin):
     """A Tensor that NumPy's functions take for an array. Raises TypeError where one has no counterpart here."""
 
@@ -38,13 +42,8 @@ class Traced(NDArrayOperatorsMixin):
         function = UFUNCS.get(ufunc.__name__)
         (target,) = arguments.pop("out", (None,))
         if function is not None and isinstance(target, Traced) and not arguments:  # x += y
-            if (
-                isinstance(target, Filled)
-                and ufunc.__name__ == "add"
-                and inputs[0] is target
-                and not target.written.any()
-            ):
-                target[...] = inputs[1]  # to zeros
+            if isinstance(target, Filled) and target.is_empty and ufunc.__name__ == "add" and inputs[0] is target:
+                target[...] = inputs[1]
                 return target
             result = function(*unwrapped(inputs))
             if result.shape != target.shape:
@@ -76,13 +75,12 @@ class Traced(NDArrayOperatorsMixin):
         return (self[k] for k in range(len(self)))
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise TypeError(f"the array's {name!r} is not traced") if not name.startswith("__") else AttributeError(name)
+        raise NotTraced(f"the array's {name!r} is not traced")
 
     def __getitem__(self, index: Any) -> Traced:
         index = _places(unwrapped(index))
-        if any(
-            isinstance(part, (np.ndarray, list, Tensor)) for part in (index if isinstance(index, tuple) else [index])
-        ):
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, (np.ndarray, list, Tensor)) for part in parts):  # a copy, not a view
             return Traced(self.tensor[index])
         view = View(self, lambda whole: whole[index], lambda part: self.__setitem__(index, part))
         return view if view.shape else Traced(view.tensor)  # one number is no view
