@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,6 +164,18 @@ class Facts:
     def made(self, values: Members) -> list[int]:
         """The steps that give these values."""
         return [self.program.made_by[i] for i in values.values()]
+
+    def readings(
+        self, values: Iterable[int], passes: tuple[str, ...] = ("forward", "backward", "update")
+    ) -> list[Place]:
+        """Every step and operand, in these passes, that reads one of these values."""
+        return [
+            (i, k)
+            for index in values
+            for i in self.program.readers.get(index, [])
+            for k, operand in enumerate(self.run.steps[i].operands)
+            if isinstance(operand, Value) and operand.index == index and self.run.steps[i].phase in passes
+        ]
 
     def may_read(self, value: int, step: int) -> bool:
         """What is there by then; or an updated parameter, which some update too early."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Key, Place, Places, alone, family_of, symbol
 from tinynet.debug.hypotheses.reads import instead_of, other_quantities
@@ -26,7 +26,7 @@ def everywhere(facts: Facts, places: Places, key: Key, said: str) -> Iterator[Hy
         members = facts.series[family_of(sample)]
         chosen = [i for t, i in members.items() if (t == INITIAL) == (key[2] == "initial")]
     for passes, text in PASSES:
-        slots = _readings(facts, chosen, passes)
+        slots = facts.readings(chosen, passes)
         for label, change in (*likely(facts, sample, said), *rarely(facts, sample, said)):
             yield Hypothesis(f"{text}, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
         axis = len(sample.shape) - 1
@@ -36,17 +36,6 @@ def everywhere(facts: Facts, places: Places, key: Key, said: str) -> Iterator[Hy
             yield Hypothesis(sentence, Edit(reads=dict.fromkeys(slots, turned)))
 
 
-def _readings(facts: Facts, values: Iterable[int], passes: tuple[str, ...]) -> list[Place]:
-    """Every step and operand that reads one of these values."""
-    return [
-        (i, k)
-        for index in values
-        for i in facts.program.readers.get(index, [])
-        for k, operand in enumerate(facts.run.steps[i].operands)
-        if isinstance(operand, Value) and operand.index == index and facts.run.steps[i].phase in passes
-    ]
-
-
 def _at_other_times(facts: Facts, sample: Value, key: Key, said: str) -> Iterator[Hypothesis]:
     """Another quantity, or the same at another step, is read wherever one is read from so many steps away."""
     if sample.quantity is None or sample.time is None or key[2] == "initial":
@@ -54,7 +43,7 @@ def _at_other_times(facts: Facts, sample: Value, key: Key, said: str) -> Iterato
     for passes, text in PASSES:
         places: Places = {}
         times: dict[Place, int | None] = {}
-        for i, k in _readings(facts, facts.series[family_of(sample)].values(), passes):
+        for i, k in facts.readings(facts.series[family_of(sample)].values(), passes):
             operand, t = facts.run.steps[i].operands[k], facts.run.steps[i].time
             if t is not None and operand.time - t == key[2]:
                 places[i, k], times[i, k] = operand, t
@@ -68,7 +57,7 @@ def _of_all_gates(facts: Facts, sample: Value) -> Iterator[Hypothesis]:
     if sample.quantity is not None or facts.gates < 2 or size % facts.gates or size == facts.gates:
         return
     alike = [i for i in facts.shared if facts.run.values[i].shape == sample.shape]
-    slots = [(i, k) for i, k in _readings(facts, alike, ("forward",)) if facts.run.steps[i].primitive == "getitem"]
+    slots = [(i, k) for i, k in facts.readings(alike, ("forward",)) if facts.run.steps[i].primitive == "getitem"]
     for label, change in orders(facts, sample, "all that holds them", (len(sample.shape) - 1,)):
         yield Hypothesis(f"in the forward pass, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
 
@@ -83,7 +72,7 @@ def _of_leaves(facts: Facts, sample: Value) -> Iterator[Hypothesis]:
     else:
         every = f"every {symbol(str(sample.quantity)).partition('_')[0]} of the layer"
     for passes, text in PASSES:
-        slots = {v.index: _readings(facts, [v.index], passes) for v in group}
+        slots = {v.index: facts.readings([v.index], passes) for v in group}
         for label, change in scaled(facts, every):
             reads = {place: alone(change) for places in slots.values() for place in places}
             yield Hypothesis(f"{text}, {label}", Edit(reads=reads))
@@ -117,7 +106,7 @@ def _of_all_weights(facts: Facts, sample: Value) -> Iterator[Hypothesis]:
     for passes, text in PASSES:
         edits: dict[str, dict[Place, Change]] = {}
         for leaf in leaves:
-            places = _readings(facts, [leaf.index], passes)
+            places = facts.readings([leaf.index], passes)
             for label, change in orders(facts, leaf, "every weight and bias of the layer", axes=(0,)):
                 edits.setdefault(label, {}).update(dict.fromkeys(places, alone(change)))
         for label, reads in edits.items():

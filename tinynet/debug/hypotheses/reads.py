@@ -66,10 +66,7 @@ def _of_copies(facts: Facts, sample: Value, said: str) -> Iterator[Hypothesis]:
     if sample.kind != "input" or sample.array.dtype.kind not in "iu":
         return
     copies = [v.index for v in facts.run.leaves if v.kind == "input" and np.array_equal(v.array, sample.array)]
-    readers = [(i, v) for v in copies for i in facts.program.readers.get(v, [])]
-    slots = [
-        (i, k) for i, v in readers for k, o in enumerate(facts.run.steps[i].operands) if getattr(o, "index", None) == v
-    ]
+    slots = facts.readings(copies)
     for label, change in likely(facts, sample, said) if len(copies) > 1 else ():
         yield Hypothesis(f"everywhere, {label}", Edit(reads=dict.fromkeys(slots, alone(change))))
 
