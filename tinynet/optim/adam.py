@@ -40,15 +40,7 @@ class Adam(Optimizer):
         self.weight_decay = at_least_0(weight_decay, "weight_decay")
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
-        if self.weight_decay:
-            g = g + self.weight_decay * x
-        return self.stepped(x, g, memory)
-
-    def stepped(self, x: Any, g: Any, memory: Memory) -> Any:
-        """The new parameter, from the old one and the gradient as the averages see it.
-
-        The same as in the definition, with the scalars together: √v̂ = √v / √(1 − β2^t).
-        """
+        """The same as the definition, with the scalars together: √v̂ = √v / √(1 − β2^t)."""
         (beta1, beta2), t = self.betas, memory.steps
         m, v = (memory.average(label, x).data for label in ("m", "v"))
         m *= beta1
@@ -62,11 +54,9 @@ class Adam(Optimizer):
         size += self.eps
         step = m / size
         step *= self.lr / (1 - beta1**t)
-        return Tensor._wrap(x - step).data
+        return x - step
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
-        if self.weight_decay:
-            g = update.name("g", g + update.number("weight_decay", self.weight_decay) * p, "gradient with weight decay")
         return p - self.step_of(update, g)
 
     def step_of(self, update: Update, g: Tensor) -> Tensor:
@@ -100,7 +90,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
-        return self.stepped(x * (1 - self.lr * self.weight_decay), g, memory)
+        return super().kernel(x * (1 - self.lr * self.weight_decay), g, memory)
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
         step = self.step_of(update, g)

@@ -43,6 +43,7 @@ class Optimizer:
     averages: ClassVar[Mapping[str, str]] = {}  # what is remembered: our names, and PyTorch's
     options: ClassVar[tuple[str, ...]] = ("lr",)  # what a state dict holds besides
     decouples: ClassVar[bool] = False  # whether weight decay is no part of the gradient
+    weight_decay: float = 0
 
     def __init__(self, params: Iterable[Parameter], lr: float):
         self.params = list(params)
@@ -52,7 +53,10 @@ class Optimizer:
         self.memory = [Memory() for _ in self.params]
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
-        """Return the new numbers of a parameter, a new array; the averages may be changed in place."""
+        """Return the new numbers of a parameter, a new array; the averages may be changed in place.
+
+        Weight decay is in the gradient already, unless it ``decouples``.
+        """
         raise NotImplementedError
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
@@ -67,7 +71,10 @@ class Optimizer:
         for p, memory in zip(self.params, self.memory, strict=True):
             if p.grad is not None:
                 memory.steps += 1
-                p.data = _in_dtype_of(p.data, self.kernel(p.data, p.grad.data, memory))
+                x, g = p.data, p.grad.data
+                if self.weight_decay and not self.decouples:
+                    g = g + self.weight_decay * x
+                p.data = _like(x, self.kernel(x, g, memory))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -79,9 +86,13 @@ class Optimizer:
         with no_grad(), recorder.in_phase("update"):
             for p, memory in zip(self.params, self.memory, strict=True):
                 if p.grad is not None:
-                    new = self.definition(Update(recorder, p, memory, counts), p, p.grad)
+                    update, g = Update(recorder, p, memory, counts), p.grad
+                    if self.weight_decay and not self.decouples:
+                        decayed = g + update.number("weight_decay", self.weight_decay) * p
+                        g = update.name("g", decayed, "gradient with weight decay")
+                    new = self.definition(update, p, g)
                     memory.steps += 1
-                    p.data = _in_dtype_of(p.data, new.data)
+                    p.data = _like(p.data, new.data)
                     recorder.updated(p, new)
 
     # In and out
@@ -154,6 +165,7 @@ def _plain(option: Any) -> Any:
     return float(option) if isinstance(option, (int, float)) else option
 
 
-def _in_dtype_of(x: Any, new: Any) -> Any:
-    """A parameter keeps its dtype, whatever gradients and learning rates are."""
+def _like(x: Any, new: Any) -> Any:
+    """A parameter keeps its dtype, whatever gradients and learning rates are; one number stays an array."""
+    new = new if type(new) is type(x) else Tensor._wrap(new).data
     return new if new.dtype == x.dtype else cast(new, x.dtype)

@@ -36,18 +36,14 @@ class RMSprop(Optimizer):
         self.weight_decay = at_least_0(weight_decay, "weight_decay")
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
-        if self.weight_decay:
-            g = g + self.weight_decay * x
         v = memory.average("v", x).data
         v *= self.alpha
         v += (1 - self.alpha) * g * g
         size = namespace(v).sqrt(v)
         size += self.eps
-        return Tensor._wrap(x - self.lr * g / size).data
+        return x - self.lr * g / size
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
-        if self.weight_decay:
-            g = update.name("g", g + update.number("weight_decay", self.weight_decay) * p, "gradient with weight decay")
         lr, alpha, eps = (update.number(name, getattr(self, name)) for name in ("lr", "alpha", "eps"))
         v = update.new("v", alpha * update.old("v") + (1 - alpha) * g**2, "mean square")
         return p - lr * g / (v.sqrt() + eps)

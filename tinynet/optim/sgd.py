@@ -42,8 +42,6 @@ class SGD(Optimizer):
         self.nesterov = bool(nesterov)
 
     def kernel(self, x: Any, g: Any, memory: Memory) -> Any:
-        if self.weight_decay:
-            g = g + self.weight_decay * x
         if self.momentum:
             v = memory.average("velocity", x).data
             v *= self.momentum
@@ -52,8 +50,6 @@ class SGD(Optimizer):
         return _less(x, g, float(self.lr))
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
-        if self.weight_decay:
-            g = update.name("g", g + update.number("weight_decay", self.weight_decay) * p, "gradient with weight decay")
         if self.momentum:
             momentum = update.number("momentum", self.momentum)
             v = update.new("velocity", momentum * update.old("velocity") + g, "velocity")
@@ -66,5 +62,4 @@ def _less(x: Any, g: Any, lr: float) -> Any:
     if g.size > LARGE and type(g) is np.ndarray and (g.shape, g.dtype) == (x.shape, x.dtype):
         step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
         return np.subtract(x, step, step)
-    new = x - g * lr
-    return new if type(new) is np.ndarray else Tensor._wrap(new).data
+    return x - g * lr
