@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynet.debug.rounds import numbers_of
 from tinynet.run import Run
+from tinynet.workbook.xlsx import written_whole
 
 
 def write_other_numbers(run: Run, path: Path) -> Path:
@@ -17,13 +18,8 @@ def write_other_numbers(run: Run, path: Path) -> Path:
     Each file is written whole before it takes the place of an older one.
     """
     numbers = path.with_suffix(".npz")
-    unfinished = numbers.with_name(f".{numbers.name}.part")
-    try:
-        with open(unfinished, "wb") as file:
-            given = [v for v in run.leaves if v.kind in ("parameter", "input")]
-            np.savez(file, **{str(v.name): v.array for v in given + numbers_of(run)})
+    given = [v for v in run.leaves if v.kind in ("parameter", "input")]
+    with written_whole(numbers) as unfinished:
+        np.savez(unfinished, **{str(v.name): v.array for v in given + numbers_of(run)})
         run.to_excel(path.with_suffix(".xlsx"))
-        unfinished.replace(numbers)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return numbers

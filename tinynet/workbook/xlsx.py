@@ -27,12 +27,23 @@ class _Nowhere(BytesIO):
 
 
 @contextmanager
-def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
-    """Open a workbook that appears under its name only once it is complete. Raises OSError if it cannot be."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".xlsx")
+def written_whole(path: Path) -> Iterator[Path]:
+    """Another name to write under, which becomes ``path`` once that is done; after an error nothing is left of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
+    """Open a workbook that appears under its name only once it is complete. Raises OSError if it cannot be."""
+    with written_whole(path) as temporary:
         book = xlsxwriter.Workbook(_Nowhere(), {"strings_to_formulas": False, "strings_to_urls": False})
         book._get_packager = lambda: StreamingPackager(temporary)
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})  # the same file from the same run
@@ -42,10 +53,6 @@ def open_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
         except FileCreateError as error:  # what XlsxWriter makes of an OSError
             cause = error.args[0]
             raise OSError(cause.errno, cause.strerror, str(path)) from error
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def defined_name(name: str) -> str:
