@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,15 @@ def run_script(reference: str, arrays: Mapping[str, np.ndarray] | None = None) -
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent.resolve()))
-    try:
+    with _failing(reference):
         spec.loader.exec_module(module)
-        function = getattr(module, name, None)
-        if not callable(function):
-            functions = [n for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == path.stem]
-            raise LookupError(f"{file} has no function {name!r}; it has {', '.join(functions) or 'none'}")
-        given = _arguments(function, reference, arrays)
+    function = getattr(module, name, None)
+    if not callable(function):
+        functions = [n for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == path.stem]
+        raise ValueError(f"{file} has no function {name!r}; it has {', '.join(functions) or 'none'}")
+    given = _arguments(function, reference, arrays)
+    with _failing(reference):
         run = function() if given is None else trace(function, **given)
-    except LookupError as error:
-        raise ValueError(error.args[0] if type(error) is LookupError else _failed(reference, error)) from error
-    except (Exception, SystemExit) as error:
-        raise ValueError(_failed(reference, error)) from error
     if not isinstance(run, Run):
         raise ValueError(
             f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block; plain NumPy code is "
@@ -55,7 +53,7 @@ def run_script(reference: str, arrays: Mapping[str, np.ndarray] | None = None) -
 def _arguments(
     function: Callable[..., Any], reference: str, arrays: Mapping[str, np.ndarray] | None
 ) -> dict[str, Any] | None:
-    """What the function is called with, None where it records itself. Raises LookupError for what is missing."""
+    """What the function is called with, None where it records itself. Raises ValueError for what is missing."""
     parameters = inspect.signature(function).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     missing = [name for name in needed if name not in (arrays or {})]
@@ -63,11 +61,16 @@ def _arguments(
         return None
     if missing:
         have = "" if arrays is None else f"; the file has {', '.join(arrays)}"
-        raise LookupError(f"{reference} takes {', '.join(missing)}: give arrays called so by --arrays FILE.npz{have}")
+        raise ValueError(f"{reference} takes {', '.join(missing)}: give arrays called so by --arrays FILE.npz{have}")
     assert arrays is not None
     taken = {p.name: arrays[p.name] for p in parameters if p.name in arrays}
     return {name: a.item() if not a.shape and a.dtype.kind in "iub" else a for name, a in taken.items()}
 
 
-def _failed(reference: str, error: BaseException) -> str:
-    return f"{reference} failed: {type(error).__name__}: {error}"
+@contextmanager
+def _failing(reference: str) -> Iterator[None]:
+    """Whatever somebody's code raises is one ValueError."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{reference} failed: {type(error).__name__}: {error}") from error

@@ -63,24 +63,27 @@ def traced(function: Callable[..., Any], inputs: list[Tensor]) -> Any:
 
 
 def _called(function: Callable[..., Any], inputs: list[Tensor], *arguments: Any, **named: Any) -> Any:
-    """Meanwhile ``np.zeros`` and ``np.empty`` make arrays that Tensors can be put into."""
+    """Meanwhile ``np.zeros``, ``np.empty`` and ``np.zeros_like`` make arrays that Tensors can be put into."""
 
     thread, before = get_ident(), sys.gettrace()
 
-    def filled(original: Callable[..., Any], shape_of: Callable[[Any], Any]) -> Callable[..., Any]:
+    def filled(original: Callable[..., Any]) -> Callable[..., Any]:
         def make(like: Any, *arguments: Any, **options: Any) -> Any:
             dtype = np.dtype(options.get("dtype") or (arguments[0] if arguments else getattr(like, "dtype", float)))
             frame = sys._getframe(1)
             asked = dtype.kind == "f" and get_ident() == thread and not is_ours(frame)
             asked = asked and calls(frame, original.__name__)
-            return Filled(shape_of(like)) if asked else original(like, *arguments, **options)
+            if not asked:
+                return original(like, *arguments, **options)
+            return Filled(np.shape(like) if original.__name__.endswith("_like") else like)
 
         return make
 
     variables = Variables(inputs)
     with ExitStack() as patches:
-        for name_, shape_of in (("zeros", _tuple_of), ("empty", _tuple_of), ("zeros_like", np.shape)):
-            patches.enter_context(patch.object(np, name_, filled(getattr(np, name_), shape_of)))
+        makers: tuple[Any, ...] = (np.zeros, np.empty, np.zeros_like)
+        for maker in makers:
+            patches.enter_context(patch.object(np, maker.__name__, filled(maker)))
         sys.settrace(variables.look)
         try:
             result = function(*arguments, **named)
@@ -120,10 +123,6 @@ def _check_same(function: Callable[..., Any], expected: Any, result: Any) -> Non
                 )
     if len(theirs) != len(ours):
         raise ValueError(f"{function.__name__} gave {len(theirs)} results when called, {len(ours)} when traced")
-
-
-def _tuple_of(shape: Any) -> tuple[int, ...]:
-    return tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
 
 
 def _flattened(result: Any) -> list[Any]:

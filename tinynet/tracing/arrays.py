@@ -250,10 +250,10 @@ def _split(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
     return [x[(*before, slice(low, high))] for low, high in zip([0, *cuts], [*cuts, size], strict=True)]
 
 
-def _divides(sections: Any, x: Tensor, axis: int) -> bool:
+def _split_equally(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
     if isinstance(sections, int) and x.shape[axis] % sections:
         raise ValueError("array split does not result in an equal division")
-    return True
+    return _split(x, sections, axis)
 
 
 def _reduced(method: str) -> Callable[..., Tensor]:
@@ -278,7 +278,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "vstack": _stacked,
     "hstack": lambda xs: F.cat(list(xs), 1 if xs[0].ndim > 1 else 0),
     "stack": lambda xs, axis=0: F.stack(list(xs), axis),
-    "split": lambda x, sections, axis=0: _split(x, sections, axis) if _divides(sections, x, axis) else [],
+    "split": _split_equally,
     "array_split": _split,
     "dot": _dot,
     "where": F.where,
