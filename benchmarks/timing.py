@@ -30,8 +30,11 @@ def per_call(step: Callable[[], Any], repeats: int = 1) -> float:
 
 
 def medians(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Seconds per call: the median over rounds, in each of which all take turns, so that noise falls on all."""
-    repeats = {name: max(1, int(SECONDS_PER_TURN / per_call(step))) for name, step in steps.items()}
+    """Seconds per call: the median over rounds, in each of which all take turns, so that noise falls on all.
+
+    Of a turn's length, the first calls of a step, which are slower, are a small part.
+    """
+    repeats = {name: int(SECONDS_PER_TURN / fastest(step, SECONDS_PER_TURN)) + 1 for name, step in steps.items()}
     found = [{name: per_call(step, repeats[name]) for name, step in steps.items()} for _ in range(rounds)]
     return {name: statistics.median(times[name] for times in found) for name in steps}
 
