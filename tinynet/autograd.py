@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from heapq import heappop, heappush
+from functools import lru_cache
+from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,9 @@ def _differentiate(y, gradient, wanted, create_graph):
     wanted = None if wanted is None else set(wanted)
     # Arrays are fastest; Tensors where the backward pass is itself to be recorded or differentiated.
     if not create_graph and state.recorder is None:
-        return _sweep([(y, _seed(y, gradient).data)], wanted, beyond=True, as_tensors=False)
+        single = gradient is None and type(y.data) is np.ndarray and not y.data.shape
+        seed = _one(y.data.dtype) if single else _seed(y, gradient).data
+        return _sweep([(y, seed)], wanted, beyond=True, as_tensors=False)
     with nullcontext() if create_graph else no_grad(), _in_phase("backward", y):
         return _sweep([(y, _seed(y, gradient))], wanted, beyond=True, as_tensors=True)
 
@@ -91,6 +94,14 @@ def _seed(y, gradient):
     return seed
 
 
+@lru_cache(maxsize=4)
+def _one(dtype):
+    """The seed of a single number, the same for all: nobody writes into what is not fresh."""
+    one = np.ones((), dtype)
+    one.flags.writeable = False
+    return one
+
+
 def _sweep(roots, wanted, beyond, as_tensors):
     """One pass backwards: {x: (cotangent, fresh)} for the wanted tensors, or leaves, at least.
 
@@ -107,9 +118,11 @@ def _sweep(roots, wanted, beyond, as_tensors):
     for y, g in roots:
         held[y] = g if recorder is None else [(g, None)], False
         if y.node is not None:
-            heappush(heap, (-y.node.order, y.place, id(y), y))
-    while heap:
-        y = heappop(heap)[3]
+            heappush(heap, _entry(y))
+    latest = None  # the first operand met since the last visit: in a chain it is the next, and the heap is left alone
+    while heap or latest is not None:
+        y = heappop(heap)[3] if latest is None else heappushpop(heap, _entry(latest))[3] if heap else latest
+        latest = None
         g, fresh = held.pop(y)
         if recorder is not None:
             g = recorder.gradient(y, g)
@@ -133,11 +146,22 @@ def _sweep(roots, wanted, beyond, as_tensors):
             if x in held:
                 before, own = held[x]
                 held[x] = _sum(before, g, own), not as_tensors
+                continue
+            held[x] = g, fresh
+            if x.node is None:
+                continue
+            if latest is None:
+                latest = x
             else:
-                held[x] = g, fresh
-                if x.node is not None:
-                    heappush(heap, (-x.node.order, x.place, id(x), x))
-    return (held if recorder is None else _recorded_leaves(recorder, held, wanted)) | found
+                heappush(heap, _entry(x))
+    if recorder is not None:
+        held = _recorded_leaves(recorder, held, wanted)
+    return held | found if found else held
+
+
+def _entry(y):
+    """For a heap that gives what was made last first, and the outputs of one operation by their places."""
+    return -y.node.order, y.place, id(y), y
 
 
 def _by_place(gs, count):
