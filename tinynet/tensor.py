@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinynet import backend
 from tinynet.tape import Node, state
@@ -46,7 +47,7 @@ class Tensor:
     def _wrap(array: Any) -> Tensor:
         """Make a Tensor of an array as it is (a NumPy scalar becomes a 0-d array)."""
         out = _new(Tensor)
-        out.data = array if type(array) is np.ndarray or backend.is_array(array) else np.asarray(array)
+        out.data = array if type(array) is ndarray or backend.is_array(array) else np.asarray(array)
         return out
 
     def requires_grad_(self) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
-import numpy as np
+from numpy import ndarray
 
 from tinynet import autograd
 from tinynet.backend import namespace
@@ -56,7 +56,8 @@ class Composite:
             if isinstance(operand, Tensor):
                 wanted.append(operand.requires_grad)
                 operand = operand.data
-                plain = plain and type(operand) is np.ndarray
+                if type(operand) is not ndarray:
+                    plain = False
             else:
                 wanted.append(False)
             arrays.append(operand)

@@ -68,13 +68,14 @@ class Optimizer:
         if state.recorder is not None:
             self._recorded_step(state.recorder)
             return
+        kernel, decay = self.kernel, 0 if self.decouples else self.weight_decay
         for p, memory in zip(self.params, self.memory, strict=True):
-            if p.grad is not None:
+            grad = p.grad
+            if grad is not None:
                 memory.steps += 1
-                x, g = p.data, p.grad.data
-                if self.weight_decay and not self.decouples:
-                    g = g + self.weight_decay * x
-                p.data = _like(x, self.kernel(x, g, memory))
+                x, g = p.data, grad.data
+                new = kernel(x, g + decay * x if decay else g, memory)
+                p.data = new if type(new) is type(x) and new.dtype is x.dtype else _like(x, new)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +60,16 @@ class SGD(Optimizer):
 
 def _less(x: Any, g: Any, lr: float) -> Any:
     """x − lr · g; with one new array instead of two where they are large."""
-    if g.size > LARGE and type(g) is np.ndarray and (g.shape, g.dtype) == (x.shape, x.dtype):
-        step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
+    if type(g) is not np.ndarray:
+        return x - g * lr
+    rate = _number(lr, g.dtype)
+    if g.size > LARGE and (g.shape, g.dtype) == (x.shape, x.dtype):
+        step = np.multiply(g, rate, empty(np, g.shape, g.dtype))
         return np.subtract(x, step, step)
-    return x - g * lr
+    return x - g * rate
+
+
+@lru_cache(maxsize=16)
+def _number(number: float, dtype: Any) -> np.ndarray:
+    """A number as an array, with which NumPy takes half the time that it takes with Python's."""
+    return np.array(number, dtype)

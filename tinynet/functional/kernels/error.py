@@ -8,7 +8,7 @@ def mean_squared_forward(x, target):
     error = x - target
     if error.dtype.kind != "f":
         return None
-    flat = error.reshape(-1)
+    flat = error.ravel()
     return flat.dot(flat) / max(error.size, 1), error
 
 
