@@ -29,13 +29,19 @@ def per_call(step: Callable[[], Any], repeats: int = 1) -> float:
     return (time.process_time() - start) / repeats
 
 
+def warm(step: Callable[[], Any], repeats: int) -> float:
+    step()
+    return per_call(step, repeats)
+
+
 def medians(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Seconds per call: the median over rounds, in each of which all take turns, so that noise falls on all.
 
-    Of a turn's length, the first calls of a step, which are slower, are a small part.
+    The first call of a turn, which finds another's data in the processor's caches, is not counted: who trains calls the
+    same step again and again.
     """
     repeats = {name: int(SECONDS_PER_TURN / fastest(step, SECONDS_PER_TURN)) + 1 for name, step in steps.items()}
-    found = [{name: per_call(step, repeats[name]) for name, step in steps.items()} for _ in range(rounds)]
+    found = [{name: warm(step, repeats[name]) for name, step in steps.items()} for _ in range(rounds)]
     return {name: statistics.median(times[name] for times in found) for name in steps}
 
 
