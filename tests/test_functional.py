@@ -128,6 +128,17 @@ def test_cross_entropy_takes_the_last_axis_for_the_classes():
     np.testing.assert_array_equal(whole.numpy().reshape(6), flat.numpy())
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
+def test_cross_entropy_takes_integers_of_any_size(dtype):
+    """Also where the scores have more places than the dtype of their classes can count."""
+    logits = np.random.default_rng(0).normal(size=(300, 7))
+    target = np.arange(300) % 7
+    x = tn.tensor(logits, requires_grad=True)
+    F.cross_entropy(x, target.astype(dtype)).backward()
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(x.grad.numpy(), (p - np.eye(7)[target]) / 300, rtol=1e-12, atol=1e-15)
+
+
 def test_cross_entropy_and_softmax_survive_large_scores():
     x = tn.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
     with np.errstate(over="raise", invalid="raise", divide="raise"):

@@ -34,18 +34,18 @@ def cross_entropy_backward(g, p, wanted, x, target):
 
 def mean_cross_entropy_forward(x, target):
     """Of scores (…, C) and classes (…): one number."""
-    xp = namespace(x)
-    classes = target.reshape(-1)
-    places = xp.arange(classes.size), classes
-    e = x.reshape(classes.size, x.shape[-1])
+    xp, (*_, width) = namespace(x), x.shape
+    count = target.size
+    e = x.reshape(count, width)
     e = e - e.max(1, keepdims=True)
-    scores = e[places]
+    places = xp.arange(0, count * width, width or 1) + target.reshape(-1).astype(int, copy=False)
+    scores = e.reshape(-1)[places]
     xp.exp(e, e)
     total = sums.of_rows(e)
     e /= total[:, None]
     losses = xp.log(total)
     losses -= scores
-    count = max(classes.size, 1)
+    count = max(count, 1)
     return losses.sum() / count, (e, places, count)
 
 
@@ -53,5 +53,5 @@ def mean_cross_entropy_backward(g, saved, wanted, x, target):
     p, places, count = saved
     slope = g / count
     dx = p * slope
-    dx[places] -= slope
+    dx.reshape(-1)[places] -= slope
     return dx.reshape(x.shape), None
