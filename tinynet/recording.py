@@ -20,6 +20,8 @@ from tinynet.run import Run, Step, Value
 from tinynet.tape import state, switched
 from tinynet.tensor import Buffer, Parameter, Tensor
 
+_nothing = nullcontext()
+
 
 @contextmanager
 def record() -> Iterator[Run]:
@@ -59,19 +61,19 @@ def is_recording() -> bool:
 
 def scope(label: str):
     """Context that puts ``label.`` before the names inside it."""
-    return state.recorder.in_scope(label) if state.recorder is not None else switched()
+    return state.recorder.in_scope(label) if state.recorder is not None else _nothing
 
 
 def part(label: str):
     """Context that adds ``label`` (such as "layer 1") to the titles given inside it."""
-    return state.recorder.in_part(label) if state.recorder is not None else nullcontext()
+    return state.recorder.in_part(label) if state.recorder is not None else _nothing
 
 
 def time_step(t: int):
     """Context in which names get the time step ``[t]``, counted from 0. Raises ValueError for a negative one."""
     if t < 0:
         raise ValueError(f"time_step is {t}: time steps are counted from 0")
-    return state.recorder.at_time(t) if state.recorder is not None else nullcontext()
+    return state.recorder.at_time(t) if state.recorder is not None else _nothing
 
 
 class Recorder:

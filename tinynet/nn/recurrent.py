@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import functional as F
-from tinynet.backend import copied, extent, kind, zeros
+from tinynet.backend import extent, kind, zeros
 from tinynet.functional import recurrent as steps
+from tinynet.functional.composite import composite
 from tinynet.nn import init
 from tinynet.nn.layers import check_probability, empty_parameter
 from tinynet.nn.module import Module
@@ -81,7 +82,8 @@ class _Recurrent(Module):
 
     def weights(self, layer: int, reverse: bool) -> list[Any]:
         """Return weight_ih, weight_hh, bias_ih and bias_hh (None without bias)."""
-        return [self.parameter(label, layer, reverse) for label in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        ending = f"_l{layer}_reverse" if reverse else f"_l{layer}"
+        return [getattr(self, label + ending, None) for label in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         """Run one layer in one direction: the outputs (T, N, size), then the last states."""
@@ -277,7 +279,7 @@ class LSTM(_Recurrent):
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         variants = {
-            "projection": self.parameter("weight_hr", layer, reverse),
+            "projection": self.parameter("weight_hr", layer, reverse) if self.proj_size else None,
             "peepholes": self._peepholes(layer, reverse) if self.peepholes else None,
             "coupled": self.coupled_gates,
             "cell_clip": self.cell_clip,
@@ -289,13 +291,14 @@ class LSTM(_Recurrent):
         return steps.Peepholes(*looks)
 
 
+@composite(lambda x: (x[None].copy(), None), lambda g, saved, wanted, x: (g[0].copy(),))
+def _alone(state_: Tensor) -> Tensor:
+    return F.stack([state_])
+
+
 def _stacked(states: Sequence[Tensor]) -> Tensor:
     """The last states of all passes, (passes, N, H), in memory of their own: a user may set some of them to zero."""
-    if len(states) > 1 or state.recorder is not None:
-        return F.stack(states)
-    alone = states[0][None]
-    alone.data = copied(alone.data)
-    return alone
+    return F.stack(states) if len(states) > 1 else _alone(states[0])
 
 
 def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -48,6 +48,8 @@ class SGD(Optimizer):
             v *= self.momentum
             v += g
             g = g + self.momentum * v if self.nesterov else v
+        if type(g) is np.ndarray and g.size <= LARGE:
+            return x - g * _number(float(self.lr), g.dtype)
         return _less(x, g, float(self.lr))
 
     def definition(self, update: Update, p: Tensor, g: Tensor) -> Tensor:
@@ -59,14 +61,11 @@ class SGD(Optimizer):
 
 
 def _less(x: Any, g: Any, lr: float) -> Any:
-    """x − lr · g; with one new array instead of two where they are large."""
-    if type(g) is not np.ndarray:
+    """x − lr · g; with one new array instead of two where they are NumPy's."""
+    if type(g) is not np.ndarray or (g.shape, g.dtype) != (x.shape, x.dtype):
         return x - g * lr
-    rate = _number(lr, g.dtype)
-    if g.size > LARGE and (g.shape, g.dtype) == (x.shape, x.dtype):
-        step = np.multiply(g, rate, empty(np, g.shape, g.dtype))
-        return np.subtract(x, step, step)
-    return x - g * rate
+    step = np.multiply(g, lr, empty(np, g.shape, g.dtype))
+    return np.subtract(x, step, step)
 
 
 @lru_cache(maxsize=16)

@@ -79,8 +79,7 @@ def gru_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_afte
     if not reset_after or not is_plain(*order) or not fits(3, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh):
         return None
     xp, biases = namespace(x), (bias_ih is not None, bias_hh is not None)
-    dtype = xp.result_type(x, h, weight_ih, weight_hh)
-    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], biases, dtype)
+    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], biases, x.dtype)
     ahead = loan.workspace
     ahead.load(weight_ih, weight_hh, bias_ih, bias_hh)
     ahead.from_x.left[:-1], ahead.states[0] = x, h

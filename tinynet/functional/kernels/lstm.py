@@ -79,8 +79,7 @@ def lstm_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, suffix, *optio
     if not fits(4, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh):
         return None
     xp, bias = namespace(x), added(bias_ih, bias_hh)
-    dtype = xp.result_type(x, h, c, weight_ih, weight_hh)
-    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
+    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, x.dtype)
     ahead = loan.workspace
     ahead.rows.load(weight_hh, bias, weight_ih)
     ahead.rows.weights *= ahead.scale[:1].T

@@ -42,7 +42,7 @@ class Rows(Workspace):
     def gradients(self, dz: Any) -> tuple[Any, Any, Any]:
         """From dz (T · N, gates · H): the gradients of what was loaded, None for a bias that is not there."""
         xp, left = namespace(dz), self.w_left.shape[1]
-        together = xp.matmul(dz.T, self.flat, out=empty(xp, self.weights.shape, self.weights.dtype))
+        together = dz.T.dot(self.flat, empty(xp, self.weights.shape, self.weights.dtype))
         if self.bias is None:
             return together[:, :left], None, together[:, left:]
         return together[:, :left], together[:, left], together[:, left + 1 :]
@@ -95,16 +95,12 @@ def is_plain(lengths: Any, reverse: bool, truncate: Any) -> bool:
 
 def fits(gates: int, x: Any, states: tuple, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> bool:
     """Whether states (N, H), weights and biases have the dtype of ``x`` (T, N, I), and shapes without broadcasting."""
-    others = (*states, weight_ih, weight_hh, bias_ih, bias_hh)
-    if x.ndim != 3 or any([a is not None and a.dtype != x.dtype for a in others]):
+    if len(x.shape) != 3 or not states[0].shape:
         return False
-    _, batch, inputs = x.shape
-    units = states[0].shape[-1:]
-    rows = tuple([gates * size for size in units])
-    return (
-        all([s.shape == (batch, *units) for s in states])
-        and weight_ih.shape == (*rows, inputs)
-        and weight_hh.shape == (*rows, *units)
-        and (bias_ih is None or bias_ih.shape == rows)
-        and (bias_hh is None or bias_hh.shape == rows)
-    )
+    (_, batch, inputs), units, dtype = x.shape, states[0].shape[-1], x.dtype
+    rows = gates * units
+    shapes = (*[(batch, units) for _ in states], (rows, inputs), (rows, units), (rows,), (rows,))
+    for a, shape in zip((*states, weight_ih, weight_hh, bias_ih, bias_hh), shapes, strict=True):
+        if a is not None and (a.shape != shape or a.dtype != dtype):
+            return False
+    return True

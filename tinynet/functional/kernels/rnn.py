@@ -32,8 +32,7 @@ def rnn_forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suff
     if not is_plain(*order) or not fits(1, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh):
         return None
     xp, bias = namespace(x), added(bias_ih, bias_hh)
-    dtype = xp.result_type(x, h, weight_ih, weight_hh)
-    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, dtype)
+    loan = borrow(Ahead, xp, *x.shape, h.shape[-1], bias is not None, x.dtype)
     ahead = loan.workspace
     ahead.rows.load(weight_hh, bias, weight_ih)
     ahead.rows.left[0], ahead.rows.right[:-1] = h, x
