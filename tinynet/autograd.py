@@ -47,11 +47,12 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"xs[{i}] does not require a gradient: make it with requires_grad=True")
     found = _differentiate(y, gradient, wanted, create_graph)
-    grads = tuple(_result(*found[x], create_graph) if x in found else _zeros_like(x) for x in wanted)
+    grads = tuple(_result(found[x], create_graph) if x in found else _zeros_like(x) for x in wanted)
     return grads[0] if isinstance(xs, Tensor) else grads
 
 
-def _result(g: Any, fresh: bool, create_graph: bool) -> Tensor:
+def _result(found: tuple[Any, bool], create_graph: bool) -> Tensor:
+    g, fresh = found
     return _tensor(g) if fresh or create_graph else _own(_tensor(g))
 
 
