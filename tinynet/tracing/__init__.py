@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from copy import copy, deepcopy
 from threading import get_ident
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +20,8 @@ from tinynet.run import Run
 from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Filled, Traced, unwrapped
 from tinynet.tracing.loops import calls
+from tinynet.tracing.needed import keep_gradients
+from tinynet.tracing.outside import arrays_outside, module_of
 from tinynet.tracing.variables import Variables, is_ours
 
 # What people call inputs, targets and initial states; every other array is taken for a parameter.
@@ -29,23 +32,21 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     """Call plain NumPy code on some arrays and return what it computes as a Run: ``tn.trace(forward, x=x, W=W)``.
 
     Arrays of floating point, and lists, tuples and dicts of them, become leaves called after the function's
-    parameters; all else is passed on. What is computed is called after the variables that it is assigned to; in a loop,
-    what that counts is the time step. If a single number is returned (alone, or as the first such number of a tuple),
-    it is the loss, and its gradients are recorded: the backward pass that the code should have. Branches and indices
-    are those that were taken. The code is run twice, once as it is, and must come to the same results.
+    parameters, and so do those that it reads from its module; all else is passed on. What is computed is called after
+    the variables that it is assigned to; in a loop, what that counts is the time step. If a single number is returned
+    (alone, or as the first such number of a tuple), it is the loss, and its gradients are recorded: the backward pass
+    that the code should have. Branches and indices are those that were taken. The code is run twice, once as it is, and
+    must come to the same results.
 
     Raises TypeError for what cannot be traced, such as functions of NumPy without a counterpart here, ValueError where
     nothing is computed from the arrays or the results are not those of NumPy, and whatever the code itself raises.
     """
     bound = inspect.signature(function).bind(*arguments, **named)
     bound.apply_defaults()
-    plain = deepcopy((bound.args, bound.kwargs))
-    expected = function(*plain[0], **plain[1])
+    with copies(function, arguments, named) as (own, given, options):
+        expected = own(*given, **options)
     with record() as run:
-        leaves: dict[int, tuple[Any, Traced]] = {}
-        given = {key: _leaf(item, key, leaves) for key, item in bound.arguments.items()}
-        bound.arguments.update(given)
-        result = _called(function, [leaf.tensor for _, leaf in leaves.values()], *bound.args, **bound.kwargs)
+        result = _with_leaves(function, bound, partly=False)
         _check_same(function, expected, result)
         outputs = [x for x in _flattened(result) if isinstance(x, Tensor) and x.requires_grad]
         if not outputs:
@@ -57,14 +58,59 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     return run
 
 
+def trace_loss(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run:
+    """As ``trace``, but only what the loss is computed from, and its gradients; the rest need not be traced.
+
+    The loss is the first number that is returned, or that is in a variable called so. Raises ValueError without one.
+    """
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    with record() as run:
+        outputs = _flattened(_with_leaves(function, bound, partly=True))
+        loss = next((x for x in outputs if isinstance(x, Tensor) and x.requires_grad and x.size == 1), None)
+        if loss is None:
+            raise ValueError(
+                f"{function.__name__} has no loss: let it return a number that is computed from its arrays, or call "
+                "the variable that holds it `loss`"
+            )
+        name(loss, "loss")
+        loss.backward()
+    keep_gradients(run)
+    return run
+
+
+@contextmanager
+def copies(function: Callable[..., Any], arguments: tuple, named: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Copies of a function's object, its arguments and the arrays of its module: what it changes is changed for it."""
+    own, outside = deepcopy((function, arguments, named)), deepcopy(arrays_outside(function))
+    with patch.dict(module_of(function), outside):
+        yield own
+
+
+def _with_leaves(function: Callable[..., Any], bound: inspect.BoundArguments, partly: bool) -> Any:
+    """Call a function with Tensors for its arrays of floating point, given or read from its module."""
+    leaves: dict[int, tuple[Any, Any]] = {}
+    bound.arguments.update({key: _leaf(item, key, leaves) for key, item in bound.arguments.items()})
+    outside = {key: _leaf(item, key, leaves) for key, item in arrays_outside(function).items()}
+    owner = getattr(function, "__self__", None)
+    called = function if owner is None else getattr(_leaf(owner, "", leaves), function.__name__)
+    inputs = [leaf.tensor for _, leaf in leaves.values() if isinstance(leaf, Traced)]
+    with patch.dict(module_of(function), outside):
+        return _called(called, inputs, bound.args, bound.kwargs, partly)
+
+
 def traced(function: Callable[..., Any], inputs: list[Tensor]) -> Any:
     """Call NumPy code on Tensors and return what it gives, as Tensors. Raises TypeError where it cannot be traced."""
-    return _called(function, inputs, *[Traced(x) if x.dtype.kind == "f" else x.numpy() for x in inputs])
+    return _called(function, inputs, [Traced(x) if x.dtype.kind == "f" else x.numpy() for x in inputs], {})
 
 
-def _called(function: Callable[..., Any], inputs: list[Tensor], *arguments: Any, **named: Any) -> Any:
-    """Meanwhile ``np.zeros``, ``np.empty`` and ``np.zeros_like`` make arrays that Tensors can be put into."""
+def _called(
+    function: Callable[..., Any], inputs: list[Tensor], arguments: Any, named: dict[str, Any], partly: bool = False
+) -> Any:
+    """Meanwhile ``np.zeros``, ``np.empty`` and ``np.zeros_like`` make arrays that Tensors can be put into.
 
+    Where ``partly`` something cannot be traced, a loss that was computed before is what comes of it.
+    """
     thread, before = get_ident(), sys.gettrace()
 
     def filled(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,25 +133,38 @@ def _called(function: Callable[..., Any], inputs: list[Tensor], *arguments: Any,
         sys.settrace(variables.look)
         try:
             result = function(*arguments, **named)
+        except Exception:
+            if not partly or variables.loss() is None:
+                raise
+            result = variables.loss()
         finally:
             sys.settrace(before)
     variables.name()
     return unwrapped(result)
 
 
-def _leaf(item: Any, label: str, leaves: dict[int, tuple[Any, Traced]]) -> Any:
-    """What stands for an argument while it is traced: arrays of floating point become ``leaves``, each one leaf."""
+def _leaf(item: Any, label: str, leaves: dict[int, tuple[Any, Any]]) -> Any:
+    """What stands for an argument while it is traced: arrays of floating point become ``leaves``, each one leaf.
+
+    An object of a class in Python is copied, its attributes becoming leaves.
+    """
     if isinstance(item, Mapping):
         return {key: _leaf(part, f"{label}.{key}", leaves) for key, part in item.items()}
     if isinstance(item, (list, tuple)):
         parts = [_leaf(part, f"{label}.{k}", leaves) for k, part in enumerate(item)]
         return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
+    if id(item) in leaves:
+        return leaves[id(item)][1]
+    if not isinstance(item, (np.ndarray, type, FunctionType, MethodType, ModuleType)) and hasattr(item, "__dict__"):
+        leaves[id(item)] = item, copy(item)
+        for attribute, part in vars(item).items():
+            vars(leaves[id(item)][1])[attribute] = _leaf(part, f"{label}.{attribute}".lstrip("."), leaves)
+        return leaves[id(item)][1]
     if not isinstance(item, np.ndarray) or item.dtype.kind != "f":
         return item
-    if id(item) not in leaves:
-        is_data = DATA.fullmatch(label) is not None
-        leaf = Tensor(item.copy(), True, label) if is_data else Parameter(item.copy(), label)
-        leaves[id(item)] = item, Traced(leaf)
+    is_data = DATA.fullmatch(label) is not None
+    leaf = Tensor(item.copy(), True, label) if is_data else Parameter(item.copy(), label)
+    leaves[id(item)] = item, Traced(leaf)
     return leaves[id(item)][1]
 
 

@@ -22,6 +22,13 @@ class Loop(NamedTuple):
     variable: str
 
 
+class Source(NamedTuple):
+    """The syntax of some code, and what to add to its line numbers to have those of the file."""
+
+    tree: ast.Module
+    offset: int
+
+
 def calls(frame: FrameType, name: str) -> bool:
     """Whether what a frame runs just now is a call of ``….name(…)`` in its own text, not one that this makes inside."""
     first, last, start, end = list(frame.f_code.co_positions())[frame.f_lasti // 2]
@@ -52,18 +59,25 @@ def time_step(frame: FrameType) -> int | None:
 
 
 @lru_cache(maxsize=1000)
-def _loops(code: CodeType) -> tuple[Loop, ...]:
-    """Outer loops first; none where the source is not to be had."""
+def source_of(code: CodeType) -> Source | None:
+    """The text of somebody's function, or of a whole script; None where it is not to be had."""
     try:
         lines, start = inspect.getsourcelines(code)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
+        return Source(ast.parse(textwrap.dedent("".join(lines))), max(start, 1) - 1)
     except (OSError, TypeError, SyntaxError):
+        return None
+
+
+@lru_cache(maxsize=1000)
+def _loops(code: CodeType) -> tuple[Loop, ...]:
+    """Outer loops first; none where the source is not to be had."""
+    source, found = source_of(code), list[Loop]()
+    if source is None:
         return ()
-    found = []
-    for node in ast.walk(tree):
+    for node in ast.walk(source.tree):
         if isinstance(node, ast.For):
             target = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
             if isinstance(target, ast.Name) and node.body[0].lineno > node.lineno:  # in one line, nothing can be told
                 last = node.body[-1].end_lineno or node.body[-1].lineno
-                found.append(Loop(node.body[0].lineno + start - 1, last + start - 1, target.id))
+                found.append(Loop(node.body[0].lineno + source.offset, last + source.offset, target.id))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
@@ -11,7 +12,10 @@ from tinynet.run import INITIAL
 from tinynet.tape import state
 from tinynet.tensor import Tensor
 from tinynet.tracing.arrays import Filled, Traced
+from tinynet.tracing.assignments import assignments
 from tinynet.tracing.loops import has_loops, time_step
+
+LOSS = re.compile(r"\w*(loss|cost|error|mse|nll)|ce|[LJE]", re.IGNORECASE)
 
 
 class Found(NamedTuple):
@@ -56,15 +60,22 @@ class Variables:
         within = "" if frame.f_code is self.outermost else f"{frame.f_code.co_name}."
         parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]
         line, time = self.running[id(frame)]
+        assigned = {assignment.variable for assignment in assignments(frame.f_code).get(line, ())}
         for variable, item in frame.f_locals.items():
-            if variable in parameters and within and variable != "self":
-                continue
+            if variable in parameters and within and variable not in ("self", *assigned):
+                continue  # it has a name where the function was called, or none
             for label, array, own_time in _arrays("" if variable == "self" else variable, item):
                 if id(array.tensor) not in self.seen:
                     self.seen.add(id(array.tensor))
                     plain = isinstance(array, Filled) and array.numbers is not None
                     found = Found(array.tensor, line, time if own_time is None else own_time)
                     (self.plain if plain else self.found).setdefault(within + label, []).append(found)
+
+    def loss(self) -> Tensor | None:
+        """The last number in a variable that is called like a loss."""
+        named = [found for variable, found in self.found.items() if LOSS.fullmatch(variable.rpartition(".")[2])]
+        numbers = [f.tensor for found in named for f in found if f.tensor.size == 1 and f.tensor.requires_grad]
+        return numbers[-1] if numbers else None
 
     def name(self) -> None:
         """Name what was found: by its variable, and a number where other lines assigned to that, too.
