@@ -496,7 +496,7 @@ def test_colour_is_for_terminals(
 
 
 WRONG_USE = {
-    "compare wrong.npz": "the following arguments are required: BOOK",
+    "compare wrong.npz": "a BOOK is required to compare arrays with",
     "compare nothing.npz lstm.xlsx": "nothing.npz",
     "compare wrong.npz nothing.xlsx": "nothing.xlsx",
     "compare wrong.npz right.npz": "right.npz",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -193,15 +194,25 @@ def compare_files(arguments: argparse.Namespace) -> int:
     from tinynet.debug import compare
     from tinynet.debug.apart import write_other_numbers
     from tinynet.debug.colour import coloured, wanted
+    from tinynet.debug.own_code import compare_script
 
     mine: Any = arguments.mine
-    if Path(mine).suffix.lower() == ".xlsx":
-        mine = workbook.read_yours_whole(mine)
-        if not mine:
-            raise UsageError(f"nothing whole was pasted into the sheet Yours of {arguments.mine}")
-    run = workbook.load(arguments.book)
     mapping = dict(pair.split("=", 1) for pair in arguments.map)
-    report = compare(run, mine, mapping, arguments.explain, arguments.tolerance)
+    options = {"explain": arguments.explain, "tolerance": arguments.tolerance}
+    run = None if arguments.book is None else workbook.load(arguments.book)
+    if re.search(r"\.py:[\w.]+$", mine):
+        arrays = {} if arguments.arrays is None else read_state(Path(arguments.arrays))
+        report = compare_script(mine, arrays, run, mapping, **options)
+    elif run is None:
+        raise UsageError("a BOOK is required to compare arrays with; only path/to/script.py:function goes without one")
+    elif arguments.arrays is not None:
+        raise UsageError("--arrays is for path/to/script.py:function: leave it out")
+    else:
+        if Path(mine).suffix.lower() == ".xlsx":
+            mine = workbook.read_yours_whole(mine)
+            if not mine:
+                raise UsageError(f"nothing whole was pasted into the sheet Yours of {arguments.mine}")
+        report = compare(run, mine, mapping, **options)
     if arguments.json:
         print(report.to_json())
     else:
@@ -342,9 +353,19 @@ def _parser() -> argparse.ArgumentParser:
         "compare", compare_files, "the first of your numbers that is wrong, and why; exit code 1 unless all agree"
     )
     beside.add_argument(
-        "mine", metavar="MINE", help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours"
+        "mine",
+        metavar="MINE",
+        help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours; or your code, "
+        "path/to/script.py:function, whose variables are compared",
     )
-    beside.add_argument("book", metavar="BOOK", help="the workbook of tinynet to compare with")
+    beside.add_argument(
+        "book",
+        metavar="BOOK",
+        nargs="?",
+        help="the workbook of tinynet to compare with; without it, the gradients that your code computes are compared "
+        "with those that its own forward pass should have",
+    )
+    beside.add_argument("--arrays", metavar="FILE", help="what the function is called with, by name (.npz)")
     beside.add_argument(
         "--map", type=_pair, nargs="+", default=[], metavar="MINE=OURS", help="what a name of yours means"
     )

@@ -23,6 +23,20 @@ def run_script(reference: str, arrays: Mapping[str, np.ndarray] | None = None) -
     that are called like its parameters, and is traced (see ``tinynet.trace``). Raises ValueError that names what is not
     there or went wrong.
     """
+    function = function_of(reference)
+    given = arguments_of(function, reference, arrays or {})
+    with failing(reference):
+        run = function() if arrays is None and not given else trace(function, **given)
+    if not isinstance(run, Run):
+        raise ValueError(
+            f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block; plain NumPy code is "
+            "recorded where it gets its arrays by --arrays FILE.npz"
+        )
+    return run, Path(reference.rpartition(":")[0]).stem
+
+
+def function_of(reference: str) -> Callable[..., Any]:
+    """Import ``path/to/script.py:function``. Raises ValueError that names what is not there or went wrong."""
     file, _, name = reference.rpartition(":")
     path = Path(file)
     if not path.is_file():
@@ -33,42 +47,39 @@ def run_script(reference: str, arrays: Mapping[str, np.ndarray] | None = None) -
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent.resolve()))
-    with _failing(reference):
+    with failing(reference):
         spec.loader.exec_module(module)
-    function = getattr(module, name, None)
+    function: Any = module
+    for part in name.split("."):  # of an object in the script, too: net.step
+        function = getattr(function, part, None)
     if not callable(function):
         functions = [n for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == path.stem]
         raise ValueError(f"{file} has no function {name!r}; it has {', '.join(functions) or 'none'}")
-    given = _arguments(function, reference, arrays)
-    with _failing(reference):
-        run = function() if given is None else trace(function, **given)
-    if not isinstance(run, Run):
-        raise ValueError(
-            f"{reference} returned {type(run).__name__}, expected the Run of a tn.record() block; plain NumPy code is "
-            "recorded where it gets its arrays by --arrays FILE.npz"
-        )
-    return run, path.stem
+    return function
 
 
-def _arguments(
-    function: Callable[..., Any], reference: str, arrays: Mapping[str, np.ndarray] | None
-) -> dict[str, Any] | None:
-    """What the function is called with, None where it records itself. Raises ValueError for what is missing."""
+def arguments_of(
+    function: Callable[..., Any], reference: str, arrays: Mapping[str, Any], elsewhere: str = ""
+) -> dict[str, Any]:
+    """Those of ``arrays`` that are called like the parameters. Raises ValueError for a parameter that is missing."""
     parameters = inspect.signature(function).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    missing = [name for name in needed if name not in (arrays or {})]
-    if arrays is None and not missing:
-        return None
+    missing = [name for name in needed if name not in arrays]
     if missing:
-        have = "" if arrays is None else f"; the file has {', '.join(arrays)}"
-        raise ValueError(f"{reference} takes {', '.join(missing)}: give arrays called so by --arrays FILE.npz{have}")
-    assert arrays is not None
-    taken = {p.name: arrays[p.name] for p in parameters if p.name in arrays}
-    return {name: a.item() if not a.shape and a.dtype.kind in "iub" else a for name, a in taken.items()}
+        have = f"; the file has {', '.join(arrays)}" if arrays and not elsewhere else ""
+        raise ValueError(
+            f"{reference} takes {', '.join(missing)}: give arrays called so by --arrays FILE.npz{elsewhere}{have}"
+        )
+    return {p.name: _plain(arrays[p.name]) for p in parameters if p.name in arrays}
+
+
+def _plain(item: Any) -> Any:
+    """One integer or truth value as Python's, which may count something."""
+    return item.item() if isinstance(item, np.ndarray) and not item.shape and item.dtype.kind in "iub" else item
 
 
 @contextmanager
-def _failing(reference: str) -> Iterator[None]:
+def failing(reference: str) -> Iterator[None]:
     """Whatever somebody's code raises is one ValueError."""
     try:
         yield

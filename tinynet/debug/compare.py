@@ -58,11 +58,12 @@ class Report:
     run: Run = field(repr=False)
     diagnosis: Diagnosis | None = None
     behind_ends: bool = False  # whether all that differs lies behind the ends of sequences
+    leaves_others: bool = False  # whether arrays that are none of ours need not be compared
 
     @property
     def ok(self) -> bool:
         """Whether every array was compared, and agrees."""
-        return self.first is None and self.compared > 0 and not self.matched.unmatched
+        return self.first is None and self.compared > 0 and (self.leaves_others or not self.matched.unmatched)
 
     def to_json(self) -> str:
         """The report as JSON text."""
@@ -95,6 +96,9 @@ class Report:
         lines += _said_first(self)
         if self.diagnosis is not None and self.first is not None:
             lines += _said_why(self.diagnosis)
+        if self.leaves_others and self.matched.unmatched:
+            names = ", ".join(item.name for item in self.matched.unmatched)
+            return "\n".join([*lines, f"not compared: {names}  (say what they are: --map MINE=OURS)"])
         if self.matched.unmatched and not self._has_parameters():
             lines.append("bring your weights too, under your names: what they are says what their gradients are")
         for item in self.matched.unmatched:
@@ -123,9 +127,20 @@ def compare(
     ``explain``, what differs is explained by a search of at most ``seconds``; see ``tinynet.debug.diagnose``.
     Raises ValueError where nothing can be compared.
     """
+    return compared(run, match(run, read(mine), mapping), explain, tolerance, seconds)
+
+
+def compared(
+    run: Run,
+    matched: Matched,
+    explain: bool = True,
+    tolerance: float | None = None,
+    seconds: float = SECONDS,
+    leaves_others: bool = False,
+) -> Report:
+    """As ``compare``, of arrays in our places; the others may be let be: the report is ``ok`` where the rest agrees."""
     if tolerance is not None and not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance is {tolerance}, expected a share of a quantity's largest number, such as 1e-6")
-    matched = match(run, read(mine), mapping)
     if not matched.arrays:
         names = ", ".join(item.name for item in matched.unmatched) or "nothing"
         raise ValueError(f"none of your arrays could be matched ({names}): name them after ours, or map them")
@@ -136,12 +151,13 @@ def compare(
     search = Search(program, matched.arrays, allowed, seconds)
     wrong = search.wrong(State({}))
     if not wrong:
-        return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact)
+        return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact, None, False, leaves_others)
     differing = Counter(str(exact.values[i].quantity) for i in wrong)
     first = _first(exact, program, search, matched, wrong[0], allowed)
     diagnosis = search.run() if explain else None
     beyond = search.behind_ends(wrong)
-    return Report(len(matched.arrays), allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond)
+    count = len(matched.arrays)
+    return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
 def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
@@ -200,7 +216,7 @@ def in_words(sentence: str) -> str:
 
 def _said_first(report: Report) -> list[str]:
     unmatched = [item.name for item in report.matched.unmatched]
-    if report.first is None and unmatched:
+    if report.first is None and unmatched and not report.leaves_others:
         count = len(unmatched) + len(report.matched.layouts)
         return [f"those compared agree; NOT COMPARED: {len(unmatched)} of your {count} arrays ({', '.join(unmatched)})"]
     if report.first is None:

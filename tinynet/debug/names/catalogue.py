@@ -12,19 +12,20 @@ from tinynet.debug.names.goals import EXACT, LAST_PART, LOOSE, OWN, Goal, Meanin
 from tinynet.debug.names.layers import name_layers, name_net
 from tinynet.debug.names.moments import name_moments
 from tinynet.debug.names.quantities import Quantities
-from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of
+from tinynet.debug.names.readings import WITH_MOMENT, plain, readings_of, singulars
 from tinynet.run import Run, Value
 
 
 class Catalogue(Quantities):
     """The quantities of a run, under all the keys that people may use for them."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, as_ours: bool = False):
         super().__init__(run)
         self.deltas: dict[str, Meaning] = {}
-        name_cells(self)
-        name_layers(self)
-        name_net(self)
+        if not as_ours:
+            name_cells(self)
+            name_layers(self)
+            name_net(self)
         self._name_as_ours()
         name_moments(self)
         for meanings in self.keys.values():
@@ -36,6 +37,8 @@ class Catalogue(Quantities):
             self.file(plain(series.about), Meaning(OWN, goal))
             scores = series.about == f"{self.output}.z"  # any other z comes first
             self.file(plain(series.label), Meaning(LOOSE if scores else LAST_PART, goal))
+            for key in singulars(plain(series.label)) if series.timed else ():
+                self.file(key, Meaning(LOOSE, goal))
 
     def exact(self, name: str) -> list[Meaning]:
         """What is called just so in the run: a value, or a quantity in all its time steps."""

@@ -14,12 +14,15 @@ from tinynet.debug.names.settling import Settler
 from tinynet.run import Run, unknown_name
 
 
-def match(run: Run, mine: Mapping[str, np.ndarray], mapping: Mapping[str, str] | None = None) -> Matched:
+def match(
+    run: Run, mine: Mapping[str, np.ndarray], mapping: Mapping[str, str] | None = None, as_ours: bool = False
+) -> Matched:
     """Find the values of ``run`` that ``mine`` holds. ``mapping`` {his name: ours} overrides what names seem to say.
 
-    Raises ValueError for a mapping of names that are not there.
+    With ``as_ours``, quantities are called as in the run and nothing else. Raises ValueError for a mapping of names
+    that are not there.
     """
-    catalogue, arrays = Catalogue(run), dict(mine)
+    catalogue, arrays = Catalogue(run, as_ours), dict(mine)
     chooser = Chooser(catalogue, arrays)
     chooser.choose(_checked(mapping or {}, catalogue, arrays))
     settler = Settler(catalogue, arrays, chooser.choices, chooser.joined)

@@ -55,6 +55,11 @@ def has_free_sign(name: str) -> bool:
     return re.search(r"^(delta|err|error)|(delta|err|error)$", plain(name)) is not None
 
 
+def singulars(key: str) -> list[str]:
+    """What may be called a single one of all time steps: ``h`` of ``hs``."""
+    return [rest for moment, rest in _moments(key) if moment == "all"]
+
+
 @lru_cache(maxsize=4096)
 def readings_of(name: str) -> tuple[Reading, ...]:
     """All ways to read a name."""

@@ -83,7 +83,7 @@ class Ways:
         if moment != "before" and self.catalogue.is_state(series):
             ranges = [*ranges, (INITIAL, *every), (*every, INITIAL)]
         if series.role == "next" and moment != "before":
-            ranges = [*ranges, before, every[:-1]]
+            ranges = [*ranges, before, every[:-1], (INITIAL, *every)]
         found = [(times, False) for times in ranges if any(t in series.values for t in times)]
         # What is left of a loop is its last step: forward that is T − 1, backward nobody knows.
         ends = T == 1 or moment == "last" or (moment == "now" and series.role == "value")
@@ -123,5 +123,5 @@ def _has_more(way: Way) -> bool:
 def _starts(way: Way, array: np.ndarray) -> bool:
     """Whether the initial state is ours there, in front or, as h[-1] of a loop, at the end."""
     assert way.times is not None
-    initial = way.layout.arranged(array)[way.times.index(INITIAL)]
-    return distance(initial, way.goal.first.values[INITIAL].array) <= EQUAL
+    ours, initial = way.goal.first.values.get(INITIAL), way.layout.arranged(array)[way.times.index(INITIAL)]
+    return ours is None or distance(initial, ours.array) <= EQUAL

@@ -1,0 +1,301 @@
+"""Somebody's code, whose variables are compared: what they are taken to hold, and what is found without a workbook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tests.gradients import spread
+from tinynet.cli import main
+
+Wxh, Whh, Why = spread(3, 4, seed=1), spread(3, 3, seed=2), spread(4, 3, seed=3)
+bh, by = spread(3, 1, seed=4), spread(4, 1, seed=5)
+INPUTS, TARGETS, FIRST = [0, 2, 1, 3], [2, 1, 3, 0], spread(3, 1)
+
+
+def characters(inputs, targets, hprev, forget=False, unsquashed=False):
+    """A recurrent net in columns that learns to spell, and its gradients by hand: weights stand in the module."""
+    xs, hs, ps = {}, {}, {}
+    hs[-1] = np.copy(hprev)
+    loss = 0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((len(Why), 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1] + bh)
+        ys = Why @ hs[t] + by
+        ps[t] = np.exp(ys) / np.sum(np.exp(ys))
+        loss += -np.log(ps[t][targets[t], 0])
+    dWxh, dWhh, dWhy = np.zeros_like(Wxh), np.zeros_like(Whh), np.zeros_like(Why)
+    dbh, dby = np.zeros_like(bh), np.zeros_like(by)
+    dhnext = np.zeros_like(hs[0])
+    for t in reversed(range(len(inputs))):
+        dys = np.copy(ps[t])
+        dys[targets[t]] -= 1
+        dWhy += dys @ hs[t].T
+        dby += dys
+        dh = Why.T @ dys
+        if not forget:
+            dh = dh + dhnext
+        draw = dh if unsquashed else (1 - hs[t] * hs[t]) * dh
+        dbh += draw
+        dWxh += draw @ xs[t].T
+        dWhh += draw @ hs[t - 1].T
+        dhnext = Whh.T @ draw
+    for gradient in [dWxh, dWhh, dWhy, dbh, dby]:
+        np.clip(gradient, -50, 50, out=gradient)
+    return loss, dWxh, dWhh, dWhy, dbh, dby
+
+
+class Dense:
+    """Two layers as an object that keeps everything, and updates its weights in place."""
+
+    def __init__(self, wrong=False):
+        self.W1, self.b1 = spread(4, 5, seed=6), spread(5, seed=7)
+        self.W2, self.b2 = spread(5, 3, seed=8), spread(3, seed=9)
+        self.wrong = wrong
+
+    def forward(self, X):
+        self.z1 = X @ self.W1 + self.b1
+        self.a1 = np.tanh(self.z1)
+        self.z2 = self.a1 @ self.W2 + self.b2
+        return self.z2
+
+    def backward(self, X, y):
+        self.dz2 = 2 * (self.z2 - y) / y.size
+        self.dW2 = self.a1.T @ self.dz2
+        self.db2 = self.dz2.sum(axis=0)
+        self.da1 = self.dz2 @ self.W2.T
+        self.dz1 = self.da1 if self.wrong else self.da1 * (1 - self.a1**2)
+        self.dW1 = X.T @ self.dz1
+        self.db1 = self.dz1.sum(axis=0)
+
+    def step(self, X, y, lr=0.1):
+        loss = np.mean((self.forward(X) - y) ** 2)
+        self.backward(X, y)
+        self.W1 -= lr * self.dW1
+        self.W2 -= lr * self.dW2
+        return loss
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def cell(x, h, c, W, slip):
+    z = W @ np.concatenate([h, x]) + (0.1 if slip else 0)
+    i, f, g, o = np.split(z, 4)
+    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    c = f * c + i * g
+    h = o * np.tanh(c)
+    return h, c
+
+
+def memory(x, W, slip=False):
+    """A function for each time step; states go on from zeros."""
+    h = c = np.zeros(3)
+    for t in range(len(x)):
+        h, c = cell(x[t], h, c, W, slip)
+    return (h**2).sum()
+
+
+# What variables hold
+
+
+def test_variables_of_loops_are_sequences_and_sums_are_what_they_come_to():
+    found = tn.debug.variables(characters, INPUTS, TARGETS, FIRST)
+    loss, dWxh, *_ = characters(INPUTS, TARGETS, FIRST)
+    assert sorted(found["hs"]) == [-1, 0, 1, 2, 3]
+    assert found["loss"] == loss
+    np.testing.assert_array_equal(found["dWxh"], dWxh)
+    assert sorted(found["draw"]) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(found["dhnext"][2], Whh.T @ found["draw"][3])  # a step begins with it
+    np.testing.assert_array_equal(found["dhnext"][3], np.zeros((3, 1)))
+
+
+def test_a_variable_of_several_lines_is_what_the_last_one_made():
+    found = tn.debug.variables(characters, INPUTS, TARGETS, FIRST)
+    (before,) = [name for name in found if name.startswith("dh (line ")]
+    for t in range(4):
+        np.testing.assert_allclose(found["dh"][t], found[before][t] + found["dhnext"][t], rtol=1e-15)
+
+
+def test_what_is_changed_in_place_later_is_as_it_was_at_its_step():
+    def grows(n):
+        total, seen = np.zeros(2), np.zeros(2)
+        for t in range(n):
+            seen = total
+            total += t
+        return seen
+
+    found = tn.debug.variables(grows, 4)
+    assert [found["seen"][t][0] for t in range(4)] == [0, 0, 1, 3]
+    assert found["total"][0] == 6
+
+
+def test_what_is_changed_in_place_within_its_step_is_what_comes_of_it():
+    def backward(dy, rows):
+        d = np.zeros(2)
+        for t in range(len(dy)):
+            dz = dy[t].copy()
+            dz[rows[t]] -= 1
+            np.clip(dz, -0.5, 0.5, out=dz)
+            d += dz
+        return d
+
+    dy, rows = spread(4, 2), np.array([0, 1, 1, 0])
+    expected = np.clip(dy - np.eye(2)[rows], -0.5, 0.5)
+    found = tn.debug.variables(backward, dy, rows)
+    np.testing.assert_array_equal([found["dz"][t] for t in range(4)], expected)
+
+
+def test_a_gradient_that_is_handed_on_by_its_own_name_is_the_one_of_its_step():
+    """Two meanings of one variable: all of dh, and what goes to the step before."""
+
+    def backward(dy, W):
+        dh = np.zeros(2)
+        for t in reversed(range(len(dy))):
+            dh += dy[t]
+            dh = W @ dh
+        return dh
+
+    dy, W = spread(3, 2), spread(2, 2, seed=1)
+    found = tn.debug.variables(backward, dy, W)
+    last = dy[2]
+    middle = dy[1] + W @ last
+    np.testing.assert_allclose([found["dh"][2], found["dh"][1]], [last, middle], rtol=1e-14)
+    np.testing.assert_allclose([found["dh_next"][2], found["dh_next"][1]], [[0, 0], W @ last], rtol=1e-14)
+
+
+def test_functions_that_are_called_count_at_the_time_step_of_the_call():
+    found = tn.debug.variables(memory, spread(4, 2), spread(12, 5))
+    assert sorted(found["i"]) == [0, 1, 2, 3]
+    assert sorted(found["h"]) == [-1, 0, 1, 2, 3]
+    np.testing.assert_array_equal(found["c"][-1], np.zeros(3))
+
+
+# Without a workbook
+
+
+def test_a_right_backward_pass_is_called_right():
+    report = tn.debug.check_backward(characters, INPUTS, TARGETS, FIRST)
+    assert report.ok
+    assert "all of them agree" in str(report)
+    assert {"d_hs", "d_Whh", "d_by"} <= {str(report.run.values[i].quantity) for i in report.matched.arrays}
+
+
+@pytest.mark.parametrize(
+    ("bug", "first", "reason"),
+    [
+        ({"forget": True}, "dh[2]", "dhs from step t+1 is missing"),
+        ({"unsquashed": True}, "dhnext[2]", "the derivative of hs is left out"),
+    ],
+)
+def test_a_wrong_backward_pass_is_found_and_told(bug, first, reason):
+    report = tn.debug.check_backward(characters, INPUTS, TARGETS, FIRST, **bug)
+    assert not report.ok
+    assert report.first is not None and report.first.yours_is.startswith(first)
+    assert reason in str(report)
+    assert report.diagnosis is not None and report.diagnosis.explanations
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_an_object_keeps_its_weights(wrong):
+    net = Dense(wrong)
+    before = net.W1.copy()
+    report = tn.debug.check_backward(net.step, spread(6, 4), spread(6, 3, seed=1))
+    assert report.ok is not wrong
+    if report.first is not None:
+        assert report.first.yours_is == "dz1"
+    np.testing.assert_array_equal(net.W1, before)
+
+
+def test_the_code_finds_its_arrays_as_they_were():
+    def step(w):
+        loss = (w**2).sum()
+        dw = 2 * w
+        w -= dw
+        Whh[0, 0] += 100
+        return loss * Whh[0, 0]
+
+    w, corner = spread(3), Whh[0, 0]
+    assert tn.debug.check_backward(step, w).first is not None
+    assert (w[0], Whh[0, 0]) == (spread(3)[0], corner)
+
+
+def test_code_that_draws_at_random_is_refused():
+    def dropped(w):
+        mask = np.random.default_rng().normal(size=3)
+        loss = (w * mask).sum()
+        dw = mask + 0
+        return loss, dw
+
+    with pytest.raises(ValueError, match="the loss of dropped is another when it is traced"):
+        tn.debug.check_backward(dropped, spread(3))
+
+
+def test_what_says_nothing_about_a_backward_pass_is_refused():
+    with pytest.raises(ValueError, match="no variable of memory could be told to be a gradient: call that of W dW"):
+        tn.debug.check_backward(memory, spread(4, 2), spread(12, 5))
+    with pytest.raises(ValueError, match="has no loss: let it return a number"):
+        tn.debug.check_backward(lambda x: x * 2, spread(3))
+    with pytest.raises(ValueError, match="failed: ZeroDivisionError"):
+        tn.debug.check_backward(lambda x: 1 // 0, spread(3))
+
+
+# From the command line
+
+SCRIPT = Path(__file__).read_text(encoding="utf-8").partition("# What variables hold")[0]
+SCRIPT = SCRIPT.replace("from tests.gradients import spread", "") + (
+    "inputs, targets, hprev = INPUTS, TARGETS, FIRST\n"
+    "net = Dense(wrong=True)\nX, y = spread(6, 4), spread(6, 3, seed=1)\n"
+)
+SPREAD = """
+def spread(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: Any) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(SCRIPT.replace("Wxh, Whh, Why =", SPREAD + "\n\nWxh, Whh, Why =", 1), encoding="utf-8")
+    return path
+
+
+def test_compare_needs_neither_arrays_nor_a_workbook(script, capsys):
+    assert main(["compare", "mine.py:characters"]) == 0
+    assert "all of them agree" in capsys.readouterr().out
+    assert main(["compare", "mine.py:net.step", "-o", "diff.xlsx"]) == 1
+    assert "(your dz1, step" in capsys.readouterr().out
+    assert Path("diff.xlsx").exists()
+
+
+def test_code_is_compared_with_a_workbook(script, capsys):
+    """Of the same weights, which it gets from the workbook by the names of its parameters."""
+    x, W = spread(4, 2), spread(12, 5)
+    run = tn.trace(memory, x=x, W=W)
+    run.to_excel("memory.xlsx")
+    assert main(["compare", "mine.py:memory", "memory.xlsx"]) == 0
+    assert "compared" in capsys.readouterr().out
+    np.savez("arrays.npz", x=x, W=W, slip=True)
+    assert main(["compare", "mine.py:memory", "memory.xlsx", "--arrays", "arrays.npz"]) == 1
+    assert "FIRST DIFFERENCE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("compare mine.npz", "a BOOK is required to compare arrays with; only path/to/script.py:function goes without"),
+        ("compare mine.py:memory", "takes x, W: give arrays called so by --arrays FILE.npz, or define them in the scr"),
+        ("compare mine.py:net.walk", "mine.py has no function 'net.walk'; it has cell, characters, memory, sigmoid"),
+        ("compare none.py:step", "there is no script none.py"),
+    ],
+)
+def test_one_clear_line_for_every_wrong_use(script, capsys, command, message):
+    assert main(command.split()) == 2
+    assert message in capsys.readouterr().err
