@@ -42,7 +42,7 @@ def max_pool_backward(g, largest, wanted, x, windows, places):
     dx = _to_largest(g, largest, x, windows, ~unknown)
     if type(unknown) is not np.ndarray or unknown.any():
         for index, seen in corners(windows):
-            _give(dx[index], g[seen], x[index] != x[index], unknown[seen], add=True)
+            _give(dx[index], g[seen], _first(x[index] != x[index], unknown[seen]), add=True)
     return (dx,)
 
 
@@ -63,15 +63,19 @@ def _to_largest(g, largest, x, windows, waiting):
     dx, overlap = _room(g, x, windows), any(w.overlap for w in windows)
     *others, (index, seen) = corners(windows)
     for i, those in others:
-        _give(dx[i], g[those], x[i] == largest[those], waiting[those], overlap)
-    _give(dx[index], g[seen], True, waiting[seen], overlap)  # where else could it be?
+        _give(dx[i], g[those], _first(x[i] == largest[those], waiting[those]), overlap)
+    _give(dx[index], g[seen], waiting[seen], overlap)  # where else could it be?
     return dx
 
 
-def _give(dx, g, matches, waiting, add):
-    """Its gradient to each number that matches, if its window is still waiting."""
-    here = matches & waiting
-    waiting ^= here
+def _first(matches, waiting):
+    """Which of the numbers that match are the first in their windows: those windows do not wait any longer."""
+    matches &= waiting
+    waiting ^= matches
+    return matches
+
+
+def _give(dx, g, here, add):
     if add:
         dx += kept(here, g)
     else:
