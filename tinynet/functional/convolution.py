@@ -96,7 +96,13 @@ def _transposed(x, weight, bias, steps, spacing, borders, more, groups):
     return _correlated(spread, rotated, bias, (1, 1), groups)
 
 
-def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+def _convolve(axes, input, weight, bias, *options):
+    x, options = images_to_convolve(axes, input, weight, bias, *options)
+    return as_given(convolution(x, weight, bias, *options), input)
+
+
+def images_to_convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+    """The input as a batch, and the options along each axis. Raises ValueError for what does not fit."""
     what = f"conv{axes}d"
     x = as_batch(input, axes, what)
     steps, spacing = per_axis(stride, axes, f"{what}: stride"), per_axis(dilation, axes, f"{what}: dilation")
@@ -115,11 +121,11 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
             f"{what}: a kernel that covers {covers} does not fit into input {input.shape}, which is "
             f"{outside} with its border: use a smaller kernel or more padding"
         )
-    return as_given(_convolution(x, weight, bias, steps, spacing, borders, groups), input)
+    return x, (steps, spacing, borders, groups)
 
 
 @composite(kernel.convolution_forward, kernel.convolution_backward)
-def _convolution(x, weight, bias, steps, spacing, borders, groups):
+def convolution(x, weight, bias, steps, spacing, borders, groups):
     padded = _bordered(x, borders)
     if padded is not x:
         name(padded, "padded", title="input with a border of zeros")

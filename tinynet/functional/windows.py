@@ -77,12 +77,19 @@ class Windows:
 
 
 def windows_of(
-    function: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    function: str,
+    shape: tuple[int, ...],
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
 ) -> tuple[Windows, ...]:
-    """The windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad option."""
+    """The windows along the ``axes`` in space, the last ones of the ``shape``. Raises ValueError for a bad option."""
     kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
     options = zip(
-        x.shape[-axes:],
+        shape[-axes:],
         kernel,
         per_axis(stride, axes, f"{function}: stride", default=kernel),
         per_axis(padding, axes, f"{function}: padding", 0),
@@ -99,7 +106,7 @@ def windows_of(
         if ceil_mode and (count - 1) * s >= n + p:
             count -= 1  # the last one would begin beyond the input
         if count < 1:
-            raise ValueError(f"{function}: a window that covers {covers} does not fit into input {x.shape}")
+            raise ValueError(f"{function}: a window that covers {covers} does not fit into input {shape}")
         windows.append(Windows(n, k, s, p, d, count))
     return tuple(windows)
 

@@ -33,7 +33,7 @@ def convolution_backward(g, windows, wanted, x, weight, bias, steps, spacing, bo
     return (
         images_of(added_up(_sent_back(rows, kernels, down), along), x.shape) if wanted[0] else None,
         _to_kernels(windows, rows, kernels.shape).reshape(weight.shape) if wanted[1] else None,
-        _to_bias(rows) if wanted[2] else None,
+        sum_of_rows(rows) if wanted[2] else None,
     )
 
 
@@ -53,7 +53,7 @@ def transposed_backward(g, saved, wanted, x, weight, bias, steps, spacing, borde
     return (
         images_of(_correlated(windows, kernels), x.shape) if wanted[0] else None,
         _to_kernels(windows, rows_of(x, groups), kernels.shape).reshape(weight.shape) if wanted[1] else None,
-        _to_bias(rows) if wanted[2] else None,
+        sum_of_rows(rows) if wanted[2] else None,
     )
 
 
@@ -122,7 +122,7 @@ def _product(a, b):
     return xp.matmul(a, b, out=empty(xp, (*a.shape[:-1], b.shape[-1]), xp.result_type(a, b)))
 
 
-def _to_bias(rows):
+def sum_of_rows(rows):
     """The sum of each channel's numbers, which takes less time as a product."""
     return (rows @ namespace(rows).ones(rows.shape[-1], dtype=rows.dtype)).sum(1).reshape(-1)
 
