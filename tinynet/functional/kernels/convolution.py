@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import prod
 
 from tinynet.backend import namespace
+from tinynet.functional.kernels import sums
 from tinynet.functional.kernels.axes import axes_of, windows_that_see
 from tinynet.functional.kernels.strips import added_up, empty_rows, images_of, rows_of, strips_of, windows_of
 from tinynet.memory import empty
@@ -123,8 +124,9 @@ def _product(a, b):
 
 
 def sum_of_rows(rows):
-    """The sum of each channel's numbers, which takes less time as a product."""
-    return (rows @ namespace(rows).ones(rows.shape[-1], dtype=rows.dtype)).sum(1).reshape(-1)
+    """The sum of each channel's numbers: (groups, P, O/groups, P' · N) to (O,)."""
+    groups, places, channels, numbers = rows.shape
+    return sums.of_columns(sums.of_rows(rows.swapaxes(0, 1).reshape(-1, numbers)).reshape(places, groups * channels))
 
 
 def _plus(rows, bias):
