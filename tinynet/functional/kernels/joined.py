@@ -27,8 +27,9 @@ def convolved_relu_pooled_forward(x, weight, bias, steps, spacing, borders, grou
     """A bias is the same in a whole window, and rounding keeps the order: z + b is largest where z is."""
     z, seen = convolution_forward(x, weight, None, steps, spacing, borders, groups)
     largest, _ = max_pool_forward(z, windows, places)
-    y = largest + (0 if bias is None else bias.reshape(-1, *[1] * len(steps)))
-    namespace(y).maximum(y, zeros_beside(y), out=y)
+    xp, shift = namespace(largest), 0 if bias is None else bias.reshape(-1, *[1] * len(steps))
+    y = xp.add(largest, shift, out=empty_like(largest))
+    xp.maximum(y, zeros_beside(y), out=y)
     return y, (seen, z, largest, y)
 
 
