@@ -141,6 +141,9 @@ def _matrix(code: Code, name: str, array: np.ndarray, rows: int) -> str:
 
 
 def _dot(code: Code, a: str, b: str, name: str, result: np.ndarray) -> None:
-    """A product that goes to an array in one piece."""
-    code.scope[f"{name}_product"] = result.reshape(len(code.scope[a]), -1)
+    """A product that goes to an array at once, or is copied there where that is not in one piece."""
+    product = result.reshape(len(code.scope[a]), -1)
+    code.scope[f"{name}_product"] = product
     code.lines.append(f"dot({a}, {b}, {name}_product)")
+    if not np.may_share_memory(product, result):
+        write(code, "copyto", f"{name}_whole", result, product.reshape(result.shape))
