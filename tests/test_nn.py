@@ -314,6 +314,14 @@ def test_a_convolution_joined_with_its_relu_and_pooling_computes_the_same(case, 
         np.testing.assert_allclose(g.numpy(), expected.numpy(), rtol=tolerance, atol=20 * tolerance)
 
 
+@pytest.mark.parametrize("layers", [[nn.Conv2d(2, 3, 3)], [nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)]])
+def test_a_batch_of_no_images_sends_zeros_back(layers):
+    net, x = nn.Sequential(*layers), tn.tensor(np.zeros((0, 2, 6, 6)), requires_grad=True)
+    net(x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert not any(parameter.grad.numpy().any() for parameter in net.parameters())
+
+
 def test_a_convolution_is_joined_only_as_nobody_changed_it(monkeypatch):
     class Doubled(nn.Conv2d):
         def forward(self, input):

@@ -126,7 +126,8 @@ def _product(a, b):
 def sum_of_rows(rows):
     """The sum of each channel's numbers: (groups, P, O/groups, P' · N) to (O,)."""
     groups, places, channels, numbers = rows.shape
-    return sums.of_columns(sums.of_rows(rows.swapaxes(0, 1).reshape(-1, numbers)).reshape(places, groups * channels))
+    each = sums.of_rows(rows.swapaxes(0, 1).reshape(places * groups * channels, numbers))
+    return sums.of_columns(each.reshape(places, groups * channels))
 
 
 def _plus(rows, bias):
