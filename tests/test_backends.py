@@ -187,9 +187,15 @@ def convolutional() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(36, 3))
 
 
+def joined() -> nn.Module:
+    layers = [nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, padding=1)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(36, 3))
+
+
 NETWORKS = {
     "mlp": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 3)), (6, 4)),
     "conv": (convolutional, (2, 2, 5, 6)),
+    "joined": (joined, (2, 2, 5, 6)),
     "rnn": (lambda: Recurrent(nn.RNN(4, 5)), (3, 2, 4)),
     "lstm": (lambda: Recurrent(nn.LSTM(4, 5, forget_bias=1.0)), (3, 2, 4)),
     "gru": (lambda: Recurrent(nn.GRU(4, 5)), (3, 2, 4)),

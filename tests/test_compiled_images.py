@@ -57,6 +57,18 @@ def test_any_convolution(call, bias):
     assert_compiles(run, v0=spread(*x, seed=3), v1=spread(*w, seed=4))
 
 
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolutions_side_by_side(dim, bias):
+    arrays = [spread(3, 2, 5, 5), spread(4, 2, 3, 3, seed=1), spread(4, 2, 3, 3, seed=2), spread(4, seed=3)]
+
+    def both(x, v, w, b):
+        b = b if bias else None
+        return F.cat((F.conv2d(x, v, b, padding=1), F.conv2d(x, w, b, padding=1)), dim)
+
+    assert_compiles(recorded(both, *arrays), v0=spread(3, 2, 5, 5, seed=4))
+
+
 @given(st.tuples(SMALL, SMALL), st.tuples(SMALL, SMALL), st.integers(0, 1), st.integers(1, 2), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_any_pooling(size, stride, padding, dilation, largest):

@@ -13,8 +13,9 @@ import tinynet as tn
 from tests.gradients import spread
 from tests.spreadsheets import require
 from tinynet import functional as F
-from tinynet.functional import activations, convolution, losses, pooling, recurrent
+from tinynet.functional import activations, convolution, joined, losses, pooling, recurrent
 from tinynet.functional.composite import Composite
+from tinynet.functional.kernels.axes import axes_of
 from tinynet.functional.windows import windows_of
 
 
@@ -289,7 +290,7 @@ def windows(draw, axes, dilation):
     size, padding = draw(each), draw(st.booleans())
     borders = tuple(k // 2 * padding for k in ([size] * axes if isinstance(size, int) else size))
     x = tn.tensor(np.zeros((2, 2, *(draw(st.integers(5, 7)) for _ in range(axes)))))
-    return x.shape, windows_of("pool", x, axes, size, draw(each), borders, dilation, draw(st.booleans()))
+    return x.shape, windows_of("pool", x.shape, axes, size, draw(each), borders, dilation, draw(st.booleans()))
 
 
 @st.composite
@@ -300,6 +301,21 @@ def largest_calls(draw):
     outside = any(w.reach_outside for w in drawn)
     places = tuple(w.places("pool") for w in drawn) if outside else None
     return [x[0] if draw(st.booleans()) else x], [drawn, places]
+
+
+@st.composite
+def joined_calls(draw):
+    """A convolution, some of whose results are equal, and windows on these."""
+    arrays, rest = draw(convolution_calls())
+    steps, spacing, borders, _ = rest[-4:]
+    (x, weight, *_), axes = arrays, len(steps)
+    places = [a.places for a in axes_of(x.shape[2:], weight.shape[2:], steps, spacing, borders)][-axes:]
+    size = tuple(draw(st.integers(1, min(3, n))) for n in places)
+    padding = tuple(k // 2 * draw(st.booleans()) for k in size)
+    drawn = windows_of("pool", (len(x), len(weight), *places), axes, size, draw(SIZE), padding, 1, draw(st.booleans()))
+    outside = any(w.reach_outside for w in drawn)
+    arrays = [np.round(2 * x), np.round(2 * weight), *arrays[2:]]
+    return arrays, [*rest, drawn, tuple(w.places("pool") for w in drawn) if outside else None]
 
 
 @st.composite
@@ -314,11 +330,12 @@ CALLS = {
     F.relu: relu_calls(),
     F.tanh: relu_calls(),
     F.softmax: softmax_calls(),
-    convolution._convolution: convolution_calls(),
+    convolution.convolution: convolution_calls(),
     convolution._transposed: transposed_calls(),
-    pooling._largest: largest_calls(),
-    pooling._largest_positive: largest_calls(),
+    pooling.largest: largest_calls(),
     pooling._averaged: average_calls(),
+    joined._relu_pooled: largest_calls(),
+    joined._convolved_relu_pooled: joined_calls(),
     losses._mean_squared_error: squared_error_calls(),
     losses._cross_entropy: cross_entropy_calls(),
     losses._mean_cross_entropy: mean_cross_entropy_calls(),
@@ -331,7 +348,7 @@ CALLS = {
 def test_every_composite_is_held_to_its_definition():
     found = {
         c
-        for m in (activations, convolution, losses, pooling, recurrent, F)
+        for m in (activations, convolution, joined, losses, pooling, recurrent, F)
         for c in vars(m).values()
         if isinstance(c, Composite)
     }

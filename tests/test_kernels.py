@@ -178,6 +178,20 @@ def test_a_relu_after_the_pooling_of_awkward_numbers_is_one_before_it(options, d
     np.testing.assert_array_equal(tn.grad(found, x, seed).numpy(), tn.grad(expected, x, seed).numpy())
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # in the gradient of the kernels
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_convolution_joined_with_what_follows_takes_awkward_numbers_as_it_does_alone(dtype):
+    conv, relu, pool = nn.Conv2d(1, 2, 1), nn.ReLU(), nn.MaxPool2d(2)
+    conv.load_state_dict({"weight": np.ones((2, 1, 1, 1)), "bias": np.array([0.5, -1.0])})
+    for parameter in conv.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    x = tn.tensor(awkward_images().reshape(40, 1, 6, 6).astype(dtype), requires_grad=True)
+    found, expected = nn.Sequential(conv, relu, pool)(x), pool(relu(conv(x)))
+    seed = spread(*found.shape).astype(dtype)
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    np.testing.assert_array_equal(tn.grad(found, x, seed).numpy(), tn.grad(expected, x, seed).numpy())
+
+
 @pytest.mark.parametrize("size", [2, (2, 3), 3])
 def test_pooling_of_awkward_numbers_is_its_definitions(size):
     """Zeros of both signs are equal; the first NaN is larger than anything."""

@@ -286,3 +286,79 @@ def test_a_sequence_joins_only_what_nobody_changed(monkeypatch):
     with tn.record() as run:
         plain(x)
     assert "0.relu" in {value.name for value in run.values}
+
+
+def convolutions_to_join():
+    """(convolution, pooling, input) that a ReLU may stand between."""
+    yield nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2), spread(3, 2, 6, 8)
+    yield nn.Conv2d(2, 4, (2, 3), 2, groups=2, bias=False), nn.MaxPool2d(3, 1, 1), spread(3, 2, 9, 8)
+    yield nn.Conv2d(2, 4, 3, padding="same", dilation=2), nn.MaxPool2d(2, ceil_mode=True), spread(2, 7, 5)
+    yield nn.Conv1d(2, 3, 4), nn.MaxPool1d(3, 2), spread(3, 2, 12)
+    yield nn.Conv1d(2, 3, 4), nn.MaxPool2d(2), spread(3, 2, 12)  # of one image with three channels
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", range(len(list(convolutions_to_join()))))
+def test_a_convolution_joined_with_its_relu_and_pooling_computes_the_same(case, dtype):
+    conv, pool, numbers = list(convolutions_to_join())[case]
+    for parameter in conv.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    x = tn.tensor(numbers.astype(dtype), requires_grad=True)
+    joined, one_by_one = nn.Sequential(conv, nn.ReLU(), pool)(x), pool(tn.functional.relu(conv(x)))
+    leaves, seed = [x, *conv.parameters()], spread(*joined.shape, seed=1).astype(dtype)
+    assert joined.node.primitive is not one_by_one.node.primitive or conv.axes != pool.axes
+    tolerance = 20 * np.finfo(dtype).eps
+    np.testing.assert_allclose(joined.numpy(), one_by_one.numpy(), rtol=tolerance, atol=tolerance)
+    for g, expected in zip(tn.grad(joined, leaves, seed), tn.grad(one_by_one, leaves, seed), strict=True):
+        assert g.dtype == expected.dtype
+        np.testing.assert_allclose(g.numpy(), expected.numpy(), rtol=tolerance, atol=20 * tolerance)
+
+
+@pytest.mark.parametrize("layers", [[nn.Conv2d(2, 3, 3)], [nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)]])
+def test_a_batch_of_no_images_sends_zeros_back(layers):
+    net, x = nn.Sequential(*layers), tn.tensor(np.zeros((0, 2, 6, 6)), requires_grad=True)
+    net(x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert not any(parameter.grad.numpy().any() for parameter in net.parameters())
+
+
+def test_a_convolution_is_joined_only_as_nobody_changed_it(monkeypatch):
+    class Doubled(nn.Conv2d):
+        def forward(self, input):
+            return super().forward(input) * 2
+
+    x, pool = tn.tensor(spread(2, 1, 4, 4)), nn.MaxPool2d(2)
+    conv, doubled = nn.Conv2d(1, 2, 3, padding=1), Doubled(1, 2, 3, padding=1)
+    doubled.load_state_dict(conv.state_dict())
+    expected = pool(tn.functional.relu(conv(x) * 2)).numpy()
+    np.testing.assert_allclose(nn.Sequential(doubled, nn.ReLU(), pool)(x).numpy(), expected, rtol=1e-12)
+    forward = conv.forward
+    monkeypatch.setattr(conv, "forward", lambda input: forward(input) * 2)
+    np.testing.assert_allclose(nn.Sequential(conv, nn.ReLU(), pool)(x).numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("conv", "pool", "shape"),
+    [
+        (nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), (2, 3, 4, 4)),
+        (nn.Conv2d(1, 2, 5), nn.MaxPool2d(2), (2, 1, 4, 4)),
+        (nn.Conv2d(1, 2, 3), nn.MaxPool2d(3), (2, 1, 4, 4)),
+        (nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, padding=2), (2, 1, 4, 4)),
+        (nn.Conv2d(1, 2, 3), nn.MaxPool2d(0), (2, 1, 4, 4)),
+    ],
+)
+def test_joined_layers_say_what_does_not_fit_as_they_do_one_by_one(conv, pool, shape):
+    x = tn.tensor(np.zeros(shape))
+    with pytest.raises(ValueError) as one_by_one:
+        pool(tn.functional.relu(conv(x)))
+    with pytest.raises(ValueError) as joined:
+        nn.Sequential(conv, nn.ReLU(), pool)(x)
+    assert str(joined.value) == str(one_by_one.value)
+
+
+def test_joined_layers_may_have_parameters_of_another_dtype():
+    conv, pool = nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)
+    x = tn.tensor(spread(2, 1, 6, 6).astype("float32"))
+    joined, expected = nn.Sequential(conv, nn.ReLU(), pool)(x), pool(tn.functional.relu(conv(x)))
+    assert joined.dtype == expected.dtype
+    np.testing.assert_allclose(joined.numpy(), expected.numpy(), rtol=1e-6)

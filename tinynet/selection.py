@@ -17,9 +17,12 @@ def kept(condition: Any, x: Any, out: Any = None) -> Any:
     NumPy's has a branch for each number, and those that are guessed wrongly take most of its time. The bits of ``x``,
     as integers, times 1 or 0 are the same to the last bit, also of what is not finite.
     """
-    if type(x) is np.ndarray and x.dtype in BITS:
-        bits = BITS[x.dtype]
-        return np.multiply(x.view(bits), condition, out=None if out is None else out.view(bits)).view(x.dtype)
+    bits = BITS.get(x.dtype) if type(x) is np.ndarray else None
+    if bits is not None:
+        if out is None:
+            return np.multiply(x.view(bits), condition).view(x.dtype)
+        np.multiply(x.view(bits), condition, out.view(bits))
+        return out
     found = namespace(condition, x).where(condition, x, 0)
     if out is None:
         return found

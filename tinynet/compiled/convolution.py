@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet import nonstandard
 from tinynet.compiled.images import batch_last, channels_last, is_gradient_of_kernel
-from tinynet.compiled.lines import write
+from tinynet.compiled.lines import nothing_like, write
 from tinynet.run import Step
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def correlate(code: Code, step: Step, names: list[str], out: str) -> bool:
-    x, w = step.operands
-    if step.arguments["groups"] != 1 or not x.array.dtype == w.array.dtype == step.output.array.dtype:
+    if not _is_one_product(step):
         return False
     if is_gradient_of_kernel(step):
         _kernel_gradient(code, step, names, out)
@@ -27,6 +26,24 @@ def correlate(code: Code, step: Step, names: list[str], out: str) -> bool:
     else:
         _columns_product(code, step, names, out)
     return True
+
+
+def scatter(code: Code, step: Step, names: list[str], out: str) -> bool:
+    """An image with zeros between and around is not needed where it is multiplied without them."""
+
+    def is_spread(reader: Step) -> bool:
+        known = reader.primitive == "correlate" and _is_one_product(reader) and not is_gradient_of_kernel(reader)
+        return known and reader.operands[1] is not step.output and _is_spread(code, reader)
+
+    if not code.images.is_only_read(step.output, is_spread):
+        return False
+    step.output.array = nothing_like(step.output)
+    return True
+
+
+def _is_one_product(step: Step) -> bool:
+    x, w = step.operands
+    return step.arguments["groups"] == 1 and x.array.dtype == w.array.dtype == step.output.array.dtype
 
 
 def _columns_product(code: Code, step: Step, names: list[str], out: str) -> None:
@@ -124,6 +141,9 @@ def _matrix(code: Code, name: str, array: np.ndarray, rows: int) -> str:
 
 
 def _dot(code: Code, a: str, b: str, name: str, result: np.ndarray) -> None:
-    """A product that goes to an array in one piece."""
-    code.scope[f"{name}_product"] = result.reshape(len(code.scope[a]), -1)
+    """A product that goes to an array at once, or is copied there where that is not in one piece."""
+    product = result.reshape(len(code.scope[a]), -1)
+    code.scope[f"{name}_product"] = product
     code.lines.append(f"dot({a}, {b}, {name}_product)")
+    if not np.may_share_memory(product, result):
+        write(code, "copyto", f"{name}_whole", result, product.reshape(result.shape))

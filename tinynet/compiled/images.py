@@ -48,8 +48,9 @@ class Images:
         return self.root(source) if np.may_share_memory(source.array, value.array) else value.index
 
     def leaf(self, value: Value) -> np.ndarray:
-        """A copy, its batch last where it is convolved."""
-        convolved = (value.index, "correlate") in self.read_by
+        """A copy, its batch last where it is convolved, with a border or without."""
+        bordered = (step.output.index for step in self.readers.get(value.index, ()) if step.primitive == "pad")
+        convolved = any((index, "correlate") in self.read_by for index in (value.index, *bordered))
         return _ordered(value.array, batch_last_axes(len(value.shape))) if convolved else np.array(value.array)
 
     def buffer(self, step: Step, recorded: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from tinynet.compiled.program import VIEWS, is_private, producers, readers, valu
 from tinynet.run import INITIAL, Step, Value
 
 IN_PLACE = ("add", "subtract", "multiply", "divide", "negative", "exp", "log", "sqrt", "tanh")
-OVERWRITTEN = (*IN_PLACE, "matmul", "sigmoid", "sum")  # steps that fill all of their buffer
+OVERWRITTEN = (*IN_PLACE, "matmul", "sigmoid", "sum")  # steps that fill all of their buffer, or their part of one
+FILLED = (*OVERWRITTEN, "correlate")  # a convolution is faster in a buffer of its own than in a part
 
 
 class Layout:
@@ -136,7 +137,7 @@ def _in_place(steps: list[Step], by: dict[int, Step]) -> dict[int, Value]:
                 made = by.get(operand.index)
                 fits = operand.shape == out.shape and operand.array.dtype == out.array.dtype
                 own = reads[operand.index] == 1 and is_private(operand)
-                if made is not None and made.primitive in OVERWRITTEN and fits and own:
+                if made is not None and made.primitive in FILLED and fits and own:
                     found[operand.index] = found.get(out.index, out)
                     break
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,27 +55,34 @@ def _are_apart(fold: Step) -> bool:
 
 
 def argmax(code: Code, step: Step, names: list[str], out: str) -> bool:
-    """The first of equals, or the first NaN: a window's place changes with each number that is larger than before."""
+    """The first of equals, or the first NaN. A place counts how many come after it: the first is then the largest."""
     if not _are_numbered(step):
         return False
     numbers, n = _numbers(code, step.operands[0]), f"{out}_"
-    like = numbers[0]
-    larger = np.empty_like(like, bool)
-    code.scope |= {f"{n}larger": larger, f"{n}byte": larger.view("int8"), f"{n}number": np.empty_like(like, bool)}
-    code.scope |= {f"{n}largest": np.empty_like(like), f"{n}place": np.empty_like(like, "int8")}
+    last, largest = len(numbers) - 1, np.empty_like(numbers[0])
+    equal, place = np.empty_like(largest, bool), np.empty_like(largest, "int8")
+    code.scope |= {f"{n}largest": largest, f"{n}place": place, f"{n}equal": equal, f"{n}after": equal.view("int8")}
     code.scope |= {f"{n}{k}": array for k, array in enumerate(numbers)}
+    code.scope[f"{n}place_unknown"] = partial(_place_unknown, numbers, largest, place)
     code.lines += [f"copyto({n}largest, {n}0)", f"copyto({n}place, 0)"]
-    for k in range(1, len(numbers)):
+    code.lines += [f"maximum({n}largest, {n}{k}, out={n}largest)" for k in range(1, last + 1)]
+    for k in range(last):
         code.lines += [
-            f"less_equal({n}{k}, {n}largest, {n}larger)",
-            f"equal({n}largest, {n}largest, {n}number)",
-            f"greater({n}number, {n}larger, {n}larger)",  # not less or equal, and the largest is not NaN already
-            f"multiply({n}byte, {k}, {n}byte)",
-            f"maximum({n}place, {n}byte, out={n}place)",
-            f"maximum({n}largest, {n}{k}, out={n}largest)",
+            f"equal({n}{k}, {n}largest, {n}equal)",
+            f"multiply({n}after, {last - k}, {n}after)",
+            f"maximum({n}place, {n}after, out={n}place)",
         ]
-    write(code, "copyto", f"{n}places", step.output.array[..., 0], code.scope[f"{n}place"])
+    code.lines += [f"subtract({last}, {n}place, {n}place)", f"{n}place_unknown()"]
+    write(code, "copyto", f"{n}places", step.output.array[..., 0], place)
     return True
+
+
+def _place_unknown(numbers: list[np.ndarray], largest: np.ndarray, place: np.ndarray) -> None:
+    """Where the largest is NaN, which is equal to nothing."""
+    unknown = largest != largest
+    if unknown.any():
+        for k in reversed(range(len(numbers))):
+            np.copyto(place, k, where=unknown & (numbers[k] != numbers[k]))
 
 
 def _numbers(code: Code, windows: Value) -> list[np.ndarray]:
@@ -90,7 +98,11 @@ def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
     place = _place(code, step)
     if place is None or place.operands[0] is not step.operands[0]:
         return False
-    write(code, "copyto", out, step.output.array[..., 0], code.scope[f"{code.name(place.output)}_largest"])
+    largest = code.scope[f"{code.name(place.output)}_largest"]
+    if code.layout.is_alone(step.output):
+        step.output.array = code.layout.rooms[step.output.index] = largest[..., None]
+    else:
+        write(code, "copyto", out, step.output.array[..., 0], largest)
     return True
 
 

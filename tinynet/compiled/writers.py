@@ -65,6 +65,8 @@ def concatenate(code: Code, step: Step, names: list[str], out: str) -> bool:
 
 def scatter(code: Code, step: Step, names: list[str], out: str) -> bool:
     """The zeros are there from the beginning: only what is put among them is written."""
+    if convolution.scatter(code, step, names, out):
+        return True
     index = step.arguments["index"]
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(part, (list, np.ndarray)) for part in parts):

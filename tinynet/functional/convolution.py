@@ -6,6 +6,7 @@ Visin, A guide to convolution arithmetic for deep learning (2016).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from tinynet import primitives as P
@@ -76,7 +77,7 @@ def conv_transpose2d(
     _check_bias(what, bias, weight.shape[1] * groups)
     if any(m >= max(s, d) for m, s, d in zip(more, steps, spacing, strict=True)):
         raise ValueError(f"{what}: output_padding is {output_padding}, expected less than the stride or the dilation")
-    covers = _covered(weight, spacing)
+    covers = _covered(weight.shape, spacing)
     axes = zip(x.shape[2:], steps, covers, less, more, strict=True)
     sizes = tuple(s * (n - 1) + c - 2 * p + m for n, s, c, p, m in axes)
     if min(sizes) < 1:
@@ -87,7 +88,7 @@ def conv_transpose2d(
 
 @composite(kernel.transposed_forward, kernel.transposed_backward)
 def _transposed(x, weight, bias, steps, spacing, borders, more, groups):
-    covers = _covered(weight, spacing)
+    covers = _covered(weight.shape, spacing)
     around = tuple((c - 1 - low, c - 1 - high + m) for c, (low, high), m in zip(covers, borders, more, strict=True))
     spread = _bordered(P.dilated(x, steps), around)
     if spread is not x:
@@ -96,7 +97,13 @@ def _transposed(x, weight, bias, steps, spacing, borders, more, groups):
     return _correlated(spread, rotated, bias, (1, 1), groups)
 
 
-def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+def _convolve(axes, input, weight, bias, *options):
+    x, options = images_to_convolve(axes, input, weight, bias, *options)
+    return as_given(convolution(x, weight, bias, *options), input)
+
+
+def images_to_convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+    """The input as a batch, and the options along each axis. Raises ValueError for what does not fit."""
     what = f"conv{axes}d"
     x = as_batch(input, axes, what)
     steps, spacing = per_axis(stride, axes, f"{what}: stride"), per_axis(dilation, axes, f"{what}: dilation")
@@ -107,19 +114,32 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
             f"(O, C/groups, {KERNEL[axes]}), O and the {x.shape[1]} channels of the input multiples of groups"
         )
     _check_bias(what, bias, weight.shape[0])
-    covers = _covered(weight, spacing)
-    borders = _borders(what, padding, covers, steps)
-    outside = tuple(low + n + high for (low, high), n in zip(borders, x.shape[2:], strict=True))
+    if padding != "same":
+        padding = per_axis(0 if padding == "valid" else padding, axes, f"{what}: padding", 0)
+    return x, (steps, spacing, _borders(what, input.shape, weight.shape, steps, spacing, padding), groups)
+
+
+@lru_cache(maxsize=1024)
+def _borders(what, images, kernels, steps, spacing, padding):
+    """How many zeros come before and after, on each spatial axis. Raises ValueError for kernels that do not fit."""
+    covers = _covered(kernels, spacing)
+    if padding != "same":
+        borders = tuple((p, p) for p in padding)
+    elif all(s == 1 for s in steps):
+        borders = tuple(((c - 1) // 2, c // 2) for c in covers)
+    else:
+        raise ValueError(f"{what}: padding is 'same' and stride {steps}, expected stride 1: give padding as a number")
+    outside = tuple(low + n + high for (low, high), n in zip(borders, images[-len(covers) :], strict=True))
     if any(c > n for c, n in zip(covers, outside, strict=True)):
         raise ValueError(
-            f"{what}: a kernel that covers {covers} does not fit into input {input.shape}, which is "
+            f"{what}: a kernel that covers {covers} does not fit into input {images}, which is "
             f"{outside} with its border: use a smaller kernel or more padding"
         )
-    return as_given(_convolution(x, weight, bias, steps, spacing, borders, groups), input)
+    return borders
 
 
 @composite(kernel.convolution_forward, kernel.convolution_backward)
-def _convolution(x, weight, bias, steps, spacing, borders, groups):
+def convolution(x, weight, bias, steps, spacing, borders, groups):
     padded = _bordered(x, borders)
     if padded is not x:
         name(padded, "padded", title="input with a border of zeros")
@@ -131,25 +151,15 @@ def _correlated(x, kernels, bias, steps, groups):
     return z if bias is None else z + P.reshape(bias, shape=(1, -1, *[1] * len(steps)))
 
 
-def _covered(weight, spacing):
-    """How far a kernel reaches on each spatial axis."""
-    return tuple(d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spacing, strict=True))
+def _covered(kernels, spacing):
+    """How far kernels of a shape reach on each spatial axis."""
+    return tuple(d * (k - 1) + 1 for k, d in zip(kernels[2:], spacing, strict=True))
 
 
 def _dilated(weight, spacing):
     if all(d == 1 for d in spacing):
         return weight
     return name(P.dilated(weight, spacing), "dilated", title="kernel with zeros between its numbers")
-
-
-def _borders(what, padding, covers, steps):
-    """How many zeros come before and after, on each spatial axis, for a kernel that ``covers`` so much."""
-    if padding != "same":
-        zeros = per_axis(0 if padding == "valid" else padding, len(covers), f"{what}: padding", 0)
-        return tuple((p, p) for p in zeros)
-    if any(s != 1 for s in steps):
-        raise ValueError(f"{what}: padding is 'same' and stride {steps}, expected stride 1: give padding as a number")
-    return tuple(((c - 1) // 2, c // 2) for c in covers)
 
 
 def _bordered(x, around):

@@ -13,7 +13,6 @@ import numpy as np
 
 from tinynet import primitives as P
 from tinynet.backend import kind, placed
-from tinynet.functional.activations import relu
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import pooling as kernel
 from tinynet.functional.shapes import unsqueeze
@@ -41,20 +40,6 @@ def max_pool2d(
     padding of more than half the kernel_size, and for windows that do not fit.
     """
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def relu_max_pool1d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-) -> Tensor:
-    """``max_pool1d`` of ``relu(input)``; see ``relu_max_pool2d``."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, _largest_positive)
-
-
-def relu_max_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-) -> Tensor:
-    """``max_pool2d`` of ``relu(input)`` in less time: the largest is the same one, and relu has fewer to look at."""
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, _largest_positive)
 
 
 def avg_pool1d(
@@ -99,22 +84,27 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive(2, input, output_size)
 
 
-def _max_pool(axes, input, kernel_size, stride, padding, dilation, ceil_mode, largest=None):
+def _max_pool(axes, input, *options):
+    y = largest(input, *windows_to_pool(axes, input.shape, *options))
+    return name_after(y, input, "pooled", title="largest of each window")
+
+
+def windows_to_pool(axes, shape, kernel_size, stride, padding, dilation, ceil_mode):
+    """The windows of a max_pool on images of the ``shape``; and what they see, if they reach outside of these."""
     what = f"max_pool{axes}d"
-    check_images(input, axes, what)
-    windows = windows_of(what, input, axes, kernel_size, stride, padding, dilation, ceil_mode)
+    check_images(shape, axes, what)
+    windows = windows_of(what, shape, axes, kernel_size, stride, padding, dilation, ceil_mode)
     outside = any(w.reach_outside for w in windows)
-    places = tuple(w.places(what) for w in windows) if outside else None
-    return name_after((largest or _largest)(input, windows, places), input, "pooled", title="largest of each window")
+    return windows, tuple(w.places(what) for w in windows) if outside else None
 
 
-def _covered(input, windows, *_):
-    """Whether a kernel can do a call: it goes from place to place in the windows, so there may not be many."""
+def is_pooled_by_kernel(input, windows, *_):
+    """A kernel goes from place to place in the windows, so there may not be many."""
     return kind(input) == "f" and prod(w.kernel for w in windows) < 128
 
 
-@composite(kernel.max_pool_forward, kernel.max_pool_backward, covers=_covered)
-def _largest(input, windows, places):
+@composite(kernel.max_pool_forward, kernel.max_pool_backward, covers=is_pooled_by_kernel)
+def largest(input, windows, places):
     """Where windows reach outside the input, ``places`` are what they see there, along each axis."""
     x = input if input.ndim == len(windows) + 2 else unsqueeze(input, 0)
     if places is not None:
@@ -122,20 +112,14 @@ def _largest(input, windows, places):
     fields = fields_of(x, windows)
     last = fields.ndim - 1
     chosen = name_after(P.argmax(fields, axis=last), input, "chosen", title="place of the largest in each window")
-    largest = P.take_along_axis(fields, chosen, axis=last)
-    return as_given(P.reshape(largest, shape=largest.shape[:last]), input)
-
-
-@composite(kernel.relu_max_pool_forward, kernel.relu_max_pool_backward, covers=_covered)
-def _largest_positive(input, windows, places):
-    """Of relu(input)."""
-    return _largest(relu(input), windows, places)
+    y = P.take_along_axis(fields, chosen, axis=last)
+    return as_given(P.reshape(y, shape=y.shape[:last]), input)
 
 
 def _avg_pool(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad):
     what = f"avg_pool{axes}d"
     x = as_batch(input, axes, what)
-    y = _averaged(x, windows_of(what, x, axes, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
+    y = _averaged(x, windows_of(what, x.shape, axes, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
     return name_after(as_given(y, input), input, "averaged", title="mean of each window")
 
 
@@ -148,13 +132,13 @@ def _adaptive(axes, input, output_size):
         y = P.sum(x, axis=tuple(range(2, 2 + axes)), keepdims=True) / prod(lengths)
     elif all(n % size == 0 for n, size in zip(lengths, sizes, strict=True)):
         bins = tuple(n // size for n, size in zip(lengths, sizes, strict=True))
-        y = _averaged(x, windows_of(what, x, axes, bins, None, 0, 1, False), True)
+        y = _averaged(x, windows_of(what, x.shape, axes, bins, None, 0, 1, False), True)
     else:
         y = _uneven(x, sizes)
     return name_after(as_given(y, input), input, "averaged", title="mean of each bin")
 
 
-@composite(kernel.average_forward, kernel.average_backward, covers=_covered)
+@composite(kernel.average_forward, kernel.average_backward, covers=is_pooled_by_kernel)
 def _averaged(input, windows, count_include_pad):
     x = input
     if any(w.reach_outside for w in windows):

@@ -32,16 +32,16 @@ def per_axis(
     return tuple(int(size) for size in sizes)
 
 
-def check_images(input: Tensor, axes: int, function: str) -> None:
+def check_images(shape: tuple[int, ...], axes: int, function: str) -> None:
     """Raise ValueError for anything but (N, C, *S) and (C, *S), with C and S of at least 1."""
-    if input.ndim not in (axes + 1, axes + 2) or 0 in input.shape[-axes - 1 :]:
+    if len(shape) not in (axes + 1, axes + 2) or 0 in shape[-axes - 1 :]:
         expected = f"(N, C, {AXES[axes]}) or (C, {AXES[axes]}), with sizes of at least 1"
-        raise ValueError(f"{function} expects {expected}, got {input.shape}")
+        raise ValueError(f"{function} expects {expected}, got {shape}")
 
 
 def as_batch(input: Tensor, axes: int, function: str) -> Tensor:
     """Return (N, C, *S) as it is and (C, *S) as a batch of one; see ``check_images`` for what it raises."""
-    check_images(input, axes, function)
+    check_images(input.shape, axes, function)
     return unsqueeze(input, 0) if input.ndim == axes + 1 else input
 
 

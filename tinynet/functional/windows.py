@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from tinynet.functional.spatial import per_axis
 from tinynet.tensor import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
-    """The windows along one axis: ``count`` of them on an input of ``length``."""
+    """The windows along one axis, ``count`` of them on an input of ``length``: one object for all calls alike."""
 
     length: int
     kernel: int
@@ -34,15 +34,15 @@ class Windows:
         last = (self.count - 1) * self.stride - self.padding
         return max(0, last + self.dilation * (self.kernel - 1) + 1 - self.length)
 
-    @property
+    @cached_property
     def reach_outside(self) -> bool:
         return self.padding > 0 or self.beyond > 0
 
-    @property
+    @cached_property
     def overlap(self) -> bool:
         return self.count > 1 and self.stride <= self.dilation * (self.kernel - 1)
 
-    @property
+    @cached_property
     def tile(self) -> bool:
         """Whether each number of the input is seen by exactly one window."""
         return not self.reach_outside and self.stride == self.kernel and self.stride * self.count == self.length
@@ -77,20 +77,32 @@ class Windows:
 
 
 def windows_of(
-    function: str, x: Tensor, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    function: str,
+    shape: tuple[int, ...],
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
 ) -> tuple[Windows, ...]:
-    """The windows along the ``axes`` in space, the last ones of ``x``. Raises ValueError for a bad option."""
+    """The windows along the ``axes`` in space, the last ones of the ``shape``. Raises ValueError for a bad option."""
     kernel = per_axis(kernel_size, axes, f"{function}: kernel_size")
-    options = zip(
-        x.shape[-axes:],
+    return _windows(
+        function,
+        shape,
         kernel,
         per_axis(stride, axes, f"{function}: stride", default=kernel),
         per_axis(padding, axes, f"{function}: padding", 0),
         per_axis(dilation, axes, f"{function}: dilation"),
-        strict=True,
+        bool(ceil_mode),
     )
+
+
+@lru_cache(maxsize=1024)
+def _windows(function, shape, kernel, stride, padding, dilation, ceil_mode):
     windows = []
-    for n, k, s, p, d in options:
+    for n, k, s, p, d in zip(shape[-len(kernel) :], kernel, stride, padding, dilation, strict=True):
         covers = d * (k - 1) + 1
         if 2 * p > k:
             raise ValueError(f"{function}: padding is {p}, expected at most half of the kernel_size {k}")
@@ -99,7 +111,7 @@ def windows_of(
         if ceil_mode and (count - 1) * s >= n + p:
             count -= 1  # the last one would begin beyond the input
         if count < 1:
-            raise ValueError(f"{function}: a window that covers {covers} does not fit into input {x.shape}")
+            raise ValueError(f"{function}: a window that covers {covers} does not fit into input {shape}")
         windows.append(Windows(n, k, s, p, d, count))
     return tuple(windows)
 

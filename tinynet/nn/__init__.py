@@ -10,12 +10,12 @@ from tinynet.nn.layers import (
     Flatten,
     Linear,
     MSELoss,
-    Sequential,
 )
 from tinynet.nn.module import Module
 from tinynet.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from tinynet.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from tinynet.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinynet.nn.sequential import Sequential
 from tinynet.tensor import Buffer, Parameter
 
 __all__ = [

@@ -44,8 +44,11 @@ class _Conv(_Kernels):
 
     def forward(self, input: Tensor) -> Tensor:
         convolve = F.conv1d if self.axes == 1 else F.conv2d
-        options = (self.stride, self.padding, self.dilation, self.groups)
-        return name(convolve(input, self.weight, self.bias, *options), "z")
+        return name(convolve(input, self.weight, self.bias, *self.options), "z")
+
+    @property
+    def options(self) -> tuple:
+        return self.stride, self.padding, self.dilation, self.groups
 
 
 class Conv1d(_Conv):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,8 @@ import numpy as np
 from tinynet import functional as F
 from tinynet.backend import get_default_dtype, placed
 from tinynet.nn import init
-from tinynet.nn.activation import ReLU
 from tinynet.nn.module import Module
-from tinynet.nn.pooling import MaxPool1d, MaxPool2d
 from tinynet.recording import name
-from tinynet.tape import state
 from tinynet.tensor import Parameter, Tensor
 
 
@@ -47,39 +43,6 @@ class Linear(Module):
         if input.shape[-1] != self.in_features:
             raise ValueError(f"Linear expects (…, {self.in_features}), got {input.shape}")
         return name(F.linear(input, self.weight, self.bias), "z")
-
-
-class Sequential(Module):
-    """Modules one after another: ``Sequential(a, b)``, or ``Sequential({"hidden": a, "head": b})`` with names."""
-
-    def __init__(self, *modules: Any):
-        named = modules[0] if len(modules) == 1 and isinstance(modules[0], Mapping) else None
-        for name_, module in named.items() if named else ((str(i), m) for i, m in enumerate(modules)):
-            setattr(self, name_, module)
-
-    def forward(self, input: Any) -> Any:
-        modules = [item for item in vars(self).values() if isinstance(item, Module)]
-        for call in modules if state.recorder is not None else _joined(modules):
-            input = call(input)
-        return input
-
-
-def _joined(modules: list[Any]) -> list[Callable]:
-    """What to call: a ReLU and the pooling after it are one call, of which nobody can see the middle."""
-    calls: list[Callable] = []
-    for module in modules:
-        pools = isinstance(module, (MaxPool1d, MaxPool2d)) and _runs(module, MaxPool1d, MaxPool2d)
-        if pools and calls and _runs(calls[-1], ReLU):
-            calls[-1] = module.after_relu
-        else:
-            calls.append(module)
-    return calls
-
-
-def _runs(module: Any, *kinds: type[Module]) -> bool:
-    """Whether calling a module does what one of these kinds does."""
-    forward = getattr(getattr(module, "forward", None), "__func__", None)
-    return forward in [kind.forward for kind in kinds] and type(module).__call__ is Module.__call__
 
 
 class Flatten(Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import functional as F
-from tinynet.functional.pooling import relu_max_pool1d, relu_max_pool2d
+from tinynet.functional.joined import conv_relu_max_pool, relu_max_pool
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -15,6 +15,8 @@ class MaxPool1d(Module):
 
     P = ⌊(L + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1, rounded up with ``ceil_mode``.
     """
+
+    axes = 1
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
@@ -26,7 +28,12 @@ class MaxPool1d(Module):
 
     def after_relu(self, input: Tensor) -> Tensor:
         """The same of relu(input), in one pass."""
-        return relu_max_pool1d(input, *self.options)
+        return relu_max_pool(self.axes, input, self.options)
+
+    def after_relu_of(self, convolution: Any, input: Tensor) -> Tensor:
+        """The same of relu(convolution(input)), in one pass."""
+        z = convolution
+        return conv_relu_max_pool(self.axes, input, z.weight, z.bias, z.options, self.options)
 
 
 class MaxPool2d(MaxPool1d):
@@ -36,12 +43,10 @@ class MaxPool2d(MaxPool1d):
     direction.
     """
 
+    axes = 2
+
     def forward(self, input: Tensor) -> Tensor:
         return F.max_pool2d(input, *self.options)
-
-    def after_relu(self, input: Tensor) -> Tensor:
-        """The same of relu(input), in one pass."""
-        return relu_max_pool2d(input, *self.options)
 
 
 class AvgPool1d(Module):

@@ -6,7 +6,6 @@ import numpy as np
 
 from tinynet.backend import namespace, placed
 from tinynet.functional.kernels.order import empty_like, in_order_of
-from tinynet.functional.kernels.relu import zeros_beside
 from tinynet.functional.windows import corners, divisors
 from tinynet.selection import kept
 
@@ -39,39 +38,31 @@ def _largest_along(x, axis, window):
 def max_pool_backward(g, largest, wanted, x, windows, places):
     """All of a gradient goes to the first of the equals that are the largest, or to the first NaN."""
     g, unknown = in_order_of(largest, g), largest != largest
-    dx = _to_largest(g, largest, x, windows, ~unknown)
+    dx = to_largest(g, largest, x, windows, ~unknown)
     if type(unknown) is not np.ndarray or unknown.any():
         for index, seen in corners(windows):
-            _give(dx[index], g[seen], x[index] != x[index], unknown[seen], add=True)
+            _give(dx[index], g[seen], _first(x[index] != x[index], unknown[seen]), add=True)
     return (dx,)
 
 
-def relu_max_pool_forward(x, windows, places):
-    """The largest of each window after a relu, which has less to do after the pooling."""
-    largest, _ = max_pool_forward(x, windows, places)
-    y = namespace(x).maximum(largest, zeros_beside(largest), out=largest)
-    return y, y
-
-
-def relu_max_pool_backward(g, y, wanted, x, windows, places):
-    """Where y is larger than 0, it is the largest."""
-    return (_to_largest(in_order_of(y, g), y, x, windows, y > 0),)
-
-
-def _to_largest(g, largest, x, windows, waiting):
+def to_largest(g, largest, x, windows, waiting):
     """What windows that are ``waiting`` send to the first of their largest numbers, of which each has one."""
     dx, overlap = _room(g, x, windows), any(w.overlap for w in windows)
     *others, (index, seen) = corners(windows)
     for i, those in others:
-        _give(dx[i], g[those], x[i] == largest[those], waiting[those], overlap)
-    _give(dx[index], g[seen], True, waiting[seen], overlap)  # where else could it be?
+        _give(dx[i], g[those], _first(x[i] == largest[those], waiting[those]), overlap)
+    _give(dx[index], g[seen], waiting[seen], overlap)  # where else could it be?
     return dx
 
 
-def _give(dx, g, matches, waiting, add):
-    """Its gradient to each number that matches, if its window is still waiting."""
-    here = matches & waiting
-    waiting ^= here
+def _first(matches, waiting):
+    """Which of the numbers that match are the first in their windows: those windows do not wait any longer."""
+    matches &= waiting
+    waiting ^= matches
+    return matches
+
+
+def _give(dx, g, here, add):
     if add:
         dx += kept(here, g)
     else:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from tinynet.backend import namespace
 from tinynet.functional.kernels.axes import seen
 from tinynet.memory import empty
@@ -71,5 +73,8 @@ def windows_of(strips, window, places, step=1, spacing=1):
     """Windows of as many strips (groups, H, S, P' · N): (groups, P, window · S, P' · N), a view unless spaced."""
     (groups, _, size, along), (group, down, *inner) = strips.shape, strips.strides
     shape, strides = (groups, places, window, size, along), (group, step * down, spacing * down, *inner)
-    windows = namespace(strips).lib.stride_tricks.as_strided(strips, shape, strides)
+    if type(strips) is np.ndarray and strips.flags.c_contiguous:
+        windows = np.ndarray(shape, strips.dtype, strips, 0, strides)  # as below, in less time
+    else:
+        windows = namespace(strips).lib.stride_tricks.as_strided(strips, shape, strides)
     return windows.reshape(groups, places, window * size, along)
