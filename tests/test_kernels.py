@@ -86,12 +86,13 @@ def test_images_stay_row_by_row_in_memory_from_layer_to_layer():
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_flattened_images_and_their_gradients_lie_column_by_column(batch):
-    x = tn.tensor(spread(3, 2, 3, batch).transpose(3, 1, 0, 2), requires_grad=True)
+    images = tn.tensor(np.abs(spread(3, 2, 3, batch)).transpose(3, 1, 0, 2), requires_grad=True)
+    x = F.relu(images)  # which leaves them as they are, and their gradients in the order in which they arrive
     flat = F.flatten(x, 1)
     assert flat.data.T.flags.c_contiguous
     np.testing.assert_array_equal(flat.numpy(), np.reshape(x.numpy(), (batch, -1)))
     w, b, seed = (tn.tensor(spread(*shape, seed=1), requires_grad=True) for shape in [(5, 18), (5,), (batch, 5)])
-    found = tn.grad(F.linear(flat, w, b), (x, w, b), seed)
+    found = tn.grad(F.linear(flat, w, b), (images, w, b), seed)
     assert found[0].data.transpose(1, 2, 3, 0).flags.c_contiguous
     expected = [(seed.data @ w.data).reshape(batch, 2, 3, 3), seed.data.T @ flat.data, seed.data.sum(0)]
     for g, other in zip(found, expected, strict=True):

@@ -13,6 +13,9 @@ from tinynet.nn.pooling import MaxPool1d, MaxPool2d
 from tinynet.tape import state
 
 
+POOLINGS = {MaxPool1d, MaxPool2d}
+
+
 class Sequential(Module):
     """Modules one after another: ``Sequential(a, b)``, or ``Sequential({"hidden": a, "head": b})`` with names."""
 
@@ -23,7 +26,8 @@ class Sequential(Module):
 
     def forward(self, input: Any) -> Any:
         modules = [item for item in vars(self).values() if isinstance(item, Module)]
-        for call in modules if state.recorder is not None else _joined(modules):
+        pools = state.recorder is None and not POOLINGS.isdisjoint(map(type, modules))
+        for call in _joined(modules) if pools else modules:
             input = call(input)
         return input
 
@@ -32,8 +36,7 @@ def _joined(modules: list[Any]) -> list[Callable]:
     """What to call: a ReLU, the pooling after it and a convolution before it are one call."""
     calls: list[Any] = []
     for module in modules:
-        pools = isinstance(module, MaxPool1d) and _runs(module, MaxPool1d, MaxPool2d)
-        if pools and calls and _runs(calls[-1], ReLU):
+        if type(module) in POOLINGS and calls and _runs(calls[-1], ReLU):
             calls.pop()
             convolves = calls and _runs(calls[-1], Conv1d, Conv2d) and calls[-1].axes == module.axes
             calls.append(partial(module.after_relu_of, calls.pop()) if convolves else module.after_relu)
