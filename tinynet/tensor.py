@@ -95,9 +95,9 @@ class Tensor:
 
     def item(self) -> float:
         """Return the one number of a tensor of size 1. Raises ValueError for any other size."""
-        if self.size != 1:
+        if self.data.size != 1:
             raise ValueError(f"item() needs a tensor with one element, this one has shape {self.shape}")
-        return backend.to_host(self.data).item()
+        return (self.data if type(self.data) is ndarray else backend.to_host(self.data)).item()
 
     def numpy(self) -> np.ndarray:
         """Return the numbers as a NumPy array (shared, where they already are one; copied to the host otherwise)."""

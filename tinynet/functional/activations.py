@@ -20,7 +20,7 @@ def _is_floating(x: Any) -> bool:
     return isinstance(x, Tensor) and kind(x) == "f"
 
 
-@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward, covers=_is_floating)
+@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward)
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return name_after(P.tanh(input), input, "tanh")
