@@ -12,7 +12,6 @@ from tinynet.nn.module import Module
 from tinynet.nn.pooling import MaxPool1d, MaxPool2d
 from tinynet.tape import state
 
-
 POOLINGS = {MaxPool1d, MaxPool2d}
 
 
