@@ -33,6 +33,7 @@ from tinynet.workbook.expressions import (
     total,
     zero_where_cells_are,
 )
+from tinynet.workbook.rows import Rows
 
 COPIES = {"flip": "rotated", "scatter": "padded", "pad": "padded"}  # what a copy is called after
 READABLE = 14  # references in a formula before an unnamed intermediate gets cells of its own
@@ -280,18 +281,16 @@ class _Planner:
             return self.gather(value, rows[:, 0])
         match self.expressions[value.index]:
             case Apply("multiply", [Cells(a), Cells(b)]):
-                return Dot(a[rows], b[rows])
-        return Dot(self.cells(value).reshape(-1)[rows], None)
+                return Dot(Rows.each(a[rows]), Rows.each(b[rows]))
+        return Dot(Rows.each(self.cells(value).reshape(-1)[rows]), None)
 
     def _contraction(self, step: Step) -> Expression:
         if step.primitive == "correlate":
             return self.correlate(step)
         a, b = self.cells(step.operands[0]), self.cells(step.operands[1])
-        shape = (*step.output.shape, a.shape[-1])
-        left = np.broadcast_to(a[..., :, None, :], shape)
-        right = np.broadcast_to(np.swapaxes(b, -1, -2)[..., None, :, :], shape)
-        left, right = (ids.reshape(-1, shape[-1]) for ids in (left, right))
-        return Dot(right, left) if not self.is_weight(left) else Dot(left, right)
+        left = Rows.spread(a[..., :, None, :], step.output.shape)
+        right = Rows.spread(np.swapaxes(b, -1, -2)[..., None, :, :], step.output.shape)
+        return Dot(right, left) if not self.is_weight(a) else Dot(left, right)
 
     def correlate(self, step: Step) -> Expression:
         """Every window times every kernel, element by element, both standing as rectangles of cells."""
@@ -301,9 +300,9 @@ class _Planner:
         windows = fields(np, x, w.shape[2:], stride, (1,) * len(stride))  # (N, C, *P, K)
         count = int(np.prod(step.output.shape[2:]))
         windows = windows.reshape(n, groups, w.shape[1], count, -1).swapaxes(2, 3).reshape(n, groups, 1, count, patch)
-        shape = (n, groups, kernels, count, patch)
-        kernel = np.broadcast_to(w.reshape(1, groups, kernels, 1, patch), shape)
-        return Dot(np.broadcast_to(windows, shape).reshape(-1, patch), kernel.reshape(-1, patch), slides=True)
+        shape = (n, groups, kernels, count)
+        kernel = w.reshape(1, groups, kernels, 1, patch)
+        return Dot(Rows.spread(windows, shape), Rows.spread(kernel, shape), slides=True)
 
     def standing(self, operand: Value) -> np.ndarray:
         """Return the ids of an operand whose last axes are to stand as rectangles; turned or padded, it is copied."""
