@@ -153,8 +153,9 @@ class Book:
         layout, out = self.layout, []
         for number in range(len(self.sheets)):
             cells = np.flatnonzero(layout.sheet[1:] == number) + 1
-            grid = np.zeros((int(layout.row.max()) + 1, int(layout.column.max()) + 1))
-            grid[layout.row[cells], layout.column[cells]] = self.values[cells]
+            rows, columns = layout.row[cells], layout.column[cells]
+            grid = np.zeros((int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1))
+            grid[rows, columns] = self.values[cells]
             out.append(grid)
         return out
 
