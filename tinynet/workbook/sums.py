@@ -55,8 +55,8 @@ class Side:
         starts = self.addresses.references(self.ids_of(line.start), self.home)
         if line.count == 1:
             return self.of_all([str(start) for start in starts])
-        text, last = self.addresses.text, self.ids_of(line.start + line.count - 1).tolist()
-        return self.of_all([f"{start}:{text[end]}" for start, end in zip(starts, last, strict=True)])
+        ends = self.addresses.all_at(self.ids_of(line.start + line.count - 1))
+        return self.of_all([f"{start}:{end}" for start, end in zip(starts, ends, strict=True)])
 
 
 def sums(side: Side, lines: list[Line]) -> list[str | None]:

@@ -22,7 +22,7 @@ MAX_TEXT = 32_767  # UTF-16 units in a cell
 MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
 BITS = 20
 DOWN = 1 << BITS  # a row down, in the key of a cell; a column to the right is 1
-CHUNK = 1 << 16  # cells that are XML at one time
+CHUNK = 1 << 14  # cells that are XML at one time
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
 
