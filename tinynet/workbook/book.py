@@ -159,6 +159,10 @@ class Book:
             out.append(grid)
         return out
 
+    def forget(self) -> None:
+        """Drop the grids, when all areas have been looked at; they are made again where one asks for them."""
+        self.__dict__.pop("grids", None)
+
     @cached_property
     def entries(self) -> list[Entry]:
         """Every named block in the order of execution; parameters, gradients and updates by their pieces."""
