@@ -69,6 +69,7 @@ class Book:
         self.addresses = Addresses(self.layout.sheet, self.layout.row, self.layout.column, names)
         self.moments = Moments(self.layout)
         self.words = Words(self.layout)
+        self.layout.forget()
         self.values = self._numbers()
         self.choices = self._choices()
 

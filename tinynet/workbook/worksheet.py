@@ -53,6 +53,7 @@ class ExactWorksheet(Worksheet):
         self.lots: list[Lot] = []
         self.keys, self.xml = array("q"), list[str]()  # of the cells that are written one by one
         self.links: list[tuple[int, int, str]] = []  # row, column, where to
+        self.later: list[Callable[[], None]] = []  # what writes more cells when the sheet becomes XML, others before it
 
     # Many cells at once. Rows and columns are arrays (n,), of which one may be a number; formats one for all, or a list
     def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, formats: Any = None) -> None:
@@ -72,21 +73,23 @@ class ExactWorksheet(Worksheet):
         rows: Any,
         columns: Any,
         formulas: Callable[[np.ndarray], list[str]] | Sequence[str],
-        numbers: np.ndarray,
+        numbers: Callable[[np.ndarray], np.ndarray] | np.ndarray,
         formats: Any = None,
     ) -> None:
         """Write n formulas, with their equals signs, and the numbers (n,) that they give.
 
-        Instead of a list, ``formulas`` may be what makes any of them, given their places in it.
+        Instead of a list, ``formulas`` may be what makes any of them, given their places in it; so may ``numbers``.
         """
-        looks = _looks(formats, len(numbers))
+        keys = _keys(rows, columns)
+        looks = _looks(formats, len(keys))
         found = formulas if callable(formulas) else lambda places: [formulas[i] for i in places.tolist()]
+        given = numbers if callable(numbers) else numbers.__getitem__
 
         def xml(places: np.ndarray) -> list[str]:
-            cells = zip(looks.of(places), _escaped(found(places)), numbers[places].tolist(), strict=True)
+            cells = zip(looks.of(places), _escaped(found(places)), given(places).tolist(), strict=True)
             return [f"{style}><f>{text[1:]}</f><v>{x!r}</v></c>" for style, text, x in cells]
 
-        self.lots.append(Lot(_keys(rows, columns), xml))
+        self.lots.append(Lot(keys, xml))
 
     # One cell
     def _put(self, row: int, column: int, cell_format: Any, content: str) -> int:
@@ -145,6 +148,8 @@ class ExactWorksheet(Worksheet):
     def _assemble_xml_file(self) -> None:
         if any(self.table.values()):
             raise NotImplementedError("numbers, texts, blanks, formulas and rich texts are the only cells known here")
+        while self.later:
+            self.later.pop(0)()
         one_by_one = Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
         self.makers = [one_by_one.xml, *(lot.xml for lot in self.lots)]
         self.first = np.cumsum([0, len(one_by_one.keys), *(len(lot.keys) for lot in self.lots)])

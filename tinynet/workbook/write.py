@@ -200,10 +200,15 @@ def _names(book: Book) -> dict[str, Area]:
 
 def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
     """The recorded numbers, at the addresses of the network sheet."""
-    layout = book.layout
-    cells = np.flatnonzero(layout.sheet[1:] == book.sheets.index(sheet)) + 1
+    layout, values, number = book.layout, book.values, book.sheets.index(sheet)
+    sheets, rows, columns = layout.sheet, layout.row, layout.column
+
+    def numbers() -> None:
+        cells = np.flatnonzero(sheets[1:] == number) + 1
+        ws.write_numbers(rows[cells], columns[cells], values[cells])
+
     ws.write_string(0, 0, "The numbers as recorded, at the same addresses as on the network sheet. Checks reads them.")
-    ws.write_numbers(layout.row[cells], layout.column[cells], book.values[cells])
+    ws.later.append(numbers)
 
 
 def _write_graph(book: Book, text: str, ws: Any) -> None:
