@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +20,6 @@ class Rows:
     def each(cls, table: np.ndarray) -> Rows:
         """The rows of a table (n, K), one after the other."""
         return cls(table, np.arange(len(table), dtype=np.int32))
-
-    @classmethod
-    def spread(cls, table: np.ndarray, shape: tuple[int, ...]) -> Rows:
-        """The rows of a table (…, K) for all elements of a shape, to which its other axes are broadcast."""
-        *axes, width = table.shape
-        places = np.arange(math.prod(axes), dtype=np.int32).reshape(axes)
-        return cls(table.reshape(places.size, width), np.broadcast_to(places, shape).reshape(-1))
 
     def __len__(self) -> int:
         return len(self.which)
