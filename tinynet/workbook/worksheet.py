@@ -156,27 +156,29 @@ class ExactWorksheet(Worksheet):
         keys = np.concatenate([one_by_one.keys, *(lot.keys for lot in self.lots)])
         self.lots.clear()  # there may be millions of cells
         self.order, keys = _in_order(keys)
-        self.rows, self.columns = (keys >> BITS).astype(np.int32), (keys & (DOWN - 1)).astype(np.int32)
+        self.columns = (keys & (DOWN - 1)).astype(np.int32)
+        keys >>= BITS
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        rows = keys[starts].tolist()
+        self.filled = dict(zip(rows, pairwise([*starts.tolist(), len(keys)]), strict=True))  # by row
         del keys
-        if self.rows.size and (
-            self._check_dimensions(int(self.rows[0]), int(self.columns.min()))
-            or self._check_dimensions(int(self.rows[-1]), int(self.columns.max()))
+        if rows and (
+            self._check_dimensions(rows[0], int(self.columns.min()))
+            or self._check_dimensions(rows[-1], int(self.columns.max()))
         ):
             raise ValueError(f"the sheet {self.name!r} needs more rows or columns than a spreadsheet has")
         super()._assemble_xml_file()
-        del self.makers, self.keys, self.xml, self.order, self.rows, self.columns
+        del self.makers, self.keys, self.xml, self.order, self.columns, self.filled
 
     def _write_rows(self) -> None:
-        starts = np.flatnonzero(np.diff(self.rows, prepend=-1))
-        filled = dict(zip(self.rows[starts].tolist(), pairwise([*starts.tolist(), len(self.rows)]), strict=True))
         letters = [f'<c r="{column_letters(column)}' for column in range(self.dim_colmax + 1)]
         cells = chain.from_iterable(self._rendered())
-        for row in sorted(filled.keys() | self.row_info.keys()):
-            if row not in filled:
+        for row in sorted(self.filled.keys() | self.row_info.keys()):
+            if row not in self.filled:
                 self._write_empty_row(row, None, self.row_info[row])
                 continue
             self._write_row(row, None, self.row_info.get(row))
-            number, columns = str(row + 1), self.columns[slice(*filled[row])].tolist()
+            number, columns = str(row + 1), self.columns[slice(*self.filled[row])].tolist()
             self.fh.write("".join([letters[c] + number + xml for c, xml in zip(columns, cells, strict=False)]))
             self._xml_end_tag("row")
 
