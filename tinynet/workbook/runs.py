@@ -11,6 +11,7 @@ from tinynet.workbook.rows import Rows
 
 DOWN = 1 << 20  # a row down, in the key of an address; a column to the right is 1
 SHEET = 1 << 42
+FEW = 1 << 14  # keys that are not worth a search for elements that are alike
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,29 @@ def grouped(left: Rows, right: Rows | None) -> Iterator[tuple[np.ndarray, Rows, 
     ``left`` and ``right`` hold address keys (n, K), 0 for the constant zero. Yields (elements, order, lines):
     ``order`` (len(elements), m) sorts the terms that are not zero; the lines hold for all the elements.
     """
-    kinds = _shapes(left)
-    if right is not None:
-        others = _shapes(right)
-        kinds = kinds * (int(others.max(initial=0)) + 1) + others
-    _, first, kind, counts = np.unique(kinds, return_index=True, return_inverse=True, return_counts=True)
+    few = len(left) * left.width <= FEW
+    each = np.arange(len(left))
+    first, kind, counts = (each, each, np.ones_like(each)) if few else _kinds(left, right)
     one, other = left[first], None if right is None else right[first]
     found = list(by_address(one, other))
     if max((len(lines) for _, _, lines in found), default=0) > 1:
         # Several rectangles side by side: as they come, each may stay in one piece.
         as_they_come = list(_in_order(one, other, np.argsort(~_present(one, other), axis=1, kind="stable")))
         found = min(found, as_they_come, key=lambda parts: sum(counts[e].sum() * len(lines) for e, _, lines in parts))
-    yield from _of_all(found, kind)
+    if few:
+        yield from ((elements, Rows.each(order), lines) for elements, order, lines in found)
+    else:
+        yield from _of_all(found, kind)
+
+
+def _kinds(left: Rows, right: Rows | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What different elements read: the place of one of each kind, the kind of each, how many are of each."""
+    kinds = _shapes(left)
+    if right is not None:
+        others = _shapes(right)
+        kinds = kinds * (int(others.max(initial=0)) + 1) + others
+    _, first, kind, counts = np.unique(kinds, return_index=True, return_inverse=True, return_counts=True)
+    return first, kind, counts
 
 
 def _shapes(keys: Rows) -> np.ndarray:

@@ -12,6 +12,7 @@ from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import Line
 
 ARGUMENTS = 200  # of a function: Excel takes 255
+FEW = 100  # elements that are not worth a search for those that read alike
 EXPLICIT = 6  # a sum of up to so many products is written out
 
 
@@ -33,6 +34,8 @@ class Side:
     @cached_property
     def different(self) -> tuple[np.ndarray, list[int]]:
         """The places of elements that read different cells, and of each element the one of these that reads alike."""
+        if len(self.elements) <= FEW:
+            return np.arange(len(self.elements)), list(range(len(self.elements)))
         kinds = self.ids.which[self.elements].astype(np.int64) * len(self.order.table) + self.order.which
         _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
         return first, kind.tolist()
