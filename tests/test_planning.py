@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -128,3 +129,17 @@ def test_addresses_of_many_cells_are_those_of_each(run: tn.Run):
     formulas = book.formulas.at(cells)
     assert not {"key", "text"} & vars(book.addresses).keys()  # they take much memory
     assert Book(run, "names", "Network").formulas.at(cells) == formulas
+
+
+def test_a_plan_of_products_takes_little_more_memory_than_its_cells():
+    """Every element of x @ w reads a row and a column of 200 cells: they are not kept for each of the elements."""
+    x, w = (tn.tensor(spread(*shape), name=name) for name, shape in (("x", (100, 200)), ("w", (200, 100))))
+    with tn.record() as run:
+        tn.name(x @ w, "y")
+    tracemalloc.start()
+    try:
+        book = Book(run, "names", "Network")
+        assert len(book.formulas[book.plan.cells]) > 0
+        assert tracemalloc.get_traced_memory()[1] < 500 * book.plan.cells
+    finally:
+        tracemalloc.stop()

@@ -59,14 +59,10 @@ class Addresses:
 
     def references(self, ids: np.ndarray, home: int) -> list[str | None]:
         """The addresses of cells (n,) as formulas on sheet ``home`` write them; None for the constant zero."""
-        texts: list[str | None] = [*self.all_at(ids)]
-        sheets = self.sheet[ids]
-        if np.any(sheets != home):
-            prefixes = ["" if sheet == home else prefix for sheet, prefix in enumerate(self.prefixes)]
-            texts = [f"{prefixes[sheet]}{text}" for sheet, text in zip(sheets.tolist(), texts, strict=True)]
-        for zero in np.flatnonzero(ids == 0).tolist():
-            texts[zero] = None
-        return texts
+        prefixes = ["" if sheet == home else prefix for sheet, prefix in enumerate(self.prefixes)]
+        letters, where = self.letters, (ids, self.sheet[ids], self.column[ids], self.row[ids])
+        places = zip(*(numbers.tolist() for numbers in where), strict=True)
+        return [f"{prefixes[sheet]}{letters[column]}{row + 1}" if i else None for i, sheet, column, row in places]
 
     def range(self, first: int, last: int, home: int) -> str:
         start = self.reference(first, home)
