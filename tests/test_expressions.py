@@ -108,6 +108,13 @@ def test_elements_that_read_alike_are_written_as_each_of_them(
         assert formulas(dot, n, addresses(), 0) == expected
 
 
+def test_elements_of_one_shape_may_read_their_terms_in_different_orders():
+    ids = Rows(np.array([[1, 2], [2, 1]]), np.tile(np.arange(2, dtype=np.int32), 10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "FEW", -1)
+        assert formulas(Dot(ids, None), 20, addresses(), 0) == ["=SUM(A1:B1)"] * 20
+
+
 @given(st.lists(st.integers(-1, 3), min_size=1, max_size=6))
 def test_rows_at_places(places: list[int]):
     table, which = np.arange(1, 7).reshape(3, 2), np.array([2, 0, 0, 1], dtype=np.int32)
