@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tinynet.workbook import runs, sums
 from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import Cells, Dot, Extreme, Position, distinct, total
 from tinynet.workbook.formulas import _Renderer, formulas
+from tinynet.workbook.rows import Rows
 
 SIDE = 5  # cells stand in a square
 
@@ -47,7 +50,7 @@ def test_windows_side_by_side_are_ranges(corners: np.ndarray):
     )
     spans = [f"{one_sheet.text[row[0]]}:{one_sheet.text[row[-1]]}" for row in windows]
     assert formulas(Extreme("MAX", windows), len(windows), one_sheet, 0) == [f"=MAX({span})" for span in spans]
-    doubled = formulas(Dot(windows, None), len(windows), one_sheet, 0)
+    doubled = formulas(Dot(Rows.each(windows), None), len(windows), one_sheet, 0)
     assert doubled == [f"=SUM({span})" for span in spans]
 
 
@@ -66,7 +69,7 @@ def test_sums_that_share_their_terms_stay_what_they_were(grown: list[tuple[int, 
         return rng.integers(1, 9, size=(2, k))
 
     def sum_of(left: np.ndarray, right: np.ndarray) -> Dot:
-        return Dot(left, right if products else None)
+        return Dot(Rows.each(left), Rows.each(right) if products else None)
 
     known = [(sum_of(a, b), a, b) for a, b in [(some(2), some(2))]]
     for which, single, k in grown:
@@ -77,6 +80,45 @@ def test_sums_that_share_their_terms_stay_what_they_were(grown: list[tuple[int, 
         assert isinstance(longer, Dot)
         known.append((longer, np.concatenate([left, a], axis=1), np.concatenate([right, b], axis=1)))
     for dot, left, right in known:
-        np.testing.assert_array_equal(dot.left, left)
+        np.testing.assert_array_equal(dot.left[:], left)
         if products:
-            np.testing.assert_array_equal(dot.right, right)
+            np.testing.assert_array_equal(dot.right[:], right)
+
+
+@given(
+    npst.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.integers(0, SIDE * SIDE)),
+    npst.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.integers(0, SIDE * SIDE)),
+    st.booleans(),
+    st.data(),
+)
+def test_elements_that_read_alike_are_written_as_each_of_them(
+    left: np.ndarray, right: np.ndarray, products: bool, data: st.DataObject
+):
+    width = min(left.shape[1], right.shape[1])
+    n = data.draw(st.integers(1, 12))
+    which = [data.draw(npst.arrays(np.int32, n, elements=st.integers(0, len(t) - 1))) for t in (left, right)]
+    a, b = (Rows(table[:, :width], places) for table, places in zip((left, right), which, strict=True))
+    dot = Dot(a, b if products else None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "FEW", 10**9)
+        patch.setattr(sums, "FEW", 10**9)
+        expected = formulas(dot, n, addresses(), 0)
+        patch.setattr(runs, "FEW", -1)
+        patch.setattr(sums, "FEW", -1)
+        assert formulas(dot, n, addresses(), 0) == expected
+
+
+def test_elements_of_one_shape_may_read_their_terms_in_different_orders():
+    ids = Rows(np.array([[1, 2], [2, 1]]), np.tile(np.arange(2, dtype=np.int32), 10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "FEW", -1)
+        assert formulas(Dot(ids, None), 20, addresses(), 0) == ["=SUM(A1:B1)"] * 20
+
+
+@given(st.lists(st.integers(-1, 3), min_size=1, max_size=6))
+def test_rows_at_places(places: list[int]):
+    table, which = np.arange(1, 7).reshape(3, 2), np.array([2, 0, 0, 1], dtype=np.int32)
+    expected = [[0, 0] if place < 0 else table[which[place]].tolist() for place in places]
+    found = Rows(table, which).at(np.array(places))
+    assert found[:].tolist() == expected
+    assert {*found.numbers.reshape(-1).tolist()} == {i for row in expected for i in row}

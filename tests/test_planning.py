@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -119,12 +120,26 @@ def test_what_a_block_reads_is_found(run: tn.Run):
         assert moment.reads == (marks if len(marks) <= 48 else [])
 
 
-def test_addresses_are_the_same_with_and_without_tables(run: tn.Run):
+def test_addresses_of_many_cells_are_those_of_each(run: tn.Run):
     book = Book(run, "names", "Network")
-    cells = np.arange(1, book.plan.cells + 1)
+    cells = np.arange(book.plan.cells + 1)
     for home in (0, -1):
-        tables = book.addresses.references(cells, home)
-        assert tables == [book.addresses.reference(cell, home) for cell in cells.tolist()]
+        many = book.addresses.references(cells, home)
+        assert many == [book.addresses.reference(cell, home) for cell in cells.tolist()]
     formulas = book.formulas.at(cells)
-    assert "text" not in vars(book.addresses)  # they are forgotten
+    assert not {"key", "text"} & vars(book.addresses).keys()  # they take much memory
     assert Book(run, "names", "Network").formulas.at(cells) == formulas
+
+
+def test_a_plan_of_products_takes_little_more_memory_than_its_cells():
+    """Every element of x @ w reads a row and a column of 200 cells: they are not kept for each of the elements."""
+    x, w = (tn.tensor(spread(*shape), name=name) for name, shape in (("x", (100, 200)), ("w", (200, 100))))
+    with tn.record() as run:
+        tn.name(x @ w, "y")
+    tracemalloc.start()
+    try:
+        book = Book(run, "names", "Network")
+        assert len(book.formulas[book.plan.cells]) > 0
+        assert tracemalloc.get_traced_memory()[1] < 500 * book.plan.cells
+    finally:
+        tracemalloc.stop()

@@ -18,7 +18,6 @@ class Addresses:
         self.sheet, self.row, self.column = sheet, row, column
         self.prefixes = [quoted(name) + "!" for name in sheets]
 
-    # Tables of all cells. They take much memory: ``forget`` them when all formulas are written.
     @cached_property
     def key(self) -> np.ndarray:
         found = self.sheet.astype(np.int64)
@@ -29,20 +28,19 @@ class Addresses:
         return found
 
     @cached_property
-    def text(self) -> list[str]:
-        letters = [column_letters(c) for c in range(int(self.column.max(initial=0)) + 1)]
-        places = zip((self.row[1:] + 1).tolist(), self.column[1:].tolist(), strict=True)
-        return ["0", *(f"{letters[c]}{r}" for r, c in places)]
+    def letters(self) -> list[str]:
+        """Those of all columns."""
+        return [column_letters(c) for c in range(int(self.column.max(initial=0)) + 1)]
 
     @cached_property
-    def sheet_of(self) -> list[int]:
-        return self.sheet.tolist()
+    def text(self) -> list[str]:
+        """Of all cells, for whoever looks for many one by one; it takes much memory."""
+        return ["0", *self.all_at(np.arange(1, len(self.row)))]
 
     def forget(self) -> None:
-        for name in ("key", "text", "sheet_of"):
-            self.__dict__.pop(name, None)
+        """Drop the keys, when all formulas are written; they are made again where one asks for them."""
+        self.__dict__.pop("key", None)
 
-    # Some cells
     def at(self, cell: int) -> str:
         """The address of one cell on its sheet."""
         return f"{column_letters(int(self.column[cell]))}{self.row[cell] + 1}"
@@ -54,10 +52,17 @@ class Addresses:
         sheet = int(self.sheet[cell])
         return self.at(cell) if sheet == home else self.prefixes[sheet] + self.at(cell)
 
+    def all_at(self, ids: np.ndarray) -> list[str]:
+        """The addresses of cells (n,) on their sheets."""
+        letters, places = self.letters, zip(self.column[ids].tolist(), (self.row[ids] + 1).tolist(), strict=True)
+        return [f"{letters[column]}{row}" for column, row in places]
+
     def references(self, ids: np.ndarray, home: int) -> list[str | None]:
-        text, sheet, prefixes = self.text, self.sheet_of, self.prefixes
-        cells = ids.tolist()
-        return [(text[i] if sheet[i] == home else prefixes[sheet[i]] + text[i]) if i else None for i in cells]
+        """The addresses of cells (n,) as formulas on sheet ``home`` write them; None for the constant zero."""
+        prefixes = ["" if sheet == home else prefix for sheet, prefix in enumerate(self.prefixes)]
+        letters, where = self.letters, (ids, self.sheet[ids], self.column[ids], self.row[ids])
+        places = zip(*(numbers.tolist() for numbers in where), strict=True)
+        return [f"{prefixes[sheet]}{letters[column]}{row + 1}" if i else None for i, sheet, column, row in places]
 
     def range(self, first: int, last: int, home: int) -> str:
         start = self.reference(first, home)

@@ -69,6 +69,7 @@ class Book:
         self.addresses = Addresses(self.layout.sheet, self.layout.row, self.layout.column, names)
         self.moments = Moments(self.layout)
         self.words = Words(self.layout)
+        self.layout.forget()
         self.values = self._numbers()
         self.choices = self._choices()
 
@@ -153,10 +154,15 @@ class Book:
         layout, out = self.layout, []
         for number in range(len(self.sheets)):
             cells = np.flatnonzero(layout.sheet[1:] == number) + 1
-            grid = np.zeros((int(layout.row.max()) + 1, int(layout.column.max()) + 1))
-            grid[layout.row[cells], layout.column[cells]] = self.values[cells]
+            rows, columns = layout.row[cells], layout.column[cells]
+            grid = np.zeros((int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1))
+            grid[rows, columns] = self.values[cells]
             out.append(grid)
         return out
+
+    def forget(self) -> None:
+        """Drop the grids, when all areas have been looked at; they are made again where one asks for them."""
+        self.__dict__.pop("grids", None)
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -9,6 +9,7 @@ import numpy as np
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book, Entry
 from tinynet.workbook.families import parameter_of
+from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import grouped
 from tinynet.workbook.sheet import Rectangle
 from tinynet.workbook.style import Styles
@@ -154,7 +155,7 @@ class ChecksSheet:
         if np.array_equal(offsets(ids), offsets(gradient)):
             return "=" + products(ids, gradient)
         ids, gradient, key = ids.reshape(-1), gradient.reshape(-1), book.addresses.key
-        _, order, lines = next(grouped(key[ids][None], key[gradient][None]))
+        _, order, lines = next(grouped(Rows.each(key[ids][None]), Rows.each(key[gradient][None])))
         ids, gradient = ids[order[0]], gradient[order[0]]
         places = [slice(line.start, line.start + line.count) for line in lines if line.step == line.other]
         places += [slice(i, i + 1) for x in lines if x.step != x.other for i in range(x.start, x.start + x.count)]

@@ -11,6 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
+from tinynet.workbook.rows import Rows
+
 FEW = 1000  # cells that are not worth a search for different ones
 
 
@@ -60,25 +62,13 @@ class Dot(Expression):
     """The contraction Σₖ left[k] · right[k] of cells, both (n, K); the plain sum Σₖ left[k] if right is None.
 
     ``loose`` says that it was put together from single products, and may take more of them; ``slides`` that ``left``
-    is a window and ``right`` a kernel. ``room`` is where the sides stand if it was put together from several.
+    is a window and ``right`` a kernel.
     """
 
-    left: np.ndarray
-    right: np.ndarray | None
+    left: Rows
+    right: Rows | None
     loose: bool = False
     slides: bool = False
-    room: Room | None = None
-
-
-@dataclass(eq=False)
-class Room:
-    """Buffers (n, C), of which a contraction takes the first ``used`` columns, and a longer one may take more.
-
-    A sum over time grows by a term a step. So its terms are stored once, not once more with every step.
-    """
-
-    buffers: list[np.ndarray]
-    used: int
 
 
 @dataclass(eq=False)
@@ -147,8 +137,8 @@ def gathered(expression: Expression, places: np.ndarray) -> Expression:
         case Total(terms):
             return Total([(sign, gathered(term, places)) for sign, term in terms])
         case Dot(left, right):
-            other = None if right is None else _at(right, places)
-            return Dot(_at(left, places), other, expression.loose, expression.slides)
+            other = None if right is None else right.at(places)
+            return Dot(left.at(places), other, expression.loose, expression.slides)
         case Extreme(function, ids):
             return Extreme(function, _at(ids, places))
         case Position(ids):
@@ -192,8 +182,9 @@ def _rows_of_cells(terms: list[tuple[int, Expression]]) -> list[tuple[int, Expre
         for factors in (_cell, _cell_times_cell):
             found = [(i, factors(term)) for i, (s, term) in enumerate(terms) if s == sign and factors(term)]
             if len(found) > 2:
-                columns = [np.stack(ids, axis=1) for ids in zip(*(ids for _, ids in found), strict=True)]
-                joined = Dot(columns[0], columns[1] if len(columns) > 1 else None, loose=True)
+                columns = zip(*(ids for _, ids in found), strict=True)
+                left, *right = (Rows.each(np.stack(ids, axis=1)) for ids in columns)
+                joined = Dot(left, right[0] if right else None, loose=True)
                 gone = {i for i, _ in found}
                 terms = [*(term for i, term in enumerate(terms) if i not in gone), (sign, joined)]
     return terms
@@ -214,10 +205,10 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
     if isinstance(a, Dot) and isinstance(b, Dot) and (a.right is None) == (b.right is None) and a.loose == b.loose:
         return _longer(a, b)
     if isinstance(a, Dot) and a.right is None and isinstance(b, Cells):
-        return _merged(a, Dot(b.ids[:, None], None, a.loose))
+        return _merged(a, Dot(Rows.each(b.ids[:, None]), None, a.loose))
     if isinstance(a, Dot) and a.right is not None and a.loose and _cell_times_cell(b):
-        one, two = _cell_times_cell(b)
-        return _merged(a, Dot(one[:, None], two[:, None], loose=True))
+        one, two = (Rows.each(ids[:, None]) for ids in _cell_times_cell(b))
+        return _merged(a, Dot(one, two, loose=True))
     if isinstance(a, Cells) and isinstance(b, Cells) and not ((a.ids > 0) & (b.ids > 0)).any():
         # Pieces that fill each other's zeros: laid side by side, nothing is added.
         return Cells(a.ids + b.ids)
@@ -225,20 +216,9 @@ def _merged(a: Expression, b: Expression) -> Expression | None:
 
 
 def _longer(a: Dot, b: Dot) -> Dot:
-    """The terms of both: those of ``a`` stay where they are, if behind them there is room."""
-    old, new = ([side for side in (dot.left, dot.right) if side is not None] for dot in (a, b))
-    start, end = a.left.shape[1], a.left.shape[1] + b.left.shape[1]
-    room = a.room
-    if room is None or room.used != start or room.buffers[0].shape[1] < end:
-        columns = end if room is None else 2 * end
-        room = Room([np.empty((len(side), columns), dtype=side.dtype) for side in old], start)
-        for buffer, side in zip(room.buffers, old, strict=True):
-            buffer[:, :start] = side
-    for buffer, side in zip(room.buffers, new, strict=True):
-        buffer[:, start:end] = side
-    room.used = end
-    sides = [buffer[:, :end] for buffer in room.buffers]
-    return Dot(sides[0], None if a.right is None else sides[1], a.loose, a.slides, room)
+    """The terms of both."""
+    right = a.right.beside(b.right) if a.right is not None and b.right is not None else None
+    return Dot(a.left.beside(b.left), right, a.loose, a.slides)
 
 
 def product(a: Expression, b: Expression) -> Expression:
@@ -260,7 +240,7 @@ def power(base: Expression, exponent: Expression) -> Expression:
 
 
 def leaves(expression: Expression) -> list[np.ndarray]:
-    """Return all id arrays of the expression, (n,) or (n, K)."""
+    """Return all id arrays of the expression, (n,) or (n, K); of rows that are the same only one."""
     match expression:
         case Cells(ids) | Extreme(_, ids) | Position(ids):
             return [ids]
@@ -269,7 +249,7 @@ def leaves(expression: Expression) -> list[np.ndarray]:
         case Total(terms):
             return [ids for _, term in terms for ids in leaves(term)]
         case Dot(left, right):
-            return [left] if right is None else [left, right]
+            return [left.numbers] if right is None else [left.numbers, right.numbers]
         case Pick(choices, index):
             return [choices, index]
     return []
@@ -309,7 +289,7 @@ def length(expression: Expression) -> int:
         case Position(ids):
             return ids.shape[1]
         case Dot(left, right):
-            return min(left.shape[1], 4) * (1 if right is None else 2)
+            return min(left.width, 4) * (1 if right is None else 2)
         case Apply(primitive, operands):
             return sum(map(length, operands)) + (1 if primitive not in ("multiply", "divide") else 0)
         case Total(terms):

@@ -14,6 +14,7 @@ from tinynet.workbook.expressions import Cells, Pick, distinct, dots
 from tinynet.workbook.keys import keys_of
 from tinynet.workbook.plan import Block, Plan
 from tinynet.workbook.reads import labels_read
+from tinynet.workbook.rows import Rows
 from tinynet.workbook.spatial import Spatial
 from tinynet.workbook.tags import Tags
 
@@ -264,7 +265,7 @@ class Families:
         inside = [dot for f in users for b in f.computed for dot in dots(b.expression)]  # type: ignore[arg-type]
         ids = block.ids.reshape(-1)
         return bool(users) and not any(
-            np.isin(ids, side).any() for dot in inside for side in (dot.left, dot.right) if side is not None
+            np.isin(ids, side.numbers).any() for dot in inside for side in (dot.left, dot.right) if side is not None
         )
 
     def uses_parameters(self, family: Family) -> bool:
@@ -339,11 +340,10 @@ class Families:
         """What weights are multiplied with in a sum of products; None for a bias, which may be a column."""
         for dot in (d for b in family.computed for d in dots(b.expression)):  # type: ignore[arg-type]
             for one, other in ((dot.left, dot.right), (dot.right, dot.left)):
-                if one is not None and other is not None and np.isin(one, ids).any():
-                    first = other[np.isin(one, ids)]
-                    block = self.plan.blocks[self.owner[first[first > 0][0]]] if np.any(first > 0) else None
-                    if block is not None and id(block) in self.of_block:
-                        return self.of_block[id(block)].symbol
+                cell = 0 if one is None or other is None else _multiplied(ids, one, other)
+                block = self.plan.blocks[self.owner[cell]]
+                if cell and id(block) in self.of_block:
+                    return self.of_block[id(block)].symbol
         return None
 
 
@@ -392,6 +392,17 @@ def optimiser_title(families: list[Family]) -> str:
     """What stands above the numbers of an optimiser that belong to no parameter."""
     rates = [family for family in families if family.blocks[0].kind == "hyperparameter"]
     return "learning rate" if rates and all(family.symbol.startswith("lr") for family in rates) else "optimiser"
+
+
+def _multiplied(ids: np.ndarray, one: Rows, other: Rows) -> int:
+    """The first cell on the one side of a contraction that meets one of ``ids`` on the other; 0 if there is none."""
+    found = Rows(np.isin(one.table, ids), one.which)
+    rows = np.flatnonzero(np.any(found.table, axis=1))
+    for i in np.flatnonzero(np.isin(one.which, rows)).tolist():
+        cells = other[i][found[i]]
+        if cells.any():
+            return int(cells[cells > 0][0])
+    return 0
 
 
 def _cells_of(family: Family) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet.workbook.addresses import Addresses
 from tinynet.workbook.expressions import Apply, Cells, Dot, Expression, Extreme, Literal, Pick, Position, Total
+from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import DOWN, by_address, grouped
 from tinynet.workbook.sums import ARGUMENTS, Side, chunks, products, sums
 
@@ -137,10 +138,10 @@ class _Renderer:
         return [text.replace("+-", "-") if text else None for text in out]
 
     # Sums over cells
-    def dot(self, left: np.ndarray, right: np.ndarray | None) -> list[str | None]:
+    def dot(self, left: Rows, right: Rows | None) -> list[str | None]:
         out: list[str | None] = [None] * len(left)
         key = self.addresses.key
-        for elements, order, lines in grouped(key[left], None if right is None else key[right]):
+        for elements, order, lines in grouped(left.look_up(key), None if right is None else right.look_up(key)):
             a = Side(self.addresses, self.home, left, elements, order)
             if not a.count:
                 continue
@@ -165,7 +166,7 @@ class _Renderer:
         out = [""] * len(ids)
         for elements, order, lines in by_address(self.addresses.key[ids], None):
             if len(lines) == 1:
-                side = Side(self.addresses, self.home, ids, elements, order)
+                side = Side(self.addresses, self.home, Rows.each(ids), elements, Rows.each(order))
                 zero = ",0" if side.count < ids.shape[1] else ""
                 texts = [f"{function}({cells}{zero})" for cells in side.ranges(lines[0])]
             else:
@@ -179,7 +180,7 @@ class _Renderer:
         cells = [i for i in dict.fromkeys(ids.tolist()) if i]
         if not cells:  # nothing but padding
             return "0"
-        _, order, lines = next(grouped(self.addresses.key[np.array([cells])], None))
+        _, order, lines = next(grouped(Rows.each(self.addresses.key[np.array([cells])]), None))
         ordered = [cells[i] for i in order[0]]
         ranges = [self.addresses.range(ordered[x.start], ordered[x.start + x.count - 1], self.home) for x in lines]
         parts = [*ranges, *([] if ids.all() else ["0"])]

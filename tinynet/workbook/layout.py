@@ -186,6 +186,12 @@ class Layout:
         """Return the gradient, new value or copy of a parameter, or what is kept for it, in one round of training."""
         return self.mirrors.get((leaf.index, role, update))
 
+    def forget(self) -> None:
+        """Drop what is needed only until all cells have places, marks and names."""
+        del self.tags, self.families.tags
+        for expression in (block.expression for block in self.plan.blocks if block.expression is not None):
+            vars(expression).pop("reads", None)
+
     def _check(self) -> None:
         """Every cell has a place of its own, and all places exist."""
         if not np.all(self.placed[1:]):

@@ -258,8 +258,8 @@ class Page:
     def formulas(self, blocks: list[Block]) -> None:
         if blocks:
             ids, rows, columns, formats = self.standing(blocks)
-            formulas = self.book.formulas
-            self.ws.write_formulas(rows, columns, lambda k: formulas.at(ids[k]), self.book.values[ids], formats)
+            formulas, values = self.book.formulas, self.book.values
+            self.ws.write_formulas(rows, columns, lambda k: formulas.at(ids[k]), lambda k: values[ids[k]], formats)
 
     def standing(self, blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
         """The ids of all cells of some blocks, their rows and columns, and their formats."""

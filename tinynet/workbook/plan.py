@@ -33,6 +33,7 @@ from tinynet.workbook.expressions import (
     total,
     zero_where_cells_are,
 )
+from tinynet.workbook.rows import Rows
 
 COPIES = {"flip": "rotated", "scatter": "padded", "pad": "padded"}  # what a copy is called after
 READABLE = 14  # references in a formula before an unnamed intermediate gets cells of its own
@@ -99,8 +100,9 @@ class _Planner:
         self.expressions: dict[int, Expression] = {}
         self.made_by = {step.output.index: step for step in run.steps}
         self.read = {o.index for step in run.steps for o in step.operands if isinstance(o, Value)}
-        self.is_leaf_cell, self.is_parameter_cell = [False], [False]
+        self.is_leaf_cell, self.is_parameter_cell = bytearray(1), bytearray(1)  # by id
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
+        self.spreads: dict[tuple[tuple[int, ...], tuple[int, ...]], np.ndarray] = {}
         self.automatic: Counter[tuple[str, int]] = Counter()
         self.taken = {value.quantity for value in run.values}
         self.remembered: list[Value] = []  # by an optimiser, for the next round
@@ -168,8 +170,8 @@ class _Planner:
         plan, n = self.result, math.prod(value.shape)
         ids = np.arange(plan.cells + 1, plan.cells + n + 1, dtype=np.int32).reshape(value.shape)
         plan.cells += n
-        self.is_leaf_cell += [expression is None or value.copy_of is not None] * n
-        self.is_parameter_cell += [value.kind == "parameter" or value.copy_of is not None] * n
+        self.is_leaf_cell += bytes([expression is None or value.copy_of is not None]) * n
+        self.is_parameter_cell += bytes([value.kind == "parameter" or value.copy_of is not None]) * n
         step = self.made_by.get(value.index)
         phase = step.phase if step is not None else "backward" if expression is not None else "forward"
         time = value.time if value.quantity is not None or step is None else step.time
@@ -280,18 +282,25 @@ class _Planner:
             return self.gather(value, rows[:, 0])
         match self.expressions[value.index]:
             case Apply("multiply", [Cells(a), Cells(b)]):
-                return Dot(a[rows], b[rows])
-        return Dot(self.cells(value).reshape(-1)[rows], None)
+                return Dot(Rows.each(a[rows]), Rows.each(b[rows]))
+        return Dot(Rows.each(self.cells(value).reshape(-1)[rows]), None)
 
     def _contraction(self, step: Step) -> Expression:
         if step.primitive == "correlate":
             return self.correlate(step)
         a, b = self.cells(step.operands[0]), self.cells(step.operands[1])
-        shape = (*step.output.shape, a.shape[-1])
-        left = np.broadcast_to(a[..., :, None, :], shape)
-        right = np.broadcast_to(np.swapaxes(b, -1, -2)[..., None, :, :], shape)
-        left, right = (ids.reshape(-1, shape[-1]) for ids in (left, right))
-        return Dot(right, left) if not self.is_weight(left) else Dot(left, right)
+        left = self.spread(a[..., :, None, :], step.output.shape)
+        right = self.spread(np.swapaxes(b, -1, -2)[..., None, :, :], step.output.shape)
+        return Dot(right, left) if not self.is_weight(a) else Dot(left, right)
+
+    def spread(self, table: np.ndarray, shape: tuple[int, ...]) -> Rows:
+        """The rows of a table (…, K) for all elements of a shape, to which its other axes are broadcast."""
+        *axes, width = table.shape
+        key = tuple(axes), shape
+        if key not in self.spreads:  # all time steps share it
+            places = np.arange(math.prod(axes), dtype=np.int32).reshape(axes)
+            self.spreads[key] = np.broadcast_to(places, shape).reshape(-1)
+        return Rows(table.reshape(math.prod(axes), width), self.spreads[key])
 
     def correlate(self, step: Step) -> Expression:
         """Every window times every kernel, element by element, both standing as rectangles of cells."""
@@ -301,9 +310,9 @@ class _Planner:
         windows = fields(np, x, w.shape[2:], stride, (1,) * len(stride))  # (N, C, *P, K)
         count = int(np.prod(step.output.shape[2:]))
         windows = windows.reshape(n, groups, w.shape[1], count, -1).swapaxes(2, 3).reshape(n, groups, 1, count, patch)
-        shape = (n, groups, kernels, count, patch)
-        kernel = np.broadcast_to(w.reshape(1, groups, kernels, 1, patch), shape)
-        return Dot(np.broadcast_to(windows, shape).reshape(-1, patch), kernel.reshape(-1, patch), slides=True)
+        shape = (n, groups, kernels, count)
+        kernel = w.reshape(1, groups, kernels, 1, patch)
+        return Dot(self.spread(windows, shape), self.spread(kernel, shape), slides=True)
 
     def standing(self, operand: Value) -> np.ndarray:
         """Return the ids of an operand whose last axes are to stand as rectangles; turned or padded, it is copied."""
@@ -337,7 +346,7 @@ class _Planner:
 
     def is_weight(self, ids: np.ndarray) -> bool:
         """Tell whether the cells hold a parameter, or its value after an update."""
-        return bool(ids.size) and self.is_parameter_cell[int(ids.flat[0])]
+        return bool(ids.size) and bool(self.is_parameter_cell[int(ids.flat[0])])
 
     def _indexed(self, step: Step) -> Expression:
         if step.primitive == "argmax":

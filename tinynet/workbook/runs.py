@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinynet.workbook.rows import Rows
+
 DOWN = 1 << 20  # a row down, in the key of an address; a column to the right is 1
 SHEET = 1 << 42
+FEW = 1 << 14  # keys that are not worth a search for elements that are alike
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,60 @@ class Line:
         return self.length * self.lines
 
 
-def grouped(left: np.ndarray, right: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray, list[Line]]]:
+def grouped(left: Rows, right: Rows | None) -> Iterator[tuple[np.ndarray, Rows, list[Line]]]:
     """Split the elements of a contraction by the shape of what they read.
 
     ``left`` and ``right`` hold address keys (n, K), 0 for the constant zero. Yields (elements, order, lines):
     ``order`` (len(elements), m) sorts the terms that are not zero; the lines hold for all the elements.
     """
-    found = list(by_address(left, right))
+    few = len(left) * left.width <= FEW
+    each = np.arange(len(left))
+    first, kind, counts = (each, each, np.ones_like(each)) if few else _kinds(left, right)
+    one, other = left[first], None if right is None else right[first]
+    found = list(by_address(one, other))
     if max((len(lines) for _, _, lines in found), default=0) > 1:
         # Several rectangles side by side: as they come, each may stay in one piece.
-        as_they_come = list(_in_order(left, right, np.argsort(~_present(left, right), axis=1, kind="stable")))
-        found = min(found, as_they_come, key=lambda parts: sum(len(e) * len(lines) for e, _, lines in parts))
-    yield from found
+        as_they_come = list(_in_order(one, other, np.argsort(~_present(one, other), axis=1, kind="stable")))
+        found = min(found, as_they_come, key=lambda parts: sum(counts[e].sum() * len(lines) for e, _, lines in parts))
+    if few:
+        yield from ((elements, Rows.each(order), lines) for elements, order, lines in found)
+    else:
+        yield from _of_all(found, kind)
+
+
+def _kinds(left: Rows, right: Rows | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What different elements read: the place of one of each kind, the kind of each, how many are of each."""
+    kinds = _shapes(left)
+    if right is not None:
+        others = _shapes(right)
+        kinds = kinds * (int(others.max(initial=0)) + 1) + others
+    _, first, kind, counts = np.unique(kinds, return_index=True, return_inverse=True, return_counts=True)
+    return first, kind, counts
+
+
+def _shapes(keys: Rows) -> np.ndarray:
+    """Number what is read by each element (n,): rows that are one another, moved, have the same number."""
+    table = keys.table
+    moved = np.where(table > 0, table - table.max(axis=1, keepdims=True, initial=0), 1)
+    out = np.empty(len(table), dtype=np.int64)
+    for number, places in enumerate(_alike(moved)):
+        out[places] = number
+    return out[keys.which]
+
+
+def _of_all(found: list, kind: np.ndarray) -> Iterator[tuple[np.ndarray, Rows, list[Line]]]:
+    """What was found for one element of each kind, for all: ``kind`` (n,) is that of each."""
+    group, place = np.empty((2, int(kind.max(initial=-1)) + 1), dtype=np.int32)
+    for number, (kinds, *_) in enumerate(found):
+        group[kinds], place[kinds] = number, np.arange(len(kinds))
+    by_group = np.argsort(group[kind], kind="stable")
+    ends = np.cumsum(np.bincount(group[kind], minlength=len(found)))
+    for elements, (_, order, lines) in zip(np.split(by_group, ends[:-1]), found, strict=False):
+        yield elements, Rows(order, place[kind[elements]]), lines
 
 
 def by_address(left: np.ndarray, right: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray, list[Line]]]:
-    """What ``grouped`` yields, with the terms in the order of the addresses of the left."""
+    """What ``grouped`` yields for keys (n, K), with the terms in the order of the addresses of the left."""
     keys = np.where(_present(left, right), left, np.iinfo(np.int64).max)
     return _in_order(left, right, np.argsort(keys, axis=1, kind="stable"))
 

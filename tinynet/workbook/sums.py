@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tinynet.workbook.addresses import Addresses
+from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import Line
 
 ARGUMENTS = 200  # of a function: Excel takes 255
+FEW = 100  # elements that are not worth a search for those that read alike
 EXPLICIT = 6  # a sum of up to so many products is written out
 
 
@@ -19,27 +22,44 @@ class Side:
 
     addresses: Addresses
     home: int
-    ids: np.ndarray
+    ids: Rows
     elements: np.ndarray
-    order: np.ndarray
+    order: Rows
 
     @property
     def count(self) -> int:
         """How many terms there are."""
-        return self.order.shape[1]
+        return self.order.width
+
+    @cached_property
+    def different(self) -> tuple[np.ndarray, list[int]]:
+        """The places of elements that read different cells, and of each element the one of these that reads alike."""
+        if len(self.elements) <= FEW:
+            return np.arange(len(self.elements)), list(range(len(self.elements)))
+        kinds = self.ids.which[self.elements].astype(np.int64) * len(self.order.table) + self.order.which
+        _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
+        return first, kind.tolist()
+
+    def ids_of(self, k: int) -> np.ndarray:
+        """Term k of those that are different."""
+        places, _ = self.different
+        return self.ids.table[self.ids.which[self.elements[places]], self.order.table[self.order.which[places], k]]
+
+    def of_all(self, texts: list) -> list:
+        """The texts of those that are different, for all elements."""
+        return [texts[kind] for kind in self.different[1]]
 
     def cells(self, k: int) -> list[str | None]:
         """Term k of each element."""
-        return self.addresses.references(self.ids[self.elements, self.order[:, k]], self.home)
+        return self.of_all(self.addresses.references(self.ids_of(k), self.home))
 
     def ranges(self, line: Line) -> list[str]:
         """From the first to the last cell of a line, for each element."""
-        starts = self.cells(line.start)
+        starts = self.addresses.references(self.ids_of(line.start), self.home)
         if line.count == 1:
-            return [str(start) for start in starts]
-        last = self.ids[self.elements, self.order[:, line.start + line.count - 1]].tolist()
-        text = self.addresses.text
-        return [f"{start}:{text[end]}" for start, end in zip(starts, last, strict=True)]
+            return self.of_all([str(start) for start in starts])
+        ends = self.addresses.all_at(self.ids_of(line.start + line.count - 1))
+        return self.of_all([f"{start}:{end}" for start, end in zip(starts, ends, strict=True)])
 
 
 def sums(side: Side, lines: list[Line]) -> list[str | None]:

@@ -37,6 +37,7 @@ class Tags:
         self._start()
         later = self._pass({value.index for value in run.values})
         self._pass(later | self._adopt())
+        del self.parts, self.waiting  # there may be many
 
     def _start(self) -> None:
         """Tag inputs: rows of an input are samples; its named steps say which axis is time."""

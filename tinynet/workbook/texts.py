@@ -16,21 +16,20 @@ class Texts:
 
     def __init__(self, texts: Iterable[str]):
         self.pages: list[str] = []
-        lengths: list[np.ndarray] = []
+        ends: list[np.ndarray] = []  # of the texts of each page; a 0 before them is where the first begins
         left = iter(texts)
         while page := list(islice(left, PAGE)):
             self.pages.append("".join(page))
-            lengths.append(np.array(list(map(len, page)), dtype=np.int32))
-        self.lengths = np.concatenate(lengths)
-        self.starts = np.concatenate([np.cumsum(of_page, dtype=np.int32) - of_page for of_page in lengths])
+            ends.append(np.cumsum([0, *map(len, page)], dtype=np.int32))
+        self.ends = np.concatenate(ends)
 
     def __getitem__(self, number: int) -> str:
-        start = int(self.starts[number])
-        return self.pages[number >> BITS][start : start + int(self.lengths[number])]
+        page = number >> BITS
+        return self.pages[page][self.ends[number + page] : self.ends[number + page + 1]]
 
     def at(self, numbers: np.ndarray) -> list[str]:
         """The texts of these numbers (n,)."""
-        pages, starts = self.pages, self.starts[numbers]
-        ends = starts + self.lengths[numbers]
-        found = zip((numbers >> BITS).tolist(), starts.tolist(), ends.tolist(), strict=True)
+        pages, whose = self.pages, numbers >> BITS
+        places = numbers + whose  # the zeros count
+        found = zip(whose.tolist(), self.ends[places].tolist(), self.ends[places + 1].tolist(), strict=True)
         return [pages[page][start:end] for page, start, end in found]

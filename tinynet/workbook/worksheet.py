@@ -22,7 +22,7 @@ MAX_TEXT = 32_767  # UTF-16 units in a cell
 MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
 BITS = 20
 DOWN = 1 << BITS  # a row down, in the key of a cell; a column to the right is 1
-CHUNK = 1 << 16  # cells that are XML at one time
+CHUNK = 1 << 14  # cells that are XML at one time
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
 
@@ -53,6 +53,7 @@ class ExactWorksheet(Worksheet):
         self.lots: list[Lot] = []
         self.keys, self.xml = array("q"), list[str]()  # of the cells that are written one by one
         self.links: list[tuple[int, int, str]] = []  # row, column, where to
+        self.later: list[Callable[[], None]] = []  # what writes more cells when the sheet becomes XML, others before it
 
     # Many cells at once. Rows and columns are arrays (n,), of which one may be a number; formats one for all, or a list
     def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, formats: Any = None) -> None:
@@ -72,21 +73,23 @@ class ExactWorksheet(Worksheet):
         rows: Any,
         columns: Any,
         formulas: Callable[[np.ndarray], list[str]] | Sequence[str],
-        numbers: np.ndarray,
+        numbers: Callable[[np.ndarray], np.ndarray] | np.ndarray,
         formats: Any = None,
     ) -> None:
         """Write n formulas, with their equals signs, and the numbers (n,) that they give.
 
-        Instead of a list, ``formulas`` may be what makes any of them, given their places in it.
+        Instead of a list, ``formulas`` may be what makes any of them, given their places in it; so may ``numbers``.
         """
-        looks = _looks(formats, len(numbers))
+        keys = _keys(rows, columns)
+        looks = _looks(formats, len(keys))
         found = formulas if callable(formulas) else lambda places: [formulas[i] for i in places.tolist()]
+        given = numbers if callable(numbers) else numbers.__getitem__
 
         def xml(places: np.ndarray) -> list[str]:
-            cells = zip(looks.of(places), _escaped(found(places)), numbers[places].tolist(), strict=True)
+            cells = zip(looks.of(places), _escaped(found(places)), given(places).tolist(), strict=True)
             return [f"{style}><f>{text[1:]}</f><v>{x!r}</v></c>" for style, text, x in cells]
 
-        self.lots.append(Lot(_keys(rows, columns), xml))
+        self.lots.append(Lot(keys, xml))
 
     # One cell
     def _put(self, row: int, column: int, cell_format: Any, content: str) -> int:
@@ -145,33 +148,37 @@ class ExactWorksheet(Worksheet):
     def _assemble_xml_file(self) -> None:
         if any(self.table.values()):
             raise NotImplementedError("numbers, texts, blanks, formulas and rich texts are the only cells known here")
+        while self.later:
+            self.later.pop(0)()
         one_by_one = Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
         self.makers = [one_by_one.xml, *(lot.xml for lot in self.lots)]
         self.first = np.cumsum([0, len(one_by_one.keys), *(len(lot.keys) for lot in self.lots)])
         keys = np.concatenate([one_by_one.keys, *(lot.keys for lot in self.lots)])
         self.lots.clear()  # there may be millions of cells
         self.order, keys = _in_order(keys)
-        self.rows, self.columns = (keys >> BITS).astype(np.int32), (keys & (DOWN - 1)).astype(np.int32)
+        self.columns = (keys & (DOWN - 1)).astype(np.int32)
+        keys >>= BITS
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        rows = keys[starts].tolist()
+        self.filled = dict(zip(rows, pairwise([*starts.tolist(), len(keys)]), strict=True))  # by row
         del keys
-        if self.rows.size and (
-            self._check_dimensions(int(self.rows[0]), int(self.columns.min()))
-            or self._check_dimensions(int(self.rows[-1]), int(self.columns.max()))
+        if rows and (
+            self._check_dimensions(rows[0], int(self.columns.min()))
+            or self._check_dimensions(rows[-1], int(self.columns.max()))
         ):
             raise ValueError(f"the sheet {self.name!r} needs more rows or columns than a spreadsheet has")
         super()._assemble_xml_file()
-        del self.makers, self.keys, self.xml, self.order, self.rows, self.columns
+        del self.makers, self.keys, self.xml, self.order, self.columns, self.filled
 
     def _write_rows(self) -> None:
-        starts = np.flatnonzero(np.diff(self.rows, prepend=-1))
-        filled = dict(zip(self.rows[starts].tolist(), pairwise([*starts.tolist(), len(self.rows)]), strict=True))
         letters = [f'<c r="{column_letters(column)}' for column in range(self.dim_colmax + 1)]
         cells = chain.from_iterable(self._rendered())
-        for row in sorted(filled.keys() | self.row_info.keys()):
-            if row not in filled:
+        for row in sorted(self.filled.keys() | self.row_info.keys()):
+            if row not in self.filled:
                 self._write_empty_row(row, None, self.row_info[row])
                 continue
             self._write_row(row, None, self.row_info.get(row))
-            number, columns = str(row + 1), self.columns[slice(*filled[row])].tolist()
+            number, columns = str(row + 1), self.columns[slice(*self.filled[row])].tolist()
             self.fh.write("".join([letters[c] + number + xml for c, xml in zip(columns, cells, strict=False)]))
             self._xml_end_tag("row")
 

@@ -74,12 +74,15 @@ def write(
     book = Book(_in_float64(run), detail, title or run.title or "Network", max_cells, values_beyond)
     if book.formula_cells > WARN:
         tell(forecast(book.plan))
-    write_book(book, target)
+    formula_cells = book.formula_cells
     loss = None if run.loss is None else float(to_host(book.run.values[run.loss.index].array).item())
     further = [*([YOURS] if fits(book) else []), *([TIME_STEPS] if state_gradients(book) else [])]
     shown = [READ_ME, *(s.name for s in book.sheets), STEPS, CHECKS, *further]
     frozen = list(dict.fromkeys(block.quantity for block in values_only(book.plan)))
-    return Written(target, shown, book.formula_cells, target.stat().st_size, loss, frozen)
+    with without_collection(), open_workbook(target) as out:
+        _fill(out, book)
+        del book  # the sheets have what they need, and only now become XML
+    return Written(target, shown, formula_cells, target.stat().st_size, loss, frozen)
 
 
 def _target(path: Any) -> Path:
@@ -126,39 +129,45 @@ def write_beside(
 def write_book(book: Book, target: Path, beside: Beside | None = None) -> None:
     """Write a book that is planned already; ``beside`` puts numbers on the sheet Yours, at which it then opens."""
     with without_collection(), open_workbook(target) as out:
-        styles = Styles(out)
+        _fill(out, book, beside)
 
-        def sheet(name: str) -> Any:
-            return out.add_worksheet(name, worksheet_class=ExactWorksheet)
 
-        read_me = sheet(READ_ME)
-        networks = [sheet(s.name) for s in book.sheets]
-        steps, checks = sheet(STEPS), sheet(CHECKS)
-        yours = places(book)
-        page_of_yours = YoursSheet(book, yours, sheet(YOURS), styles, beside) if yours else None
-        if page_of_yours is not None:
-            page_of_yours.write()
-        if state_gradients(book):
-            TimeStepsSheet(book, out, sheet(TIME_STEPS), styles).write()
-        recorded = [sheet(book.recorded_sheet(s)) for s in book.sheets]
-        graph = sheet(GRAPH)
-        names = _names(book)
-        for layout_sheet, ws in zip(book.sheets, networks, strict=True):
-            page: Any = MapPage if isinstance(layout_sheet, MapSheet) else ColumnPage
-            page(book, layout_sheet, ws, styles).write()
-        StepsSheet(book, steps, styles).write()
-        ChecksSheet(book, checks, styles).write()
-        ReadMe(book, read_me, styles).write(names)
-        for layout_sheet, ws in zip(book.sheets, recorded, strict=True):
-            _write_recorded(book, layout_sheet, ws)
-            ws.hide()
-        _write_graph(book, graph)
-        graph.hide()
-        for name, area in names.items():
-            out.define_name(name, "=" + book.range(area, absolute=True))
-        read_me.activate()
-        if beside is not None and page_of_yours is not None:
-            page_of_yours.select_first()
+def _fill(out: Any, book: Book, beside: Beside | None = None) -> None:
+    """Put everything on the sheets of a workbook."""
+    styles, run = Styles(out), book.run.to_json()
+
+    def sheet(name: str) -> Any:
+        return out.add_worksheet(name, worksheet_class=ExactWorksheet)
+
+    read_me = sheet(READ_ME)
+    networks = [sheet(s.name) for s in book.sheets]
+    steps, checks = sheet(STEPS), sheet(CHECKS)
+    yours = places(book)
+    page_of_yours = YoursSheet(book, yours, sheet(YOURS), styles, beside) if yours else None
+    if page_of_yours is not None:
+        page_of_yours.write()
+    if state_gradients(book):
+        TimeStepsSheet(book, out, sheet(TIME_STEPS), styles).write()
+    recorded = [sheet(book.recorded_sheet(s)) for s in book.sheets]
+    graph = sheet(GRAPH)
+    names = _names(book)
+    for layout_sheet, ws in zip(book.sheets, networks, strict=True):
+        page: Any = MapPage if isinstance(layout_sheet, MapSheet) else ColumnPage
+        page(book, layout_sheet, ws, styles).write()
+    StepsSheet(book, steps, styles).write()
+    ChecksSheet(book, checks, styles).write()
+    book.forget()
+    ReadMe(book, read_me, styles).write(names)
+    for layout_sheet, ws in zip(book.sheets, recorded, strict=True):
+        _write_recorded(book, layout_sheet, ws)
+        ws.hide()
+    _write_graph(book, run, graph)
+    graph.hide()
+    for name, area in names.items():
+        out.define_name(name, "=" + book.range(area, absolute=True))
+    read_me.activate()
+    if beside is not None and page_of_yours is not None:
+        page_of_yours.select_first()
 
 
 def _names(book: Book) -> dict[str, Area]:
@@ -191,18 +200,22 @@ def _names(book: Book) -> dict[str, Area]:
 
 def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
     """The recorded numbers, at the addresses of the network sheet."""
-    layout = book.layout
-    cells = np.flatnonzero(layout.sheet[1:] == book.sheets.index(sheet)) + 1
+    layout, values, number = book.layout, book.values, book.sheets.index(sheet)
+    sheets, rows, columns = layout.sheet, layout.row, layout.column
+
+    def numbers() -> None:
+        cells = np.flatnonzero(sheets[1:] == number) + 1
+        ws.write_numbers(rows[cells], columns[cells], values[cells])
+
     ws.write_string(0, 0, "The numbers as recorded, at the same addresses as on the network sheet. Checks reads them.")
-    ws.write_numbers(layout.row[cells], layout.column[cells], book.values[cells])
+    ws.later.append(numbers)
 
 
-def _write_graph(book: Book, ws: Any) -> None:
+def _write_graph(book: Book, text: str, ws: Any) -> None:
     """The run as JSON, so that the workbook can be verified and read back."""
     settings = {"detail": book.detail, "title": book.title, "budget": book.budget, "version": tinynet.__version__}
     ws.write_string(0, 0, FORMAT)
     ws.write_string(1, 0, json.dumps(settings, ensure_ascii=False))
-    text = book.run.to_json()
     size = CHUNK if max(text) <= "\uffff" else CHUNK // 2  # beyond that, a letter counts for two
     for i, start in enumerate(range(0, len(text), size)):
         ws.write_string(2 + i, 0, text[start : start + size])
