@@ -10,6 +10,8 @@ import numpy as np
 
 from tinynet.workbook.runs import DOWN, SHEET
 
+MANY = 2**18  # cells, of which a table would take too much memory
+
 
 class Addresses:
     """Cell addresses as text, and as sortable keys, by cell id."""
@@ -35,11 +37,17 @@ class Addresses:
     @cached_property
     def text(self) -> list[str]:
         """Of all cells, for whoever looks for many one by one; it takes much memory."""
-        return ["0", *self.all_at(np.arange(1, len(self.row)))]
+        return ["0", *self._made(np.arange(1, len(self.row)))]
+
+    @cached_property
+    def table(self) -> tuple[list[str], list[int]] | None:
+        """The addresses and the sheets of all cells, of a book that is not large."""
+        return (self.text, self.sheet.tolist()) if len(self.row) <= MANY else None
 
     def forget(self) -> None:
-        """Drop the keys, when all formulas are written; they are made again where one asks for them."""
-        self.__dict__.pop("key", None)
+        """Drop what is of all cells, when all formulas are written; it is made again where one asks for it."""
+        for name in ("key", "text", "table"):
+            self.__dict__.pop(name, None)
 
     def at(self, cell: int) -> str:
         """The address of one cell on its sheet."""
@@ -54,11 +62,20 @@ class Addresses:
 
     def all_at(self, ids: np.ndarray) -> list[str]:
         """The addresses of cells (n,) on their sheets."""
+        if self.table is None:
+            return self._made(ids)
+        text, _ = self.table
+        return [text[i] for i in ids.tolist()]
+
+    def _made(self, ids: np.ndarray) -> list[str]:
         letters, places = self.letters, zip(self.column[ids].tolist(), (self.row[ids] + 1).tolist(), strict=True)
         return [f"{letters[column]}{row}" for column, row in places]
 
     def references(self, ids: np.ndarray, home: int) -> list[str | None]:
         """The addresses of cells (n,) as formulas on sheet ``home`` write them; None for the constant zero."""
+        if self.table is not None:
+            (text, own), prefix, cells = self.table, self.prefixes, ids.tolist()
+            return [(text[i] if own[i] == home else prefix[own[i]] + text[i]) if i else None for i in cells]
         prefixes = ["" if sheet == home else prefix for sheet, prefix in enumerate(self.prefixes)]
         letters, where = self.letters, (ids, self.sheet[ids], self.column[ids], self.row[ids])
         places = zip(*(numbers.tolist() for numbers in where), strict=True)

@@ -94,13 +94,16 @@ def _present(left: np.ndarray, right: np.ndarray | None) -> np.ndarray:
 
 
 def _in_order(left: np.ndarray, right: np.ndarray | None, order: np.ndarray) -> Iterator:
-    counts = _present(left, right).sum(axis=1)
-    sorted_left = np.take_along_axis(left, order, 1)
-    sorted_right = sorted_left if right is None else np.take_along_axis(right, order, 1)
-    steps = np.concatenate([np.diff(sorted_left, axis=1), np.diff(sorted_right, axis=1), counts[:, None]], axis=1)
-    past_end = np.arange(left.shape[1] - 1)[None, :] >= counts[:, None] - 1
-    steps[:, :-1][np.concatenate([past_end, past_end], axis=1)] = 0
-    half = left.shape[1] - 1
+    counts, rows = _present(left, right).sum(axis=1), np.arange(len(left))[:, None]
+    half = max(left.shape[1] - 1, 0)
+    steps = np.empty((len(left), 2 * half + 1), dtype=left.dtype)
+    for k, keys in enumerate((left, left if right is None else right)):
+        in_order = keys[rows, order]
+        np.subtract(in_order[:, 1:], in_order[:, :-1], out=steps[:, k * half : (k + 1) * half])
+    past_end = np.arange(half) >= counts[:, None] - 1
+    steps[:, :half][past_end] = 0
+    steps[:, half:-1][past_end] = 0
+    steps[:, -1] = counts
     for elements in _alike(steps):
         pattern = steps[elements[0]]
         m = int(pattern[-1])

@@ -40,8 +40,15 @@ class Side:
         _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
         return first, kind.tolist()
 
+    @cached_property
+    def few(self) -> np.ndarray:
+        """All terms (n, m) of few elements."""
+        return self.ids[self.elements][np.arange(len(self.elements))[:, None], self.order[:]]
+
     def ids_of(self, k: int) -> np.ndarray:
         """Term k of those that are different."""
+        if len(self.elements) <= FEW:
+            return self.few[:, k]
         places, _ = self.different
         return self.ids.table[self.ids.which[self.elements[places]], self.order.table[self.order.which[places], k]]
 
