@@ -25,6 +25,7 @@ OF_ALL = (
     "the ",
     "no ",
 )  # how a sentence begins that is not about one quantity
+MOST_NAMES = 12  # of variables that were not compared
 MOST_CELLS = 20_000  # of a run whose cells are looked up
 
 
@@ -59,11 +60,13 @@ class Report:
     diagnosis: Diagnosis | None = None
     behind_ends: bool = False  # whether all that differs lies behind the ends of sequences
     leaves_others: bool = False  # whether arrays that are none of ours need not be compared
+    missing: tuple[str, ...] = ()  # parameters whose gradients should have been compared, and were not
 
     @property
     def ok(self) -> bool:
         """Whether every array was compared, and agrees."""
-        return self.first is None and self.compared > 0 and (self.leaves_others or not self.matched.unmatched)
+        complete = not self.missing if self.leaves_others else not self.matched.unmatched
+        return self.first is None and self.compared > 0 and complete
 
     def to_json(self) -> str:
         """The report as JSON text."""
@@ -74,6 +77,7 @@ class Report:
             "dtype": self.dtype,
             "first": None if self.first is None else {k: _finite(x) for k, x in asdict(self.first).items()},
             "differing": self.differing,
+            "missing": list(self.missing),
             "behind_ends": self.behind_ends,
             "unmatched": [
                 {"name": u.name, "shape": list(u.shape), "guesses": list(u.guesses)} for u in self.matched.unmatched
@@ -96,9 +100,8 @@ class Report:
         lines += _said_first(self)
         if self.diagnosis is not None and self.first is not None:
             lines += _said_why(self.diagnosis)
-        if self.leaves_others and self.matched.unmatched:
-            names = ", ".join(item.name for item in self.matched.unmatched)
-            return "\n".join([*lines, f"not compared: {names}  (say what they are: --map MINE=OURS)"])
+        if self.leaves_others:
+            return "\n".join([*lines, *_said_others(self)])
         if self.matched.unmatched and not self._has_parameters():
             lines.append("bring your weights too, under your names: what they are says what their gradients are")
         for item in self.matched.unmatched:
@@ -144,10 +147,8 @@ def compared(
     if not matched.arrays:
         names = ", ".join(item.name for item in matched.unmatched) or "nothing"
         raise ValueError(f"none of your arrays could be matched ({names}): name them after ours, or map them")
-    exact = run.astype(np.float64)
-    program = Program(exact)
-    dtype = str(matched.dtype)
-    allowed = TOLERANCES.get(dtype, TOLERANCES["float16"]) if tolerance is None else tolerance
+    exact, dtype = run.astype(np.float64), str(matched.dtype)
+    program, allowed = Program(exact), _allowed(matched, tolerance)
     search = Search(program, matched.arrays, allowed, seconds)
     wrong = search.wrong(State({}))
     if not wrong:
@@ -158,6 +159,16 @@ def compared(
     beyond = search.behind_ends(wrong)
     count = len(matched.arrays)
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
+
+
+def wrong_values(run: Run, matched: Matched, tolerance: float | None = None) -> set[int]:
+    """The indexes of our values from which somebody's numbers differ."""
+    search = Search(Program(run.astype(np.float64)), matched.arrays, _allowed(matched, tolerance), SECONDS)
+    return set(search.wrong(State({})))
+
+
+def _allowed(matched: Matched, tolerance: float | None) -> float:
+    return TOLERANCES.get(str(matched.dtype), TOLERANCES["float16"]) if tolerance is None else tolerance
 
 
 def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
@@ -216,6 +227,8 @@ def in_words(sentence: str) -> str:
 
 def _said_first(report: Report) -> list[str]:
     unmatched = [item.name for item in report.matched.unmatched]
+    if report.first is None and report.missing:
+        return [f"those compared agree; NOT COMPARED: the gradient of {', of '.join(report.missing)}"]
     if report.first is None and unmatched and not report.leaves_others:
         count = len(unmatched) + len(report.matched.layouts)
         return [f"those compared agree; NOT COMPARED: {len(unmatched)} of your {count} arrays ({', '.join(unmatched)})"]
@@ -240,6 +253,17 @@ def _said_first(report: Report) -> list[str]:
         out.append(f"   {total - 1} more values differ after it: {rest}{more}")
     if report.behind_ends:
         out.append("   all of it lies behind the end of a sequence: it matters to those only who read a state there")
+    return out
+
+
+def _said_others(report: Report) -> list[str]:
+    """What was not compared of the variables of somebody's code."""
+    out, names = [], [item.name for item in report.matched.unmatched]
+    if report.first is not None and report.missing:
+        out.append(f"NOT COMPARED: the gradient of {', of '.join(report.missing)}")
+    if names:
+        more = f", … ({len(names)} variables)" if len(names) > MOST_NAMES else ""
+        out.append(f"not compared: {', '.join(names[:MOST_NAMES])}{more}  (say what they are: --map MINE=OURS)")
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 from tinynet.debug.arrays import NUMBERS
 from tinynet.run import INITIAL
 from tinynet.tracing.assignments import Assignment
+
+GRADIENTS = re.compile(r"(self\.)?(\w*grad\w*|nablas?|deltas?|[dg])", re.IGNORECASE)  # a dict of gradients
+GRADIENT = re.compile(r"d_?[A-Z]|d_|d[a-z]\w{0,3}$|grad|nabla|delta|∂")  # the name of one
 
 
 @dataclass
@@ -60,9 +64,14 @@ class Held:
         elif self.carried and forwards and self.before is not None and self.before.shape == last[0].shape:
             last = last | {INITIAL: self.before}
         if last:
-            yield variable, dict(sorted(last.items()))
+            yield variable, last
         for line in (*order, *(self.lines.keys() - named.keys())):
-            yield f"{variable} (line {line})", dict(sorted(self.lines[line].items()))
+            yield line_of(variable, line), self.lines[line]
+
+
+def line_of(variable: str, line: int) -> str:
+    """What is said of a variable that has its name from another line."""
+    return f"{variable} (line {line})"
 
 
 def _run_back(steps: dict[int, np.ndarray]) -> bool:
@@ -76,7 +85,7 @@ def _are_whole(steps: dict[int, np.ndarray]) -> bool:
 
 def _handed_on(steps: dict[int, np.ndarray], before: np.ndarray | None) -> dict[int, np.ndarray]:
     """By the step that begins with it: the last one begins with what there was before the loop."""
-    found = {time - 1: array for time, array in sorted(steps.items())}
+    found = {time - 1: array for time, array in steps.items()}
     if before is not None and before.shape == steps[0].shape:
         found[len(steps) - 1] = before
     return found
@@ -88,12 +97,17 @@ def flat(label: str, item: Any) -> Iterator[tuple[str, Any]]:
         yield label, np.asarray(item)
     elif isinstance(item, Mapping) and item:
         if all(isinstance(key, str) for key in item):
-            for key, part in item.items():
-                yield from flat(key, part)
+            of_gradients = GRADIENTS.fullmatch(label) is not None
+            for key, part in item.items():  # grads["W1"] is dW1
+                yield from flat(f"d_{key}" if of_gradients and not GRADIENT.match(key) else key, part)
         elif all(isinstance(key, (int, np.integer)) for key in item) and _alike(item.values()):
             yield label, {int(key): part for key, part in item.items()}
     elif isinstance(item, (list, tuple)) and item and _alike(item):
         yield label, list(item)
+    elif isinstance(item, (list, tuple)):
+        for k, part in enumerate(item):
+            if isinstance(part, np.ndarray):
+                yield f"{label}.{k}", part
 
 
 def stacked(numbers: Any) -> np.ndarray:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tinynet.debug.arrays import read
-from tinynet.debug.compare import Report, compared
-from tinynet.debug.names import match
-from tinynet.debug.variables import variables
+from tinynet.debug.compare import Report, compared, wrong_values
+from tinynet.debug.names import Matched, match
+from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
 from tinynet.tracing import copies, trace_loss
 from tinynet.tracing.outside import module_of
+
+MOST_LINES = 20  # that are tried for variables which several lines assign to
 
 
 def check_backward(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Report:
@@ -20,8 +25,9 @@ def check_backward(function: Callable[..., Any], /, *arguments: Any, **named: An
 
     ``print(tn.debug.check_backward(step, x, y))``: the function computes a loss, then gradients, with arrays that it
     is given or that its module holds; it returns the loss, or calls it ``loss``. Gradients are known by their names:
-    ``dW`` for ``W``. What the forward pass computes is taken for right. Raises ValueError without a loss, where no
-    variable is a gradient, and as ``trace`` does for a forward pass that cannot be traced.
+    ``dW`` for ``W``. What the forward pass computes is taken for right. The report is ``ok`` where the gradients of all
+    parameters were compared, and agree. Raises ValueError without a loss, where no variable is a gradient, and for a
+    forward pass that cannot be traced.
     """
     return compare_code(function, arguments, named)
 
@@ -36,30 +42,22 @@ def compare_code(
 ) -> Report:
     """As ``compare``, of the variables of a function, with ``run``; without one, as ``check_backward``."""
     with failing(function.__name__), copies(function, arguments, named) as (own, given, by_name):
-        mine = variables(own, *given, **by_name)
-    book = trace_loss(function, *arguments, **named) if run is None else run
-    arrays = read(mine)
-    if run is None:  # integers are part of the program, and what is given may be updated in the end
-        given_names = {str(leaf.name) for leaf in book.leaves}
-        arrays = {name: a for name, a in arrays.items() if a.dtype.kind == "f" and name not in given_names}
-    matched = match(book, arrays, mapping, as_ours=run is None)
-    _count_from_initial(matched.sources, {name for name, item in mine.items() if _starts_before(item)})
-    report = compared(book, matched, leaves_others=True, **options)
-    if run is None:
-        _check_forward(function.__name__, report)
+        found = Collector()
+        with found.collecting():
+            own(*given, **by_name)
+    mine = found.numbers()
+    if run is not None:
+        report = compared(run, match(run, read(mine), mapping), leaves_others=True, **options)
+        _count_from_initial(report.matched.sources, mine)
+        return report
+    book = trace_loss(function, *arguments, **named)
+    arrays = _computed(read(mine), book)
+    matched = _matched(book, arrays, mine, mapping)
+    missing = _let_be(book, matched, function.__name__, found.own)
+    _count_from_initial(matched.sources, mine)
+    report = replace(compared(book, matched, leaves_others=True, **options), missing=missing)
+    _check_loss(function.__name__, report)
     return report
-
-
-def _starts_before(item: Any) -> bool:
-    return isinstance(item, Mapping) and INITIAL in item
-
-
-def _count_from_initial(sources: dict[int, str], names: set[str]) -> None:
-    """Let ``h[0]`` of a variable that begins with what it was before the loop be that of the first time step."""
-    for index, source in sources.items():
-        name, _, place = source.removesuffix("]").rpartition("[")
-        if name in names and place.isdigit():
-            sources[index] = f"{name}[{time_label(int(place) - 1)}]"
 
 
 def compare_script(
@@ -79,14 +77,81 @@ def compare_script(
     return compare_code(function, (), given, run, mapping=mapping, **options)
 
 
-def _check_forward(name: str, report: Report) -> None:
-    """Raise ValueError for a comparison that says nothing about a backward pass."""
-    values = report.run.values
-    if not any(values[index].of is not None for index in report.matched.arrays):
-        raise ValueError(f"no variable of {name} could be told to be a gradient: call that of W dW, of h dh")
+# Which variable is which gradient
+
+
+def _computed(arrays: dict[str, np.ndarray], book: Run) -> dict[str, np.ndarray]:
+    """Without integers, which are part of the program, and what was given: that may be updated in the end."""
+    given = {str(leaf.name) for leaf in book.leaves}
+    return {name: a for name, a in arrays.items() if a.dtype.kind == "f" and name not in given}
+
+
+def _matched(
+    book: Run, arrays: dict[str, np.ndarray], mine: Mapping[str, Any], mapping: Mapping[str, str] | None
+) -> Matched:
+    """By the names of variables. Where several lines assign to one, the line counts whose numbers are most right."""
+    best = match(book, arrays, mapping, as_ours=True)
+    last = {name: np.asarray(list(mine[name].values())[-1]) for name in arrays if isinstance(mine[name], Mapping)}
+    unknown = {item.name for item in best.unmatched}
+    trials: list[dict[str, np.ndarray]] = [{name: array for name, array in last.items() if name in unknown}]
+    trials += list(_exchanged(arrays))[:MOST_LINES]
+    for trial in trials:  # the first: instead of a sum over time its last term, which ``=`` in place of ``+=`` leaves
+        found = match(book, arrays | trial, mapping, as_ours=True)
+        if _quality(book, found) > _quality(book, best):
+            arrays, best = arrays | trial, found
+    return best
+
+
+def _exchanged(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Each variable with the numbers of another line that assigns to it."""
+    for other in arrays:
+        variable, _, line = other.partition(" (line ")
+        if line and variable in arrays:
+            yield {variable: arrays[other], other: arrays[variable]}
+
+
+def _quality(book: Run, matched: Matched) -> tuple[int, int]:
+    """How many gradients of parameters were found, and how few of all numbers are wrong."""
+    gradients = [book.values[index] for index in matched.arrays if book.values[index].of is not None]
+    return sum(g.of.kind == "parameter" for g in gradients if g.of is not None), -len(wrong_values(book, matched))
+
+
+def _let_be(book: Run, matched: Matched, name: str, own: set[str]) -> tuple[str, ...]:
+    """The parameters whose gradients were not compared. Raises ValueError where none was.
+
+    What is given is not compared, nor what the forward pass makes of it, which is right. If the gradients of what is
+    given agree, what else is called like a gradient is something else. (Only the function's ``own`` dx is that of x.)
+    """
+    gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
+    parameters = {str(of.name): index for of, index in gradients.items() if of.kind == "parameter"}
+    if not any(index in matched.arrays for index in parameters.values()):
+        called = ", ".join(list(parameters)[:6])
+        raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
+    wrong = wrong_values(book, matched)
+    given = {index for of, index in gradients.items() if of.kind == "input" and matched.sources.get(index) in own}
+    accused = bool(wrong & (given | set(parameters.values())))
+    for index in list(matched.arrays):
+        value = book.values[index]
+        let_be = value.of is None or not accused
+        if value.kind != "computed" or (index in wrong and let_be and value is not book.loss):
+            del matched.arrays[index]
+    return tuple(called for called, index in parameters.items() if index not in matched.arrays)
+
+
+def _check_loss(name: str, report: Report) -> None:
+    """Raise ValueError where what was traced is not what was called."""
     loss = report.run.loss
     if loss is not None and str(loss.quantity) in report.differing:
         raise ValueError(
             f"the loss of {name} is another when it is traced than when it is called: it does something to its arrays "
             "that cannot be followed, or gives other numbers each time"
         )
+
+
+def _count_from_initial(sources: dict[int, str], mine: Mapping[str, Any]) -> None:
+    """Let ``h[0]`` of a variable that begins with what it was before the loop be that of the first time step."""
+    names = {name for name, item in mine.items() if isinstance(item, Mapping) and INITIAL in item}
+    for index, source in sources.items():
+        name, _, place = source.removesuffix("]").rpartition("[")
+        if name in names and place.isdigit():
+            sources[index] = f"{name}[{time_label(int(place) - 1)}]"

@@ -88,6 +88,11 @@ class Collector:
         held = self.held.setdefault((within, assignment.variable), Held())
         held.note(owner[assignment.variable], time, assignment)
 
+    @property
+    def own(self) -> set[str]:
+        """The variables of the function that was called first."""
+        return {variable for function, variable in self.held if not function}
+
     def numbers(self) -> dict[str, Any]:
         """By the names of variables and of the keys of dicts; before one that is there twice stands its function."""
         found: dict[str, Any] = {}

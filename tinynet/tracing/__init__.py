@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy, deepcopy
+from pathlib import Path
 from threading import get_ident
-from types import FunctionType, MethodType, ModuleType
+from traceback import walk_tb
 from typing import Any
 from unittest.mock import patch
 
@@ -21,11 +22,18 @@ from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Filled, Traced, unwrapped
 from tinynet.tracing.loops import calls
 from tinynet.tracing.needed import keep_gradients
-from tinynet.tracing.outside import arrays_outside, module_of
+from tinynet.tracing.outside import arrays_outside, module_of, parts_of
 from tinynet.tracing.variables import Variables, is_ours
 
 # What people call inputs, targets and initial states; every other array is taken for a parameter.
-DATA = re.compile(r"(xs?|inputs?|data|images?|ys?|targets?|labels?|[hcas](_?0|_?prev|_?init)?)", re.IGNORECASE)
+DATA = re.compile(
+    r"([xy]s?(_?(train|batch|b|t))?|inputs?|data|images?|features?|tokens?|batch|targets?|t|labels?|masks?|keep|noise"
+    r"|[hcas](_?0|_?prev|_?init)?)",
+    re.IGNORECASE,
+)
+
+# Of these nobody wants a gradient.
+TARGETS = re.compile(r"ys?(_?(train|batch|b|t))?|targets?|t|labels?|masks?|keep", re.IGNORECASE)
 
 
 def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run:
@@ -70,9 +78,11 @@ def trace_loss(function: Callable[..., Any], /, *arguments: Any, **named: Any) -
         loss = next((x for x in outputs if isinstance(x, Tensor) and x.requires_grad and x.size == 1), None)
         if loss is None:
             raise ValueError(
-                f"{function.__name__} has no loss: let it return a number that is computed from its arrays, or call "
-                "the variable that holds it `loss`"
+                f"{function.__name__} has no loss: let it return a number that NumPy computes from its arrays of "
+                "floating point, or call the variable that holds it `loss`"
             )
+        if not np.isfinite(loss.item()):
+            raise ValueError(f"the loss of {function.__name__} is {loss.item()}: nothing can be compared")
         name(loss, "loss")
         loss.backward()
     keep_gradients(run)
@@ -130,17 +140,33 @@ def _called(
         makers: tuple[Any, ...] = (np.zeros, np.empty, np.zeros_like)
         for maker in makers:
             patches.enter_context(patch.object(np, maker.__name__, filled(maker)))
+        taken: list[Tensor] = []
+        if partly:
+            patches.enter_context(patch.object(Traced, "taken", taken))
         sys.settrace(variables.look)
         try:
-            result = function(*arguments, **named)
-        except Exception:
-            if not partly or variables.loss() is None:
+            result = unwrapped(function(*arguments, **named))
+        except Exception as error:
+            result = None
+            if not partly:
                 raise
-            result = variables.loss()
+            if variables.loss() is None and not taken:
+                raise ValueError(f"the forward pass cannot be followed beyond {_place(error)}: {error}") from error
         finally:
             sys.settrace(before)
     variables.name()
-    return unwrapped(result)
+    if not partly:
+        return result
+    loss = variables.loss()
+    is_returned = any(x is loss for x in _flattened(result))
+    return [*[loss] * is_returned, result, loss, *taken[::-1]]
+
+
+def _place(error: Exception) -> str:
+    """The line of somebody's code that an error comes from."""
+    frames = [(frame, line) for frame, line in walk_tb(error.__traceback__) if not is_ours(frame)]
+    frame, line = frames[-1]
+    return f"line {line} of {Path(frame.f_code.co_filename).name}"
 
 
 def _leaf(item: Any, label: str, leaves: dict[int, tuple[Any, Any]]) -> Any:
@@ -155,15 +181,17 @@ def _leaf(item: Any, label: str, leaves: dict[int, tuple[Any, Any]]) -> Any:
         return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
     if id(item) in leaves:
         return leaves[id(item)][1]
-    if not isinstance(item, (np.ndarray, type, FunctionType, MethodType, ModuleType)) and hasattr(item, "__dict__"):
+    if not isinstance(item, np.ndarray) and parts_of(item):
         leaves[id(item)] = item, copy(item)
-        for attribute, part in vars(item).items():
+        for attribute, part in parts_of(item).items():
             vars(leaves[id(item)][1])[attribute] = _leaf(part, f"{label}.{attribute}".lstrip("."), leaves)
         return leaves[id(item)][1]
     if not isinstance(item, np.ndarray) or item.dtype.kind != "f":
         return item
-    is_data = DATA.fullmatch(label) is not None
-    leaf = Tensor(item.copy(), True, label) if is_data else Parameter(item.copy(), label)
+    if DATA.fullmatch(label):
+        leaf = Tensor(item.copy(), TARGETS.fullmatch(label) is None, label)
+    else:
+        leaf = Parameter(item.copy(), label)
     leaves[id(item)] = item, Traced(leaf)
     return leaves[id(item)][1]
 

@@ -12,6 +12,8 @@ from tinynet import functional as F
 from tinynet import primitives as P
 from tinynet.tensor import Tensor
 
+PLAIN = "a traced number cannot be taken out as a plain one: nothing would follow its cell any more"
+
 
 class NotTraced(AttributeError, TypeError):
     """What an array of NumPy's has, and a traced one has not."""
@@ -21,6 +23,7 @@ class Traced(NDArrayOperatorsMixin):
     """A Tensor that NumPy's functions take for an array. Raises TypeError where one has no counterpart here."""
 
     tensor: Any
+    taken: list[Tensor] | None = None  # the numbers that code took out as plain ones, where it may do so
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -28,10 +31,16 @@ class Traced(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError("a traced array cannot be put into a plain one: make that one by np.zeros or np.zeros_like")
 
-    def __float__(self) -> NoReturn:
-        raise TypeError("a traced number cannot be taken out as a plain one: nothing would follow its cell any more")
+    def __float__(self) -> float:
+        if self.taken is None:
+            raise TypeError(PLAIN)
+        self.taken.append(self.tensor)
+        return self.tensor.item()
 
-    __int__ = __index__ = __float__
+    def __int__(self) -> NoReturn:
+        raise TypeError(PLAIN)
+
+    __index__ = __int__
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a traced array decides no `if`: the branch would not follow its cells (np.where does)")
@@ -121,14 +130,20 @@ class Traced(NDArrayOperatorsMixin):
     def copy(self) -> Traced:
         return Traced(_same(self.tensor))
 
-    def item(self) -> NoReturn:
-        self.__float__()
+    def item(self) -> float:
+        return float(self)
 
     def dot(self, other: Any) -> Traced:
         return np.dot(self, other)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return Traced(self.tensor.sum(axis, keepdims))
+
+    def var(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return np.var(self, axis=axis, keepdims=keepdims)
+
+    def std(self, axis: Any = None, keepdims: bool = False) -> Traced:
+        return np.std(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return Traced(self.tensor.mean(axis, keepdims))
@@ -256,6 +271,22 @@ def _split_equally(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
     return _split(x, sections, axis)
 
 
+def _padded(x: Tensor, width: Any, mode: str, number: Any) -> Tensor:
+    if mode != "constant" or np.any(np.asarray(number)):
+        raise TypeError(f"np.pad with {mode} {number} is not traced, only with zeros")
+    return F.pad(x, np.broadcast_to(width, (x.ndim, 2)).tolist())
+
+
+def _norm(x: Tensor, order: Any, axis: Any, keepdims: bool) -> Tensor:
+    if order not in (None, 2, "fro") or isinstance(axis, tuple) or (axis is None and order == 2 and x.ndim > 1):
+        raise TypeError("np.linalg.norm is traced for vectors, and for all numbers of an array")
+    return (x * x).sum(axis, keepdims).sqrt()
+
+
+def _variance(x: Tensor, axis: Any, keepdims: bool) -> Tensor:
+    return ((x - x.mean(axis, True)) ** 2).mean(axis, keepdims)
+
+
 def _reduced(method: str) -> Callable[..., Tensor]:
     def reduce(x: Tensor, axis: Any = None, keepdims: bool = False, **nothing: Any) -> Tensor:
         if any(value is not None for value in nothing.values()):
@@ -278,6 +309,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "vstack": _stacked,
     "hstack": lambda xs: F.cat(list(xs), 1 if xs[0].ndim > 1 else 0),
     "stack": lambda xs, axis=0: F.stack(list(xs), axis),
+    "pad": lambda x, width, mode="constant", constant_values=0: _padded(x, width, mode, constant_values),
+    "norm": lambda x, order=None, axis=None, keepdims=False: _norm(x, order, axis, keepdims),
+    "outer": lambda a, b: a.reshape(-1, 1) * b.reshape(1, -1),
+    "clip": lambda x, low, high: F.minimum(F.maximum(x, low), high),
+    "var": lambda x, axis=None, keepdims=False: _variance(x, axis, keepdims),
+    "std": lambda x, axis=None, keepdims=False: _variance(x, axis, keepdims).sqrt(),
     "split": _split_equally,
     "array_split": _split,
     "dot": _dot,
@@ -301,7 +338,8 @@ def unwrapped(item: Any) -> Any:
     if isinstance(item, Traced):
         return item.tensor
     if isinstance(item, (tuple, list)):
-        return type(item)(unwrapped(part) for part in item)
+        parts = [unwrapped(part) for part in item]
+        return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
     return {key: unwrapped(part) for key, part in item.items()} if isinstance(item, dict) else item
 
 

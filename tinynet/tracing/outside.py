@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from types import CodeType
+from collections.abc import Callable, Mapping
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,26 +15,48 @@ def module_of(function: Callable[..., Any]) -> dict[str, Any]:
     return getattr(inspect.unwrap(getattr(function, "__func__", function)), "__globals__", {})
 
 
-def arrays_outside(function: Callable[..., Any]) -> dict[str, np.ndarray]:
-    """Arrays of floating point that a function reads from its module, or that functions and classes there read."""
-    module, found = module_of(function), dict[str, np.ndarray]()
+def arrays_outside(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function, or the functions and classes of its module that it uses, read from the module and holds arrays.
+
+    These are arrays of floating point, and lists, tuples, dicts and objects of them.
+    """
+    module, found = module_of(function), dict[str, Any]()
     code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
     waiting: list[CodeType] = [] if code is None else [code]
     seen = set(waiting)
     while waiting:
         code = waiting.pop()
         known = {name: module[name] for name in code.co_names if name in module}
-        found |= {name: x for name, x in known.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
+        found |= {name: item for name, item in known.items() if holds_arrays(item)}
         more = [inner for item in (*known.values(), *code.co_consts) for inner in _codes(item, module)]
         waiting += [inner for inner in dict.fromkeys(more) if inner not in seen]
         seen.update(more)
     return found
 
 
+def holds_arrays(item: Any, depth: int = 4) -> bool:
+    """Whether it is, or has somewhere inside, an array of floating point."""
+    if isinstance(item, np.ndarray):
+        return item.dtype.kind == "f"
+    inside = parts_of(item).values() if depth else ()
+    return any(holds_arrays(part, depth - 1) for part in inside)
+
+
+def parts_of(item: Any) -> dict[Any, Any]:
+    """The items of a dict, list or tuple, or the attributes of an object of a class written in Python."""
+    if isinstance(item, Mapping):
+        return dict(item)
+    if isinstance(item, (list, tuple)):
+        return dict(enumerate(item))
+    plain = isinstance(item, (type, FunctionType, MethodType, ModuleType)) or not hasattr(item, "__dict__")
+    return {} if plain else dict(vars(item))
+
+
 def _codes(item: Any, module: dict[str, Any]) -> list[CodeType]:
-    """The code of a function, or of the methods of a class, of this module."""
+    """The code of a function, or of the methods of a class or an object, of this module."""
     if isinstance(item, CodeType):
         return [item]
-    if inspect.isclass(item) and item.__module__ == module.get("__name__"):
-        return [inner for method in vars(item).values() for inner in _codes(method, module)]
+    kind = item if inspect.isclass(item) else type(item)
+    if kind.__module__ == module.get("__name__"):
+        return [inner for method in vars(kind).values() for inner in _codes(method, module)]
     return [item.__code__] if getattr(item, "__globals__", None) is module and hasattr(item, "__code__") else []

@@ -72,8 +72,9 @@ class Variables:
                     (self.plain if plain else self.found).setdefault(within + label, []).append(found)
 
     def loss(self) -> Tensor | None:
-        """The last number in a variable that is called like a loss."""
-        named = [found for variable, found in self.found.items() if LOSS.fullmatch(variable.rpartition(".")[2])]
+        """The last number in a variable that is called like a loss; most of all, just so."""
+        called = {variable.rpartition(".")[2]: found for variable, found in self.found.items()}
+        named = [found for label, found in called.items() if LOSS.fullmatch(label)] + [called.get("loss", [])]
         numbers = [f.tensor for found in named for f in found if f.tensor.size == 1 and f.tensor.requires_grad]
         return numbers[-1] if numbers else None
 

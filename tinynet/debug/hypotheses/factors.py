@@ -107,6 +107,8 @@ def _moved(facts: Facts, factor: Value, product: Value) -> Iterator[tuple[str, C
 def _after_product(facts: Facts, step: Step) -> Iterator[tuple[str, Compute]]:
     """(f · h) Wᵀ, or that and b, with f after the product."""
     made = facts.program.made_by
+    if not all(isinstance(operand, Value) for operand in step.operands):
+        return
     product = facts.run.steps[made.get(step.operands[0].index, 0)] if step.primitive == "add" else step
     before = made.get(product.operands[0].index) if product.primitive == "matmul" else None
     if before is None or facts.run.steps[before].primitive != "multiply":

@@ -44,11 +44,15 @@ def letters_of(series: Series, parameter: bool, T: int, N: int, output: str) -> 
     """What the axes of a value are called."""
     shape, count = series.shape, len(series.shape)
     if parameter:
-        return ["O", "C", "K", "K′"][:count] if count > 2 else ["rows", "columns"][:count]
+        return _first(count, "O", "C", "K", "K′") if count > 2 else ["rows", "columns"][:count]
     last = "I" if series.label == "x" else "C" if series.scope in (output, "loss") else "H"
     if not series.timed and T and shape[:2] in ((T, N), (N, T)):
-        return [*(["T", "N"] if shape[:2] == (T, N) else ["N", "T"]), last, "W"][:count]
-    return ["N", "C", "H", "W"] if count == 4 else ["N", last, "W"][:count] if count < 4 else list("NCDHW")[:count]
+        return _first(count, *("TN" if shape[:2] == (T, N) else "NT"), last, "W")
+    return _first(count, *(["N", last, "W"] if count < 4 else "NCHW" if count == 4 else "NCDHW"))
+
+
+def _first(count: int, *letters: str) -> list[str]:
+    return [*letters, *(f"axis {k}" for k in range(len(letters), count))][:count]
 
 
 def layouts_of(shape: tuple[int, ...], ours: tuple[int, ...], letters: list[str], parameter: bool) -> list[Layout]:

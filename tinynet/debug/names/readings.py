@@ -12,7 +12,7 @@ ROLES = (  # role, what stands before the key, what stands behind it
     ("next", ("dnext", "gradnext"), ("",)),
     ("here", ("dhere",), ("",)),
     ("previous", ("dprevious",), ("",)),
-    ("gradient", ("dld", "dlossd", "gradient", "grad", "delta", "nabla", "d"), ("",)),
+    ("gradient", ("dld", "dlossd", "dcostd", "djd", "ded", "dcd", "gradient", "grad", "delta", "nabla", "d"), ("",)),
     ("gradient", ("",), ("gradient", "grad", "delta")),
     ("update", ("new", "updated"), ("",)),
     ("update", ("",), ("new", "updated", "after")),
