@@ -202,6 +202,98 @@ def test_a_wrong_backward_pass_is_found_and_told(bug, first, reason):
     assert report.diagnosis is not None and report.diagnosis.explanations
 
 
+def linear(x, y, W, b, wrong=""):
+    """A layer and its squared error; what is wrong with its gradients."""
+    z = x @ W + b
+    loss = ((z - y) ** 2).sum()
+    grads = {}
+    dz = 2 * (z - y)
+    grads["W"] = x.T @ dz * (3 if wrong == "W" else 1)
+    db = dz if wrong == "shape" else dz.sum(0)
+    dh = x * 7  # of something else, whatever it is called
+    return loss, grads, db, dh
+
+
+def accumulated(xs, y, W, wrong=False):
+    """A gradient that is the sum over time, or only its last term."""
+    z = np.zeros(2)
+    for t in range(len(xs)):
+        z = z + np.tanh(xs[t] @ W)
+    loss = ((z - y) ** 2).sum()
+    dW = np.zeros_like(W)
+    for t in reversed(range(len(xs))):
+        da = 2 * (z - y) * (1 - np.tanh(xs[t] @ W) ** 2)
+        if wrong:
+            dW = np.outer(xs[t], da)
+        else:
+            dW += np.outer(xs[t], da)
+    return loss, dW
+
+
+LINEAR = {"x": spread(4, 3), "y": spread(4, 2, seed=1), "W": spread(3, 2, seed=2), "b": spread(2, seed=3)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("", "all of them agree, also the gradients of b, W"),
+        ("W", "(your d_W, step"),
+        ("shape", "NOT COMPARED: the gradient of b"),
+    ],
+)
+def test_no_verdict_without_the_gradients_of_all_parameters(wrong, said):
+    report = tn.debug.check_backward(linear, **LINEAR, wrong=wrong)
+    assert report.ok is (not wrong)
+    assert said in str(report)
+
+
+def test_a_gradient_without_a_name_is_not_compared():
+    def step(x, W):
+        loss = (x @ W).sum()
+        return loss, x.T @ np.ones((4, 2))
+
+    with pytest.raises(ValueError, match="could be told to be the gradient of W: call that of W dW"):
+        tn.debug.check_backward(step, spread(4, 3), spread(3, 2))
+
+
+def test_the_last_term_of_a_sum_is_compared_with_the_sum():
+    given = {"xs": spread(4, 3), "y": spread(2), "W": spread(3, 2, seed=1)}
+    assert tn.debug.check_backward(accumulated, **given).ok
+    report = tn.debug.check_backward(accumulated, **given, wrong=True)
+    assert report.first is not None and report.first.name == "d_W"
+
+
+def test_the_derivative_of_relu_at_zero_is_zero():
+    def step(x, W):
+        z = x @ W
+        a = np.maximum(0, z)
+        loss = a.sum()
+        dz = (z > 0) * np.ones_like(z)
+        dW = x.T @ dz
+        return loss, dW
+
+    x = spread(4, 3)
+    x[0] = 0  # so that z is 0 there
+    assert tn.debug.check_backward(step, x, spread(3, 2, seed=1)).ok
+
+
+def test_what_cannot_be_followed_is_told_with_its_line():
+    def step(W):
+        loss = np.einsum("ij->", W)
+        dW = np.ones_like(W)
+        return loss, dW
+
+    line = step.__code__.co_firstlineno + 1
+    with pytest.raises(ValueError, match=f"beyond line {line} of test_own_code.py: np.einsum is not traced"):
+        tn.debug.check_backward(step, spread(2, 2))
+    with pytest.raises(ValueError, match="the loss of nothing is inf: nothing can be compared"):
+
+        def nothing(W):
+            return (W * 1e308 * 10).sum()
+
+        tn.debug.check_backward(nothing, np.ones(2))
+
+
 @pytest.mark.parametrize("wrong", [False, True])
 def test_an_object_keeps_its_weights(wrong):
     net = Dense(wrong)

@@ -60,7 +60,8 @@ class Report:
     diagnosis: Diagnosis | None = None
     behind_ends: bool = False  # whether all that differs lies behind the ends of sequences
     leaves_others: bool = False  # whether arrays that are none of ours need not be compared
-    missing: tuple[str, ...] = ()  # parameters whose gradients should have been compared, and were not
+    gradients: tuple[str, ...] = ()  # parameters whose gradients were compared, if that is what was asked for
+    missing: tuple[str, ...] = ()  # those whose gradients were not
 
     @property
     def ok(self) -> bool:
@@ -229,6 +230,8 @@ def _said_first(report: Report) -> list[str]:
     unmatched = [item.name for item in report.matched.unmatched]
     if report.first is None and report.missing:
         return [f"those compared agree; NOT COMPARED: the gradient of {', of '.join(report.missing)}"]
+    if report.first is None and report.gradients:
+        return [f"all of them agree, also the gradients of {', '.join(report.gradients)}"]
     if report.first is None and unmatched and not report.leaves_others:
         count = len(unmatched) + len(report.matched.layouts)
         return [f"those compared agree; NOT COMPARED: {len(unmatched)} of your {count} arrays ({', '.join(unmatched)})"]

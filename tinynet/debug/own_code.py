@@ -53,9 +53,10 @@ def compare_code(
     book = trace_loss(function, *arguments, **named)
     arrays = _computed(read(mine), book)
     matched = _matched(book, arrays, mine, mapping)
-    missing = _let_be(book, matched, function.__name__, found.own)
+    gradients, missing = _let_be(book, matched, function.__name__, found.own)
     _count_from_initial(matched.sources, mine)
-    report = replace(compared(book, matched, leaves_others=True, **options), missing=missing)
+    report = compared(book, matched, leaves_others=True, **options)
+    report = replace(report, gradients=gradients, missing=missing)
     _check_loss(function.__name__, report)
     return report
 
@@ -116,8 +117,8 @@ def _quality(book: Run, matched: Matched) -> tuple[int, int]:
     return sum(g.of.kind == "parameter" for g in gradients if g.of is not None), -len(wrong_values(book, matched))
 
 
-def _let_be(book: Run, matched: Matched, name: str, own: set[str]) -> tuple[str, ...]:
-    """The parameters whose gradients were not compared. Raises ValueError where none was.
+def _let_be(book: Run, matched: Matched, name: str, own: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parameters whose gradients are compared, and those whose are not. Raises ValueError where none is.
 
     What is given is not compared, nor what the forward pass makes of it, which is right. If the gradients of what is
     given agree, what else is called like a gradient is something else. (Only the function's ``own`` dx is that of x.)
@@ -135,7 +136,8 @@ def _let_be(book: Run, matched: Matched, name: str, own: set[str]) -> tuple[str,
         let_be = value.of is None or not accused
         if value.kind != "computed" or (index in wrong and let_be and value is not book.loss):
             del matched.arrays[index]
-    return tuple(called for called, index in parameters.items() if index not in matched.arrays)
+    there = tuple(called for called, index in parameters.items() if index in matched.arrays)
+    return there, tuple(called for called in parameters if called not in there)
 
 
 def _check_loss(name: str, report: Report) -> None:
