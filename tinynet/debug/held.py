@@ -12,6 +12,7 @@ import numpy as np
 from tinynet.debug.arrays import NUMBERS
 from tinynet.run import INITIAL
 from tinynet.tracing.assignments import Assignment
+from tinynet.tracing.outside import parts_of
 
 GRADIENTS = re.compile(r"(self\.)?(\w*grad\w*|nablas?|deltas?|[dg])", re.IGNORECASE)  # a dict of gradients
 GRADIENT = re.compile(r"d_?[A-Z]|d_|d[a-z]\w{0,3}$|grad|nabla|delta|∂")  # the name of one
@@ -102,6 +103,8 @@ def flat(label: str, item: Any) -> Iterator[tuple[str, Any]]:
                 yield from flat(f"d_{key}" if of_gradients and not GRADIENT.match(key) else key, part)
         elif all(isinstance(key, (int, np.integer)) for key in item) and _alike(item.values()):
             yield label, {int(key): part for key, part in item.items()}
+    elif not isinstance(item, (list, tuple)) and parts_of(item):
+        yield from flat(label, parts_of(item))  # an object's attributes
     elif isinstance(item, (list, tuple)) and item and _alike(item):
         yield label, list(item)
     elif isinstance(item, (list, tuple)):

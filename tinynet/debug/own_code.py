@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +17,7 @@ from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
 from tinynet.tracing import copies, trace_loss
-from tinynet.tracing.outside import module_of
+from tinynet.tracing.outside import arrays_outside, module_of, parts_of
 
 MOST_LINES = 20  # that are tried for variables which several lines assign to
 
@@ -45,13 +47,14 @@ def compare_code(
         found = Collector()
         with found.collecting():
             own(*given, **by_name)
-    mine = found.numbers()
+        kept = dict(_attributes(own, given, by_name))
+    mine = kept | found.numbers()
     if run is not None:
         report = compared(run, match(run, read(mine), mapping), leaves_others=True, **options)
         _count_from_initial(report.matched.sources, mine)
         return report
     book = trace_loss(function, *arguments, **named)
-    arrays = _computed(read(mine), book)
+    arrays = _computed(read(mine), mine, book)
     matched = _matched(book, arrays, mine, mapping)
     gradients, missing = _let_be(book, matched, function.__name__, found.own)
     _count_from_initial(matched.sources, mine)
@@ -81,10 +84,42 @@ def compare_script(
 # Which variable is which gradient
 
 
-def _computed(arrays: dict[str, np.ndarray], book: Run) -> dict[str, np.ndarray]:
+def _attributes(function: Callable[..., Any], arguments: tuple, named: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The arrays that objects keep in the end, by their paths: ``layers.0.dW``."""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    outside = {name: module_of(function)[name] for name in arrays_outside(function)}
+    owner = parts_of(getattr(function, "__self__", None))
+    seen = set[int]()
+    waiting = [(label, item) for known in (owner, bound.arguments, outside) for label, item in known.items()]
+    while waiting:
+        label, item = waiting.pop()
+        if isinstance(item, np.ndarray):
+            yield label, item
+        elif id(item) not in seen:
+            seen.add(id(item))
+            waiting += [(f"{label}.{key}", part) for key, part in parts_of(item).items()]
+
+
+def _computed(arrays: dict[str, np.ndarray], mine: dict[str, Any], book: Run) -> dict[str, np.ndarray]:
     """Without integers, which are part of the program, and what was given: that may be updated in the end."""
-    given = {str(leaf.name) for leaf in book.leaves}
-    return {name: a for name, a in arrays.items() if a.dtype.kind == "f" and name not in given}
+    given, found = {str(leaf.name): leaf.shape for leaf in book.leaves}, dict[str, np.ndarray]()
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and name not in given:
+            called = _as_ours(name, array.shape, given)
+            found.setdefault(called, array)
+            mine.setdefault(called, mine[name])
+    return found
+
+
+def _as_ours(name: str, shape: tuple[int, ...], given: dict[str, tuple[int, ...]]) -> str:
+    """``layers.0.dW`` is the gradient of ``layers.0.W``, ``W.grad`` that of ``W.data``."""
+    front, _, last = name.rpartition(".")
+    gradient = re.fullmatch(r"(?:d|grad)_?(\w+)", last)
+    if front and gradient and f"{front}.{gradient[1]}" in given:
+        return f"d_{front}.{gradient[1]}"
+    beside = [leaf for leaf, size in given.items() if leaf.rpartition(".")[0] == front and size == shape]
+    return f"d_{beside[0]}" if front and len(beside) == 1 and last in ("grad", "gradient", "d", "g", "dw") else name
 
 
 def _matched(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy, deepcopy
 from pathlib import Path
@@ -22,7 +22,7 @@ from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Filled, Traced, unwrapped
 from tinynet.tracing.loops import calls
 from tinynet.tracing.needed import keep_gradients
-from tinynet.tracing.outside import arrays_outside, module_of, parts_of
+from tinynet.tracing.outside import arrays_outside, defaults_of, module_of, parts_of
 from tinynet.tracing.variables import Variables, is_ours
 
 # What people call inputs, targets and initial states; every other array is taken for a parameter.
@@ -92,9 +92,20 @@ def trace_loss(function: Callable[..., Any], /, *arguments: Any, **named: Any) -
 @contextmanager
 def copies(function: Callable[..., Any], arguments: tuple, named: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
     """Copies of a function's object, its arguments and the arrays of its module: what it changes is changed for it."""
-    own, outside = deepcopy((function, arguments, named)), deepcopy(arrays_outside(function))
-    with patch.dict(module_of(function), outside):
+    found = defaults_of(function)
+    everything = (function, arguments, named), arrays_outside(function), list(found.values())
+    own, outside, defaults = deepcopy(everything)
+    with patch.dict(module_of(function), outside), _defaults(found, defaults):
         yield own
+
+
+@contextmanager
+def _defaults(functions: Iterable[Any], given: Iterable[tuple]) -> Iterator[None]:
+    """Let these be what functions take where nothing is given."""
+    with ExitStack() as patches:
+        for function, defaults in zip(functions, given, strict=True):
+            patches.enter_context(patch.object(function, "__defaults__", defaults))
+        yield
 
 
 def _with_leaves(function: Callable[..., Any], bound: inspect.BoundArguments, partly: bool) -> Any:
@@ -102,10 +113,12 @@ def _with_leaves(function: Callable[..., Any], bound: inspect.BoundArguments, pa
     leaves: dict[int, tuple[Any, Any]] = {}
     bound.arguments.update({key: _leaf(item, key, leaves) for key, item in bound.arguments.items()})
     outside = {key: _leaf(item, key, leaves) for key, item in arrays_outside(function).items()}
+    found = defaults_of(function)
+    defaults = [_leaf(items, each.__name__, leaves) for each, items in found.items()]
     owner = getattr(function, "__self__", None)
     called = function if owner is None else getattr(_leaf(owner, "", leaves), function.__name__)
     inputs = [leaf.tensor for _, leaf in leaves.values() if isinstance(leaf, Traced)]
-    with patch.dict(module_of(function), outside):
+    with patch.dict(module_of(function), outside), _defaults(found, defaults):
         return _called(called, inputs, bound.args, bound.kwargs, partly)
 
 

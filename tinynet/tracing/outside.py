@@ -20,18 +20,33 @@ def arrays_outside(function: Callable[..., Any]) -> dict[str, Any]:
 
     These are arrays of floating point, and lists, tuples, dicts and objects of them.
     """
-    module, found = module_of(function), dict[str, Any]()
+    module = module_of(function)
+    names = [name for code in _codes_used(function) for name in code.co_names]
+    return {name: module[name] for name in dict.fromkeys(names) if name in module and holds_arrays(module[name])}
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[FunctionType, tuple]:
+    """The functions of its module that a function uses, or itself, whose parameters are arrays if nothing is given."""
+    module = module_of(function)
+    names = [name for code in _codes_used(function) for name in code.co_names]
+    known = [module.get(name) for name in dict.fromkeys(names)]
+    functions = [item for item in (*known, getattr(function, "__func__", function)) if isinstance(item, FunctionType)]
+    return {item: item.__defaults__ for item in functions if item.__defaults__ and holds_arrays(item.__defaults__)}
+
+
+def _codes_used(function: Callable[..., Any]) -> list[CodeType]:
+    """The code of a function, and of the functions and methods of its module that it uses."""
+    module = module_of(function)
     code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
-    waiting: list[CodeType] = [] if code is None else [code]
-    seen = set(waiting)
+    found: dict[CodeType, None] = {} if code is None else {code: None}
+    waiting = list(found)
     while waiting:
         code = waiting.pop()
-        known = {name: module[name] for name in code.co_names if name in module}
-        found |= {name: item for name, item in known.items() if holds_arrays(item)}
-        more = [inner for item in (*known.values(), *code.co_consts) for inner in _codes(item, module)]
-        waiting += [inner for inner in dict.fromkeys(more) if inner not in seen]
-        seen.update(more)
-    return found
+        known = [module[name] for name in code.co_names if name in module]
+        more = [inner for item in (*known, *code.co_consts) for inner in _codes(item, module)]
+        waiting += [inner for inner in dict.fromkeys(more) if inner not in found]
+        found.update(dict.fromkeys(more))
+    return list(found)
 
 
 def holds_arrays(item: Any, depth: int = 4) -> bool:

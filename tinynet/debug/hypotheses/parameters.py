@@ -55,13 +55,13 @@ def _place(step: Step, k: int, operand: Value) -> str:
     """What an operand is to any parameter; of two hyper-parameters, beside which one."""
     others = [o for o in step.operands[:k] + step.operands[k + 1 :] if isinstance(o, Value)]
     beside = (f" beside {symbol(str(o.quantity))}" for o in others if o.kind == operand.kind == "hyperparameter")
-    return _role(operand) + "".join(beside)
+    return (_role(operand) or ("a part of the sum" if step.primitive == "add" else "a factor")) + "".join(beside)
 
 
 def _role(operand: Value) -> str:
-    """What an operand is to any parameter."""
+    """What an operand is to any parameter; nothing where it has no name."""
     if operand.kind == "parameter":
         return "the parameter"
     if operand.of is not None and operand.of.kind == "parameter":
         return "its gradient"
-    return symbol(operand.quantity) if operand.quantity else "what it is computed from"
+    return symbol(operand.quantity) if operand.quantity else ""
