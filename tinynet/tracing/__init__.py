@@ -130,41 +130,19 @@ def traced(function: Callable[..., Any], inputs: list[Tensor]) -> Any:
 def _called(
     function: Callable[..., Any], inputs: list[Tensor], arguments: Any, named: dict[str, Any], partly: bool = False
 ) -> Any:
-    """Meanwhile ``np.zeros``, ``np.empty`` and ``np.zeros_like`` make arrays that Tensors can be put into.
-
-    Where ``partly`` something cannot be traced, a loss that was computed before is what comes of it.
-    """
-    thread, before = get_ident(), sys.gettrace()
-
-    def filled(original: Callable[..., Any]) -> Callable[..., Any]:
-        def make(like: Any, *arguments: Any, **options: Any) -> Any:
-            dtype = np.dtype(options.get("dtype") or (arguments[0] if arguments else getattr(like, "dtype", float)))
-            frame = sys._getframe(1)
-            asked = dtype.kind == "f" and get_ident() == thread and not is_ours(frame)
-            asked = asked and calls(frame, original.__name__)
-            if not asked:
-                return original(like, *arguments, **options)
-            return Filled(np.shape(like) if original.__name__.endswith("_like") else like)
-
-        return make
-
-    variables = Variables(inputs)
-    with ExitStack() as patches:
-        makers: tuple[Any, ...] = (np.zeros, np.empty, np.zeros_like)
-        for maker in makers:
-            patches.enter_context(patch.object(np, maker.__name__, filled(maker)))
-        taken: list[Tensor] = []
-        if partly:
-            patches.enter_context(patch.object(Traced, "taken", taken))
+    """What a function returns; ``partly``, its likeliest losses, also where something after them cannot be traced."""
+    variables, before = Variables(inputs), sys.gettrace()
+    taken: list[Tensor] = []
+    with _makers(), patch.object(Traced, "taken", taken if partly else None):
         sys.settrace(variables.look)
         try:
             result = unwrapped(function(*arguments, **named))
         except Exception as error:
-            result = None
             if not partly:
                 raise
             if variables.loss() is None and not taken:
                 raise ValueError(f"the forward pass cannot be followed beyond {_place(error)}: {error}") from error
+            result = None
         finally:
             sys.settrace(before)
     variables.name()
@@ -173,6 +151,28 @@ def _called(
     loss = variables.loss()
     is_returned = any(x is loss for x in _flattened(result))
     return [*[loss] * is_returned, result, loss, *taken[::-1]]
+
+
+@contextmanager
+def _makers() -> Iterator[None]:
+    """Meanwhile ``np.zeros``, ``np.empty`` and ``np.zeros_like`` make arrays that Tensors can be put into."""
+    makers: tuple[Any, ...] = (np.zeros, np.empty, np.zeros_like)
+    with ExitStack() as patches:
+        for maker in makers:
+            patches.enter_context(patch.object(np, maker.__name__, _filled(maker, get_ident())))
+        yield
+
+
+def _filled(original: Callable[..., Any], thread: int) -> Callable[..., Any]:
+    def make(like: Any, *arguments: Any, **options: Any) -> Any:
+        dtype = np.dtype(options.get("dtype") or (arguments[0] if arguments else getattr(like, "dtype", float)))
+        frame = sys._getframe(1)
+        asked = dtype.kind == "f" and get_ident() == thread and not is_ours(frame)
+        if not asked or not calls(frame, original.__name__):
+            return original(like, *arguments, **options)
+        return Filled(np.shape(like) if original.__name__.endswith("_like") else like)
+
+    return make
 
 
 def _place(error: Exception) -> str:
