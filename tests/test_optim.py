@@ -28,6 +28,18 @@ def test_sgd_goes_down_the_gradient(recorded):
     assert p.requires_grad and p.node is None
 
 
+@pytest.mark.parametrize("size", [3, 2**15])
+def test_a_learning_rate_may_change_from_step_to_step(size):
+    """Whatever is kept of it to save time, for small parameters or for large ones."""
+    p = nn.Parameter(np.zeros(size))
+    optimizer = tn.optim.SGD([p], lr=0.5)
+    for lr in (0.5, 0.25, 2.0):
+        optimizer.lr = lr
+        p.grad = tn.tensor(np.ones(size))
+        optimizer.step()
+    np.testing.assert_array_equal(p.numpy(), -2.75)
+
+
 def test_an_update_leaves_earlier_copies_alone():
     p = parameter(gradient=[1.0, 1.0])
     before = p.numpy()

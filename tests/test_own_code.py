@@ -247,6 +247,51 @@ def test_no_verdict_without_the_gradients_of_all_parameters(wrong, said):
     assert said in str(report)
 
 
+def two_layers(x, W1, W2, wrong=False):
+    """``dh`` is first the gradient of h, then that of what comes before the tanh, as in many courses."""
+    h = np.tanh(x @ W1)
+    out = h @ W2
+    loss = (out**2).sum()
+    dout = 2 * out
+    dW2 = h.T @ dout
+    dh = dout @ W2.T
+    dh = dh * (1 if wrong else 1 - h**2)
+    dW1 = x.T @ dh
+    return loss, dW1, dW2
+
+
+def test_another_use_of_a_name_is_no_mistake():
+    given = spread(4, 3), spread(3, 2, seed=1), spread(2, 2, seed=2)
+    assert tn.debug.check_backward(two_layers, *given).ok
+    report = tn.debug.check_backward(two_layers, *given, wrong=True)
+    assert report.first is not None and report.first.name == "d_W1"
+
+
+def doubled(xs, W, wrong=False):
+    """In its loop ``do`` is first the gradient of o, then that of what comes before the tanh."""
+    h, hs, os = np.zeros(2), {}, {}
+    for t in range(len(xs)):
+        o = np.tanh(xs[t] + W @ h)
+        os[t], hs[t] = o, h
+        h = o * 0.5
+    loss = (h**2).sum()
+    dW, dh = np.zeros_like(W), 2 * h
+    for t in reversed(range(len(xs))):
+        do = dh * 0.5
+        do = do * (1 - os[t] ** 2)
+        dW += np.outer(do, hs[t])
+        dh = do @ W if not wrong else do @ W.T
+    return loss, dW
+
+
+def test_of_two_lines_that_assign_to_a_variable_the_one_counts_that_is_right():
+    given = spread(3, 2), spread(2, 2, seed=1)
+    assert tn.debug.check_backward(doubled, *given).ok
+    report = tn.debug.check_backward(doubled, *given, wrong=True)
+    assert report.first is not None
+    assert report.first.yours_is.split("[")[0] in ("dh", "dh_next", "do") and report.first.time == 1
+
+
 def test_a_gradient_without_a_name_is_not_compared():
     def step(x, W):
         loss = (x @ W).sum()
@@ -272,9 +317,9 @@ def test_the_derivative_of_relu_at_zero_is_zero():
         dW = x.T @ dz
         return loss, dW
 
-    x = spread(4, 3)
-    x[0] = 0  # so that z is 0 there
-    assert tn.debug.check_backward(step, x, spread(3, 2, seed=1)).ok
+    W = spread(3, 2)
+    W[:, 0] = 0  # so that z is 0 there
+    assert tn.debug.check_backward(step, spread(4, 3), W).ok
 
 
 def test_what_cannot_be_followed_is_told_with_its_line():
@@ -357,6 +402,17 @@ def through_weights(x, y, slope=SLOPE):
     return loss
 
 
+def scaled(x, slope=SLOPE):
+    return x @ slope.value
+
+
+def through_a_default(x, y):
+    residual = scaled(x) - y
+    loss = np.sum(residual**2)
+    SLOPE.grad += 2 * x.T @ residual * (3 if WRONG == "default" else 1)
+    return loss
+
+
 @pytest.mark.parametrize(
     ("step", "wrong", "first"),
     [
@@ -365,6 +421,8 @@ def through_weights(x, y, slope=SLOPE):
         (through_weights, "", None),
         (through_weights, "weight", "d_slope.value"),
         (through_weights, "table", "d_TABLE.W"),
+        (through_a_default, "", None),
+        (through_a_default, "default", "d_SLOPE.value"),
     ],
 )
 def test_weights_stand_in_lists_of_layers_objects_dicts_and_defaults(step, wrong, first, monkeypatch):

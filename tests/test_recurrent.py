@@ -790,3 +790,19 @@ def test_parameters_of_another_shape_are_no_parameters_of_the_kernel(layer, name
     else:
         net(x)[0].sum().backward()
         assert parameter.grad.shape == parameter.shape == (1,)
+
+
+@pytest.mark.parametrize("options", [{}, {"peepholes": True}, {"proj_size": 2}])
+def test_resetting_the_last_states_in_place_does_not_change_the_gradients(options):
+    """The output gate of an LSTM with peepholes looks at the last cell state, whose gradient needs it as it was."""
+    x, gradients = tn.tensor(spread(3, 2, 4)), []
+    for reset in (False, True):
+        nn.init.manual_seed(0)
+        net = nn.LSTM(4, 3, **options)
+        outputs, states = net(x)
+        for state in states if reset else ():
+            state.numpy()[...] = 7
+        (outputs**2).sum().backward()
+        gradients.append({name: p.grad.numpy() for name, p in net.named_parameters()})
+    for name in gradients[0]:
+        np.testing.assert_array_equal(gradients[0][name], gradients[1][name])
