@@ -55,7 +55,8 @@ def _place(step: Step, k: int, operand: Value) -> str:
     """What an operand is to any parameter; of two hyper-parameters, beside which one."""
     others = [o for o in step.operands[:k] + step.operands[k + 1 :] if isinstance(o, Value)]
     beside = (f" beside {symbol(str(o.quantity))}" for o in others if o.kind == operand.kind == "hyperparameter")
-    return (_role(operand) or ("a part of the sum" if step.primitive == "add" else "a factor")) + "".join(beside)
+    unnamed = "a part of the sum" if step.primitive == "add" else "what it is computed from"
+    return (_role(operand) or unnamed) + "".join(beside)
 
 
 def _role(operand: Value) -> str:
