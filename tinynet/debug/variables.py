@@ -6,15 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from tinynet.debug.held import Held, flat, stacked
 from tinynet.tracing.assignments import Assignment, assignments
-from tinynet.tracing.loops import has_loops, time_step
-from tinynet.tracing.variables import is_ours
+from tinynet.tracing.following import Following
 
 
 def variables(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> dict[str, Any]:
@@ -30,16 +29,13 @@ def variables(function: Callable[..., Any], /, *arguments: Any, **named: Any) ->
     return found.numbers()
 
 
-class Collector:
-    """Python tells it of each line (see ``sys.settrace``): it looks at what the line before has assigned."""
+class Collector(Following):
+    """It looks at what each line has assigned."""
 
     def __init__(self) -> None:
-        self.outermost: CodeType | None = None
+        super().__init__()
         self.folder = ""
-        self.now: int | None = None
         self.held: dict[tuple[str, str], Held] = {}  # by function and variable; the outermost is called ""
-        self.running: dict[int, tuple[int, int | None]] = {}  # by frame: the line that runs, and its time step
-        self.called_at: dict[int, int | None] = {}
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -51,34 +47,23 @@ class Collector:
         finally:
             sys.settrace(before)
 
-    def look(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Called by Python before each line, and at the beginning and the end of each function."""
-        if event == "call":
-            return self._enter(frame)
-        line, time = self.running.get(id(frame), (0, None))
+    def follows(self, frame: FrameType) -> bool:
+        """Whether it is somebody's function in the same folder as the first, whose arguments count as variables."""
+        code = frame.f_code
+        if not super().follows(frame) or (code.co_name.startswith("<") and code.co_name != "<module>"):
+            return False
+        folder = os.path.dirname(os.path.abspath(code.co_filename))
+        if self.outermost is not None:
+            return folder == self.folder
+        self.folder = folder
+        for variable, item in frame.f_locals.items():
+            if isinstance(item, np.ndarray):
+                self.held["", variable] = Held(before=item.copy(), last=item.copy())
+        return True
+
+    def after(self, frame: FrameType, line: int, time: int | None) -> None:
         for assignment in assignments(frame.f_code).get(line, ()):
             self._note(frame, assignment, time)
-        if event == "line" and (has_loops(frame.f_code) or frame.f_code is self.outermost):
-            self.now = time_step(frame)
-        elif event == "return":
-            self.now = self.called_at.pop(id(frame), None)
-        self.running[id(frame)] = frame.f_lineno, self.now
-        return self.look
-
-    def _enter(self, frame: FrameType) -> Any:
-        code = frame.f_code
-        if is_ours(frame) or (code.co_name.startswith("<") and code.co_name != "<module>"):
-            return None
-        if self.outermost is None:
-            self.outermost, self.folder = code, os.path.dirname(os.path.abspath(code.co_filename))
-            for variable, item in frame.f_locals.items():  # its arguments
-                if isinstance(item, np.ndarray):
-                    self.held["", variable] = Held(before=item.copy(), last=item.copy())
-        elif os.path.dirname(os.path.abspath(code.co_filename)) != self.folder:
-            return None
-        self.called_at[id(frame)] = self.now
-        self.running[id(frame)] = 0, self.now
-        return self.look
 
     def _note(self, frame: FrameType, assignment: Assignment, time: int | None) -> None:
         owner = vars(frame.f_locals["self"]) if assignment.of_self and "self" in frame.f_locals else frame.f_locals

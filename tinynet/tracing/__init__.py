@@ -20,10 +20,11 @@ from tinynet.recording import name, record
 from tinynet.run import Run
 from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Filled, Traced, unwrapped
+from tinynet.tracing.following import is_ours
 from tinynet.tracing.loops import calls
 from tinynet.tracing.needed import keep_gradients
 from tinynet.tracing.outside import arrays_outside, defaults_of, module_of, parts_of
-from tinynet.tracing.variables import Variables, is_ours
+from tinynet.tracing.variables import Variables
 
 # What people call inputs, targets and initial states; every other array is taken for a parameter.
 DATA = re.compile(

@@ -13,7 +13,7 @@ from tinynet.tape import state
 from tinynet.tensor import Tensor
 from tinynet.tracing.arrays import Filled, Traced
 from tinynet.tracing.assignments import assignments
-from tinynet.tracing.loops import has_loops, time_step
+from tinynet.tracing.following import Following
 
 LOSS = re.compile(r"\w*(loss|cost|error|mse|nll)|ce|[LJE]", re.IGNORECASE)
 
@@ -26,40 +26,30 @@ class Found(NamedTuple):
     time: int | None
 
 
-class Variables:
+class Variables(Following):
     """The variables that hold Tensors, as they come up; and the time step of what is recorded meanwhile."""
 
     def __init__(self, inputs: list[Tensor]):
+        super().__init__()
         self.inputs = inputs
         self.seen = {id(x) for x in inputs}
-        self.outermost: Any = None  # the code that was called first; the names of others stand before their variables
         self.found: dict[str, list[Found]] = {}
         self.plain: dict[str, list[Found]] = {}  # zeros, say, that a loop starts from
-        self.running: dict[int, tuple[int, int | None]] = {}  # by frame: the line that runs, and its time step
-        self.called_at: dict[int, int | None] = {}
 
-    def look(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Called by Python before each line, and at the beginning and the end of each function."""
-        if is_ours(frame):
-            return None
-        self.outermost = self.outermost or frame.f_code
-        if event == "call":
-            self.called_at[id(frame)] = _time()
-            self.running[id(frame)] = frame.f_lineno, _time()
-            return self.look
-        self._find(frame)
-        if event == "line" and (has_loops(frame.f_code) or frame.f_code is self.outermost):
-            _at(time_step(frame))
-        elif event == "return":
-            _at(self.called_at.pop(id(frame), None))
-        self.running[id(frame)] = frame.f_lineno, _time()
-        return self.look
+    @property
+    def now(self) -> int | None:  # type: ignore[override]
+        """The time step that the recorder is at."""
+        return state.recorder.time if state.recorder is not None else None
 
-    def _find(self, frame: FrameType) -> None:
-        """What the line before has assigned to variables."""
+    @now.setter
+    def now(self, time: int | None) -> None:
+        if state.recorder is not None:
+            state.recorder.time = time
+
+    def after(self, frame: FrameType, line: int, time: int | None) -> None:
+        """What the line has assigned to variables."""
         within = "" if frame.f_code is self.outermost else f"{frame.f_code.co_name}."
         parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]
-        line, time = self.running[id(frame)]
         assigned = {assignment.variable for assignment in assignments(frame.f_code).get(line, ())}
         for variable, item in frame.f_locals.items():
             if variable in parameters and within and variable not in ("self", *assigned):
@@ -130,17 +120,3 @@ def _arrays(label: str, item: Any) -> Iterator[tuple[str, Traced, int | None]]:
     elif not label and hasattr(item, "__dict__"):
         for attribute, part in vars(item).items():
             yield from _arrays(attribute, part)
-
-
-def _time() -> int | None:
-    return state.recorder.time if state.recorder is not None else None
-
-
-def _at(time: int | None) -> None:
-    if state.recorder is not None:
-        state.recorder.time = time
-
-
-def is_ours(frame: FrameType) -> bool:
-    """Whether a frame belongs to tinynet or NumPy, and not to somebody's code."""
-    return frame.f_globals.get("__name__", "").partition(".")[0] in ("tinynet", "numpy")
