@@ -12,7 +12,7 @@ import numpy as np
 
 def module_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The names of the module that a function, or a method, was written in."""
-    return getattr(inspect.unwrap(getattr(function, "__func__", function)), "__globals__", {})
+    return getattr(_plain(function), "__globals__", {})
 
 
 def arrays_outside(function: Callable[..., Any]) -> dict[str, Any]:
@@ -20,33 +20,33 @@ def arrays_outside(function: Callable[..., Any]) -> dict[str, Any]:
 
     These are arrays of floating point, and lists, tuples, dicts and objects of them.
     """
-    module = module_of(function)
-    names = [name for code in _codes_used(function) for name in code.co_names]
-    return {name: module[name] for name in dict.fromkeys(names) if name in module and holds_arrays(module[name])}
+    return {name: item for name, item in _used(function).items() if holds_arrays(item)}
 
 
 def defaults_of(function: Callable[..., Any]) -> dict[FunctionType, tuple]:
     """The functions of its module that a function uses, or itself, whose parameters are arrays if nothing is given."""
-    module = module_of(function)
-    names = [name for code in _codes_used(function) for name in code.co_names]
-    known = [module.get(name) for name in dict.fromkeys(names)]
-    functions = [item for item in (*known, getattr(function, "__func__", function)) if isinstance(item, FunctionType)]
+    functions = [item for item in (*_used(function).values(), _plain(function)) if isinstance(item, FunctionType)]
     return {item: item.__defaults__ for item in functions if item.__defaults__ and holds_arrays(item.__defaults__)}
 
 
-def _codes_used(function: Callable[..., Any]) -> list[CodeType]:
-    """The code of a function, and of the functions and methods of its module that it uses."""
-    module = module_of(function)
-    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
-    found: dict[CodeType, None] = {} if code is None else {code: None}
-    waiting = list(found)
+def _plain(function: Callable[..., Any]) -> Any:
+    """The function of a method, or in a wrapper."""
+    return inspect.unwrap(getattr(function, "__func__", function))
+
+
+def _used(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function, and the functions and methods of its module that it uses, find in the module."""
+    module, found = module_of(function), dict[str, Any]()
+    waiting = _codes(_plain(function), module)
+    seen = set(waiting)
     while waiting:
         code = waiting.pop()
-        known = [module[name] for name in code.co_names if name in module]
-        more = [inner for item in (*known, *code.co_consts) for inner in _codes(item, module)]
-        waiting += [inner for inner in dict.fromkeys(more) if inner not in found]
-        found.update(dict.fromkeys(more))
-    return list(found)
+        known = {name: module[name] for name in code.co_names if name in module}
+        found |= known
+        more = [inner for item in (*known.values(), *code.co_consts) for inner in _codes(item, module)]
+        waiting += [inner for inner in dict.fromkeys(more) if inner not in seen]
+        seen.update(more)
+    return found
 
 
 def holds_arrays(item: Any, depth: int = 4) -> bool:
