@@ -73,16 +73,15 @@ class _Recurrent(Module):
 
     def _add(self, label: str, layer: int, reverse: bool, shape: tuple[int, ...]) -> None:
         bound = 1 / math.sqrt(self.hidden_size)
-        name = f"{label}_l{layer}{'_reverse' if reverse else ''}"
-        setattr(self, name, init.uniform_(empty_parameter(*shape), -bound, bound))
+        setattr(self, label + _ending(layer, reverse), init.uniform_(empty_parameter(*shape), -bound, bound))
 
     def parameter(self, label: str, layer: int, reverse: bool) -> Parameter | None:
         """Return a parameter of a layer and direction, None where there is none."""
-        return getattr(self, f"{label}_l{layer}{'_reverse' if reverse else ''}", None)
+        return getattr(self, label + _ending(layer, reverse), None)
 
     def weights(self, layer: int, reverse: bool) -> list[Any]:
         """Return weight_ih, weight_hh, bias_ih and bias_hh (None without bias)."""
-        ending = f"_l{layer}_reverse" if reverse else f"_l{layer}"
+        ending = _ending(layer, reverse)
         return [getattr(self, label + ending, None) for label in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
@@ -299,6 +298,11 @@ def _alone(state_: Tensor) -> Tensor:
 def _stacked(states: Sequence[Tensor]) -> Tensor:
     """The last states of all passes, (passes, N, H), in memory of their own: a user may set some of them to zero."""
     return F.stack(states) if len(states) > 1 else _alone(states[0])
+
+
+def _ending(layer: int, reverse: bool) -> str:
+    """Of the names of a pass's parameters."""
+    return f"_l{layer}_reverse" if reverse else f"_l{layer}"
 
 
 def _truncation(truncate: int | tuple[int, int] | None) -> tuple[int, int] | None:
