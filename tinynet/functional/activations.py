@@ -17,10 +17,10 @@ from tinynet.tensor import Tensor
 
 def _is_floating(x: Any) -> bool:
     """Whether a kernel can do it: of numbers, lists and integers the definition makes what they become."""
-    return isinstance(x, Tensor) and kind(x) == "f"
+    return isinstance(x, Tensor) and kind(x.data) == "f"
 
 
-@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward)
+@composite(tanh_kernel.tanh_forward, tanh_kernel.tanh_backward, covers=_is_floating)
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return name_after(P.tanh(input), input, "tanh")

@@ -74,8 +74,7 @@ class Optimizer:
             if grad is not None:
                 memory.steps += 1
                 x, g = p.data, grad.data
-                new = kernel(x, g + decay * x if decay else g, memory)
-                p.data = new if type(new) is type(x) and new.dtype is x.dtype else _like(x, new)
+                p.data = _like(x, kernel(x, g + decay * x if decay else g, memory))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
