@@ -162,9 +162,9 @@ def compared(
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
-def wrong_values(run: Run, matched: Matched, tolerance: float | None = None) -> set[int]:
-    """The indexes of our values from which somebody's numbers differ."""
-    search = Search(Program(run.astype(np.float64)), matched.arrays, _allowed(matched, tolerance), SECONDS)
+def wrong_values(program: Program, matched: Matched, tolerance: float | None = None) -> set[int]:
+    """The indexes of our values, in float64, from which somebody's numbers differ."""
+    search = Search(program, matched.arrays, _allowed(matched, tolerance), SECONDS)
     return set(search.wrong(State({})))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tinynet.debug.arrays import read
 from tinynet.debug.compare import Report, compared, wrong_values
 from tinynet.debug.names import Matched, match
+from tinynet.debug.program import Program
 from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
@@ -54,9 +55,9 @@ def compare_code(
         _count_from_initial(report.matched.sources, mine)
         return report
     book = trace_loss(function, *arguments, **named)
-    arrays = _computed(read(mine), mine, book)
-    matched = _matched(book, arrays, mine, mapping)
-    gradients, missing = _let_be(book, matched, function.__name__, found.own)
+    arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
+    matched = _matched(book, program, arrays, mine, mapping)
+    gradients, missing = _let_be(program, matched, function.__name__, found.own)
     _count_from_initial(matched.sources, mine)
     report = compared(book, matched, leaves_others=True, **options)
     report = replace(report, gradients=gradients, missing=missing)
@@ -123,18 +124,23 @@ def _as_ours(name: str, shape: tuple[int, ...], given: dict[str, tuple[int, ...]
 
 
 def _matched(
-    book: Run, arrays: dict[str, np.ndarray], mine: Mapping[str, Any], mapping: Mapping[str, str] | None
+    book: Run,
+    program: Program,
+    arrays: dict[str, np.ndarray],
+    mine: Mapping[str, Any],
+    mapping: Mapping[str, str] | None,
 ) -> Matched:
     """By the names of variables. Where several lines assign to one, the line counts whose numbers are most right."""
     best = match(book, arrays, mapping, as_ours=True)
+    quality = _quality(program, best)
     last = {name: np.asarray(list(mine[name].values())[-1]) for name in arrays if isinstance(mine[name], Mapping)}
     unknown = {item.name for item in best.unmatched}
     trials: list[dict[str, np.ndarray]] = [{name: array for name, array in last.items() if name in unknown}]
     trials += list(_exchanged(arrays))[:MOST_LINES]
     for trial in trials:  # the first: instead of a sum over time its last term, which ``=`` in place of ``+=`` leaves
         found = match(book, arrays | trial, mapping, as_ours=True)
-        if _quality(book, found) > _quality(book, best):
-            arrays, best = arrays | trial, found
+        if _quality(program, found) > quality:
+            arrays, best, quality = arrays | trial, found, _quality(program, found)
     return best
 
 
@@ -146,24 +152,26 @@ def _exchanged(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]
             yield {variable: arrays[other], other: arrays[variable]}
 
 
-def _quality(book: Run, matched: Matched) -> tuple[int, int]:
+def _quality(program: Program, matched: Matched) -> tuple[int, int]:
     """How many gradients of parameters were found, and how few of all numbers are wrong."""
-    gradients = [book.values[index] for index in matched.arrays if book.values[index].of is not None]
-    return sum(g.of.kind == "parameter" for g in gradients if g.of is not None), -len(wrong_values(book, matched))
+    owners = [program.recorded.values[index].of for index in matched.arrays]
+    found = sum(owner is not None and owner.kind == "parameter" for owner in owners)
+    return found, -len(wrong_values(program, matched))
 
 
-def _let_be(book: Run, matched: Matched, name: str, own: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _let_be(program: Program, matched: Matched, name: str, own: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The parameters whose gradients are compared, and those whose are not. Raises ValueError where none is.
 
     What is given is not compared, nor what the forward pass makes of it, which is right. If the gradients of what is
     given agree, what else is called like a gradient is something else. (Only the function's ``own`` dx is that of x.)
     """
+    book = program.recorded
     gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
     parameters = {str(of.name): index for of, index in gradients.items() if of.kind == "parameter"}
     if not any(index in matched.arrays for index in parameters.values()):
         called = ", ".join(list(parameters)[:6])
         raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
-    wrong = wrong_values(book, matched)
+    wrong = wrong_values(program, matched)
     given = {index for of, index in gradients.items() if of.kind == "input" and matched.sources.get(index) in own}
     accused = bool(wrong & (given | set(parameters.values())))
     for index in list(matched.arrays):
