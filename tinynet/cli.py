@@ -191,28 +191,10 @@ def _report(written: workbook.Written) -> None:
 
 def compare_files(arguments: argparse.Namespace) -> int:
     """``tinynet compare``: the first of somebody's numbers that is wrong, and why."""
-    from tinynet.debug import compare
     from tinynet.debug.apart import write_other_numbers
     from tinynet.debug.colour import coloured, wanted
-    from tinynet.debug.own_code import compare_script
 
-    mine: Any = arguments.mine
-    mapping = dict(pair.split("=", 1) for pair in arguments.map)
-    options = {"explain": arguments.explain, "tolerance": arguments.tolerance}
-    run = None if arguments.book is None else workbook.load(arguments.book)
-    if re.search(r"\.py:[\w.]+$", mine):
-        arrays = {} if arguments.arrays is None else read_state(Path(arguments.arrays))
-        report = compare_script(mine, arrays, run, mapping, **options)
-    elif run is None:
-        raise UsageError("a BOOK is required to compare arrays with; only path/to/script.py:function goes without one")
-    elif arguments.arrays is not None:
-        raise UsageError("--arrays is for path/to/script.py:function: leave it out")
-    else:
-        if Path(mine).suffix.lower() == ".xlsx":
-            mine = workbook.read_yours_whole(mine)
-            if not mine:
-                raise UsageError(f"nothing whole was pasted into the sheet Yours of {arguments.mine}")
-        report = compare(run, mine, mapping, **options)
+    report = _compared(arguments)
     if arguments.json:
         print(report.to_json())
     else:
@@ -227,6 +209,29 @@ def compare_files(arguments: argparse.Namespace) -> int:
     elif arguments.other:
         print(f"{arguments.other} is not written: there are no two reasons to tell apart", file=sys.stderr)
     return 0 if report.ok else 1
+
+
+def _compared(arguments: argparse.Namespace) -> Any:
+    """The report on arrays or code, with a workbook or, of code, without one."""
+    from tinynet.debug import compare
+    from tinynet.debug.own_code import compare_script
+
+    mine: Any = arguments.mine
+    mapping = dict(pair.split("=", 1) for pair in arguments.map)
+    options = {"explain": arguments.explain, "tolerance": arguments.tolerance}
+    run = None if arguments.book is None else workbook.load(arguments.book)
+    if re.search(r"\.py:[\w.]+$", mine):
+        arrays = {} if arguments.arrays is None else read_state(Path(arguments.arrays))
+        return compare_script(mine, arrays, run, mapping, **options)
+    if run is None:
+        raise UsageError("a BOOK is required to compare arrays with; only path/to/script.py:function goes without one")
+    if arguments.arrays is not None:
+        raise UsageError("--arrays is for path/to/script.py:function: leave it out")
+    if Path(mine).suffix.lower() == ".xlsx":
+        mine = workbook.read_yours_whole(mine)
+        if not mine:
+            raise UsageError(f"nothing whole was pasted into the sheet Yours of {arguments.mine}")
+    return compare(run, mine, mapping, **options)
 
 
 def _pair(text: str) -> str:
