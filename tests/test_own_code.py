@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,37 @@ def test_functions_that_are_called_count_at_the_time_step_of_the_call():
     assert sorted(found["i"]) == [0, 1, 2, 3]
     assert sorted(found["h"]) == [-1, 0, 1, 2, 3]
     np.testing.assert_array_equal(found["c"][-1], np.zeros(3))
+
+
+def power(x, n):
+    for k in range(n):
+        x = x * (k + 1)
+    return x
+
+
+def doubled_power(x):
+    a = power(x, 3)
+    b = a * 2
+    return b
+
+
+def test_a_loop_inside_a_function_that_is_called_does_not_count_outside_of_it():
+    def powers(x):
+        total = 0
+        for t in range(len(x)):
+            total = total + doubled_power(x[t])
+        return total
+
+    found = tn.debug.variables(powers, spread(5, 2))
+    assert sorted(found["b"]) == [0, 1, 2, 3, 4]
+
+
+def test_variables_of_libraries_do_not_count():
+    def copies(x):
+        same = copy.deepcopy([x])
+        return same
+
+    assert set(tn.debug.variables(copies, spread(2))) == {"x", "same"}
 
 
 # Without a workbook
