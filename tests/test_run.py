@@ -482,6 +482,15 @@ def test_a_recording_that_begins_before_the_backward_pass_can_be_replayed():
         assert gradient.of is not None and gradient.of is again.find("w")
 
 
+def test_a_run_does_not_hold_what_the_tensors_held():
+    x = tn.tensor(np.ones(3), name="x", requires_grad=True)
+    with tn.record() as run:
+        y = x * 2
+    held = weakref.ref(y.data)
+    del y
+    assert held() is None and run.values[-1].array.tolist() == [2, 2, 2]
+
+
 def test_a_run_that_nobody_has_any_more_is_gone_at_once() -> None:
     """Without waiting for the search for cycles: each training step may be recorded, and large."""
     layer, x = nn.Linear(2, 3), tn.tensor(np.ones((1, 2)), name="x")

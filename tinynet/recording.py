@@ -342,6 +342,8 @@ class Recorder:
             value.quantity = f"{prefix}{(value.of.copy_of or value.of).quantity}"
             value.time = value.of.time
         self._tell_apart([value for value in values if value.quantity is not None])
+        for value in values:
+            value.source = None  # what the tensors hold; the run has copies
         self.run.is_complete = True
 
     def _number_suggested(self) -> None:
