@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as npst
 from xlsxwriter.worksheet import Worksheet
 
 from tinynet.workbook import package, worksheet
-from tinynet.workbook.worksheet import ExactWorksheet
+from tinynet.workbook.worksheet import ExactWorksheet, looks_of
 from tinynet.workbook.xlsx import open_workbook
 
 TEXTS = ("", " a & b < c > d ", '"quoted"', "line\nbreak", "ünï😀", "_x0041_", "=not a formula", "\x01")
@@ -75,6 +75,7 @@ def test_many_at_once_are_as_one_by_one(tmp_path_factory: pytest.TempPathFactory
     kept = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worksheet, "CHUNK", data.draw(st.integers(1, 7)))
+        patch.setattr(worksheet, "BANDS", data.draw(st.integers(1, 7)))
         for at_once in (True, False):
             path = tmp_path_factory.mktemp("cells") / "x.xlsx"
             with xlsxwriter.Workbook(path) as book:
@@ -82,8 +83,9 @@ def test_many_at_once_are_as_one_by_one(tmp_path_factory: pytest.TempPathFactory
                 looks = [book.add_format({"bold": True}), None]
                 formats = [looks[i % 2] for i in range(len(places))]
                 if at_once:
-                    ws.write_numbers(rows, columns, numbers, formats)
-                    ws.write_formulas(rows + 5, columns, formulas, numbers, formats)
+                    many = looks_of(looks, np.arange(len(places)) % 2)
+                    ws.write_numbers(rows, columns, numbers, many)
+                    ws.write_formulas(rows + 5, columns, formulas, numbers, many)
                 else:
                     for (row, column), number, look in zip(places, numbers.tolist(), formats, strict=True):
                         ws.write_number(row, column, number, look)

@@ -14,6 +14,7 @@ from tinynet.workbook.sheet import FIRST_SLOT, Band, ColumnSheet, Part, Sheet
 from tinynet.workbook.stepping import MOST_READ
 from tinynet.workbook.style import Styles
 from tinynet.workbook.words import Words, clipped
+from tinynet.workbook.worksheet import Looks, looks_of
 
 SENTENCE_ROW, WORKED_ROW = 3, 4
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
@@ -244,33 +245,49 @@ class Page:
             self.validate(block)
         self.numbers([block for block in blocks if not block.is_formula])
         self.formulas([block for block in blocks if block.is_formula])
-        ids = np.concatenate([block.ids.reshape(-1) for block in blocks] or [np.zeros(0, dtype=int)])
-        layout, marks = self.book.layout, self.book.moments.mark[ids]
-        self.ws.write_numbers(layout.row[ids], layout.column[ids] + self.offset, marks)
+        self.marks(index)
         Colours(self.book, self.sheet, self.ws, self.styles, self.offset).write()
 
     def numbers(self, blocks: list[Block]) -> None:
         """The blocks that hold no formulas."""
         if blocks:
-            ids, rows, columns, formats = self.standing(blocks)
-            self.ws.write_numbers(rows, columns, self.book.values[ids], formats)
+            ids, looks = self.standing(blocks)
+            layout = self.book.layout
+            self.ws.write_numbers(layout.row[ids], layout.column[ids], self.book.values[ids], looks)
 
     def formulas(self, blocks: list[Block]) -> None:
         if blocks:
-            ids, rows, columns, formats = self.standing(blocks)
-            formulas, values = self.book.formulas, self.book.values
-            self.ws.write_formulas(rows, columns, lambda k: formulas.at(ids[k]), lambda k: values[ids[k]], formats)
+            ids, looks = self.standing(blocks)
+            row, column = self.book.layout.row, self.book.layout.column
+            texts, values = self.book.formulas, self.book.values
 
-    def standing(self, blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
-        """The ids of all cells of some blocks, their rows and columns, and their formats."""
+            ws = self.ws
+
+            def write() -> None:
+                ws.write_formulas(row[ids], column[ids], lambda k: texts.at(ids[k]), lambda k: values[ids[k]], looks)
+
+            ws.later.append(write)
+
+    def marks(self, index: int) -> None:
+        """What the step control goes by: as far to the right as the cells are wide."""
+        layout, mark, offset, ws = self.book.layout, self.book.moments.mark, self.offset, self.ws
+        sheet, row, column = layout.sheet, layout.row, layout.column
+
+        def write() -> None:
+            ids = np.flatnonzero(sheet[1:] == index) + 1
+            ws.write_numbers(row[ids], column[ids] + offset, mark[ids])
+
+        ws.later.append(write)
+
+    def standing(self, blocks: list[Block]) -> tuple[np.ndarray, Looks]:
+        """The ids of all cells of some blocks, and how they look."""
         ids = np.concatenate([block.ids.reshape(-1) for block in blocks])
-        rows, columns = self.book.layout.row[ids], self.book.layout.column[ids]
-        whose = np.repeat(np.arange(len(blocks)), [block.ids.size for block in blocks])
-        edges = np.isin(columns, list(self.edges))
         kinds = [(self.role(block), self.is_small(block)) for block in blocks]
-        looks = {kind: [self.look(*kind, edge=edge) for edge in (False, True)] for kind in dict.fromkeys(kinds)}
-        formats = [looks[kinds[i]][edge] for i, edge in zip(whose.tolist(), edges.tolist(), strict=True)]
-        return ids, rows, columns, formats
+        known = {kind: 2 * i for i, kind in enumerate(dict.fromkeys(kinds))}
+        formats = [self.look(*kind, edge=edge) for kind in known for edge in (False, True)]
+        which = np.repeat([known[kind] for kind in kinds], [block.ids.size for block in blocks])
+        which += np.isin(self.book.layout.column[ids], list(self.edges))
+        return ids, looks_of(formats, which)
 
     @staticmethod
     def is_small(block: Block) -> bool:

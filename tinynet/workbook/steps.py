@@ -89,7 +89,7 @@ class StepsSheet:
 
     def label(self, block: Block) -> str:
         """What the first element of a block is called in words: ``c[3]``."""
-        symbol = str(self.book.words.symbol[block.ids.flat[0]])
+        symbol = self.book.words.symbol(block.ids.flat[0])
         return symbol if block.time is None else f"{symbol}[{time_label(block.time)}]"
 
     def sentence(self, moment: Moment) -> str:

@@ -43,21 +43,32 @@ class Words:
     def __init__(self, layout: Layout):
         self.layout = layout
         plan = layout.plan
-        self.symbol = np.full(plan.cells + 1, "0", dtype=object)
+        self.numbers = {"0": 0}  # by symbol
+        self.symbols = ["0"]
+        self.number = np.zeros(plan.cells + 1, dtype=np.int32)  # of the symbol of every cell
         self.time = np.full(plan.cells + 1, np.iinfo(np.int32).min, dtype=np.int32)
         self.names_of_pieces: set[str] = set()
         self.equations: dict[int, str] = {}  # by the id of the block
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
-            self.symbol[block.ids] = family.symbol if family else last_part(block.quantity)
+            self._call(block.ids, family.symbol if family else last_part(block.quantity))
             timed = block.time is not None or (block.expression is None and layout.timed)
             if timed and block.kind != "parameter":
                 self.time[block.ids] = layout.tags.time[block.value.index]
         for sheet in layout.sheets:
             for part in sheet.parts:
                 for rectangle in part.rectangles:
-                    self.symbol[rectangle.ids] = rectangle.symbol
+                    self._call(rectangle.ids, rectangle.symbol)
                     self.names_of_pieces.add(rectangle.symbol)
+
+    def _call(self, ids: np.ndarray, symbol: str) -> None:
+        if symbol not in self.numbers:
+            self.numbers[symbol] = len(self.symbols)
+            self.symbols.append(symbol)
+        self.number[ids] = self.numbers[symbol]
+
+    def symbol(self, cell: int) -> str:
+        return self.symbols[self.number[cell]]
 
     def of_family(self, family: Family) -> str:
         """The equation that holds at most time steps; it says so where others differ by more than their ends."""
@@ -86,7 +97,7 @@ class Words:
             text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 around it"
         else:
             text, _ = self._symbols(expression, place, block.time)
-        return f"{self.symbol[block.ids.flat[place]]} = {text or 0}"
+        return f"{self.symbol(block.ids.flat[place])} = {text or 0}"
 
     def _symbols(self, e: Expression, i: int, t: int | None) -> tuple[str, int]:
         """Element ``i`` of an expression in symbols, and how tightly they bind."""
@@ -137,21 +148,21 @@ class Words:
         return False
 
     def _name(self, cell: int, t: int | None) -> str:
-        return "0" if cell == 0 else _named(str(self.symbol[cell]), int(self.time[cell]), t)
+        return "0" if cell == 0 else _named(self.symbol(cell), int(self.time[cell]), t)
 
     def _contraction(self, left: np.ndarray, right: np.ndarray | None, t: int | None) -> str:
         """Name each matrix and what it multiplies once: ``W_ii·x + W_hi·h[t-1]``, or a sum over time ``Σ δz·x``."""
         if right is None:
             cells = present(left)
-            names = " + ".join(dict.fromkeys(self._plain(i) if t is None else self._name(i, t) for i in cells))
+            names = " + ".join(dict.fromkeys(self.symbol(i) if t is None else self._name(i, t) for i in cells))
             return f"Σ {names}" if len(cells) > 1 else names
-        rows: dict[str, set[int]] = {}  # in which each matrix is read
-        for symbol, row in zip(self.symbol[left].tolist(), self.layout.row[left].tolist(), strict=True):
-            rows.setdefault(symbol, set()).add(row)
+        rows: dict[int, set[int]] = {}  # in which each matrix is read
+        for a, row in zip(self.number[left].tolist(), self.layout.row[left].tolist(), strict=True):
+            rows.setdefault(a, set()).add(row)
         both = (left > 0) & (right > 0)
-        columns = [known[side[both]].tolist() for side in (left, right) for known in (self.symbol, self.time)]
+        columns = [known[side[both]].tolist() for side in (left, right) for known in (self.number, self.time)]
         pairs = dict.fromkeys(zip(*columns, strict=True))
-        texts = (self._pair(a, i, b, j, t, transposed=len(rows[a]) > 1) for a, i, b, j in pairs)
+        texts = (self._pair(self.symbols[a], i, self.symbols[b], j, t, len(rows[a]) > 1) for a, i, b, j in pairs)
         return " + ".join(dict.fromkeys(texts)) or "0"
 
     def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, transposed: bool) -> str:
@@ -159,9 +170,6 @@ class Words:
             # A sum over time steps or samples: the steps themselves are not spelled out.
             return f"Σ {a}·{b}{'[t-1]' if t is None and time_of_b == time_of_a - 1 else ''}"
         return f"{a}{'ᵀ' if transposed else ''}·{_named(b, time_of_b, t)}"
-
-    def _plain(self, cell: int) -> str:
-        return str(self.symbol[cell])
 
 
 def _nothing(e: Expression | None) -> np.ndarray:

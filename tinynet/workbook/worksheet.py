@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
 from itertools import chain, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
 BITS = 20
 DOWN = 1 << BITS  # a row down, in the key of a cell; a column to the right is 1
 CHUNK = 1 << 14  # cells that are XML at one time
+BANDS = 16  # of rows, into which the cells of a large sheet are cut
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
 
@@ -55,12 +58,12 @@ class ExactWorksheet(Worksheet):
         self.links: list[tuple[int, int, str]] = []  # row, column, where to
         self.later: list[Callable[[], None]] = []  # what writes more cells when the sheet becomes XML, others before it
 
-    # Many cells at once. Rows and columns are arrays (n,), of which one may be a number; formats one for all, or a list
-    def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, formats: Any = None) -> None:
+    # Many cells at once. Rows and columns are arrays (n,), of which one may be a number, looks a format or many
+    def write_numbers(self, rows: Any, columns: Any, numbers: np.ndarray, looks: Any = None) -> None:
         """Write the numbers (n,) at rows and columns."""
         if not np.all(np.isfinite(numbers)):
             raise ValueError(f"a number on the sheet {self.name!r} is not finite: no spreadsheet cell can hold it")
-        looks = _looks(formats, len(numbers))
+        looks = _looks(looks, len(numbers))
 
         def xml(places: np.ndarray) -> list[str]:
             cells = zip(looks.of(places), numbers[places].tolist(), strict=True)
@@ -74,14 +77,14 @@ class ExactWorksheet(Worksheet):
         columns: Any,
         formulas: Callable[[np.ndarray], list[str]] | Sequence[str],
         numbers: Callable[[np.ndarray], np.ndarray] | np.ndarray,
-        formats: Any = None,
+        looks: Any = None,
     ) -> None:
         """Write n formulas, with their equals signs, and the numbers (n,) that they give.
 
         Instead of a list, ``formulas`` may be what makes any of them, given their places in it; so may ``numbers``.
         """
         keys = _keys(rows, columns)
-        looks = _looks(formats, len(keys))
+        looks = _looks(looks, len(keys))
         found = formulas if callable(formulas) else lambda places: [formulas[i] for i in places.tolist()]
         given = numbers if callable(numbers) else numbers.__getitem__
 
@@ -151,46 +154,51 @@ class ExactWorksheet(Worksheet):
         while self.later:
             self.later.pop(0)()
         one_by_one = Lot(np.array(self.keys, dtype=np.int64), lambda places: [self.xml[i] for i in places.tolist()])
-        self.makers = [one_by_one.xml, *(lot.xml for lot in self.lots)]
-        self.first = np.cumsum([0, len(one_by_one.keys), *(len(lot.keys) for lot in self.lots)])
-        keys = np.concatenate([one_by_one.keys, *(lot.keys for lot in self.lots)])
-        self.lots.clear()  # there may be millions of cells
-        self.order, keys = _in_order(keys)
-        self.columns = (keys & (DOWN - 1)).astype(np.int32)
-        keys >>= BITS
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        rows = keys[starts].tolist()
-        self.filled = dict(zip(rows, pairwise([*starts.tolist(), len(keys)]), strict=True))  # by row
-        del keys
-        if rows and (
-            self._check_dimensions(rows[0], int(self.columns.min()))
-            or self._check_dimensions(rows[-1], int(self.columns.max()))
-        ):
-            raise ValueError(f"the sheet {self.name!r} needs more rows or columns than a spreadsheet has")
+        self.lots = [lot for lot in (one_by_one, *self.lots) if lot.keys.size]
+        for lot in self.lots:
+            columns = lot.keys & (DOWN - 1)
+            corners = [(int(lot.keys[i]) >> BITS, int(columns[i])) for i in _ends(lot.keys) | _ends(columns)]
+            if any(self._check_dimensions(*corner) for corner in corners):
+                raise ValueError(f"the sheet {self.name!r} needs more rows or columns than a spreadsheet has")
         super()._assemble_xml_file()
-        del self.makers, self.keys, self.xml, self.order, self.columns, self.filled
+        self.lots.clear()  # there may be millions of cells
+        del self.keys, self.xml
 
     def _write_rows(self) -> None:
-        letters = [f'<c r="{column_letters(column)}' for column in range(self.dim_colmax + 1)]
-        cells = chain.from_iterable(self._rendered())
-        for row in sorted(self.filled.keys() | self.row_info.keys()):
-            if row not in self.filled:
+        filled = np.zeros(self.dim_rowmax + 1, dtype=int)  # how many cells each row has
+        for lot in self.lots:
+            filled += np.bincount(lot.keys >> BITS, minlength=len(filled))
+        empty = ((row, None) for row in sorted(self.row_info) if row >= len(filled) or not filled[row])
+        for row, cells in merge(empty, self._filled_rows(filled), key=itemgetter(0)):
+            if cells is None:
                 self._write_empty_row(row, None, self.row_info[row])
                 continue
             self._write_row(row, None, self.row_info.get(row))
-            number, columns = str(row + 1), self.columns[slice(*self.filled[row])].tolist()
-            self.fh.write("".join([letters[c] + number + xml for c, xml in zip(columns, cells, strict=False)]))
+            self.fh.write("".join(cells))
             self._xml_end_tag("row")
 
-    def _rendered(self) -> Iterator[list[str]]:
-        """The XML of all cells in order, behind their addresses, in chunks."""
-        for start in range(0, len(self.order), CHUNK):
-            order = self.order[start : start + CHUNK]
-            lots = np.searchsorted(self.first, order, side="right") - 1
-            out = np.empty(len(order), dtype=object)
-            for number in np.unique(lots):
-                mine = lots == number
-                out[mine] = self.makers[number](order[mine] - self.first[number])
+    def _filled_rows(self, filled: np.ndarray) -> Iterator[tuple[int, list[str]]]:
+        """Every row that has cells, and their XML; some rows are put in order at a time, which takes less memory."""
+        letters = [f'<c r="{column_letters(column)}' for column in range(self.dim_colmax + 1)]
+        for start, end in _bands(filled):
+            chosen = [np.flatnonzero((lot.keys >= start) & (lot.keys < end)) for lot in self.lots]
+            keys = np.concatenate([lot.keys[places] for lot, places in zip(self.lots, chosen, strict=True)])
+            order = _in_order(keys)
+            lots = np.repeat(np.arange(len(chosen)), [len(places) for places in chosen])[order]
+            cells = chain.from_iterable(self._rendered(lots, np.concatenate(chosen)[order]))
+            rows, columns = keys[order] >> BITS, keys[order] & (DOWN - 1)
+            for first, last in pairwise([0, *(np.flatnonzero(np.diff(rows, append=-1)) + 1).tolist()]):
+                number, here = str(rows[first] + 1), columns[first:last].tolist()
+                yield int(rows[first]), [letters[c] + number + xml for c, xml in zip(here, cells, strict=False)]
+
+    def _rendered(self, lots: np.ndarray, places: np.ndarray) -> Iterator[list[str]]:
+        """The XML, behind their addresses, of the cells at these places of these lots (n,), in chunks."""
+        for start in range(0, len(places), CHUNK):
+            some, where = lots[start : start + CHUNK], places[start : start + CHUNK]
+            out = np.empty(len(some), dtype=object)
+            for number in np.unique(some):
+                mine = some == number
+                out[mine] = self.lots[number].xml(where[mine])
             yield out.tolist()
 
     def _write_hyperlinks(self) -> None:
@@ -218,12 +226,17 @@ def _style(cell_format: Any) -> str:
     return '"' if cell_format is None else f'" s="{cell_format._get_xf_index()}"'
 
 
-def _looks(formats: Any, n: int) -> Looks:
-    if not isinstance(formats, list):
-        return Looks([_style(formats)], np.broadcast_to(np.uint8(0), n))
-    known = {one: i for i, one in enumerate(dict.fromkeys(formats))}  # in an order that is always the same
-    which = np.fromiter((known[one] for one in formats), np.min_scalar_type(len(known)), n)
-    return Looks([_style(one) for one in known], which)
+def looks_of(formats: list[Any], which: np.ndarray) -> Looks:
+    """Cells of which each (n,) has one of these formats, which get their numbers in the order of the cells."""
+    used, first = np.unique(which, return_index=True)
+    styles = [""] * len(formats)
+    for i in used[np.argsort(first)].tolist():
+        styles[i] = _style(formats[i])
+    return Looks(styles, which.astype(np.min_scalar_type(len(formats))))
+
+
+def _looks(looks: Any, n: int) -> Looks:
+    return looks if isinstance(looks, Looks) else Looks([_style(looks)], np.broadcast_to(np.uint8(0), n))
 
 
 def _keys(rows: Any, columns: Any) -> np.ndarray:
@@ -238,9 +251,21 @@ def _escaped(texts: list[str]) -> list[str]:
     return joined.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split("\0")
 
 
-def _in_order(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the keys stand that are to be written, in order, and those keys: of equal ones only the last."""
-    order = np.argsort(keys, kind="stable").astype(np.int32)
-    keys = keys[order]
-    last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
-    return (order, keys) if last.all() else (order[last], keys[last])
+def _ends(x: np.ndarray) -> set[int]:
+    """Where its smallest and its largest number stand."""
+    return {int(x.argmin()), int(x.argmax())}
+
+
+def _bands(filled: np.ndarray) -> Iterator[tuple[int, int]]:
+    """From which key to which (not with it) there are so many cells, in whole rows, of which each has ``filled``."""
+    total = np.cumsum(filled)
+    band = (total - 1) // max(CHUNK, int(total[-1]) // BANDS)
+    starts = np.flatnonzero(np.diff(band, prepend=-1)).tolist()
+    yield from pairwise(row * DOWN for row in [*starts, len(filled)])
+
+
+def _in_order(keys: np.ndarray) -> np.ndarray:
+    """Where the keys stand that are to be written, in order: of equal ones only the last."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    return order[np.append(ordered[1:] != ordered[:-1], True)[: len(keys)]]
