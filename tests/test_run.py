@@ -434,6 +434,26 @@ def test_constants_of_several_rounds_are_told_apart():
     assert len(set(names)) == len(names)
 
 
+def test_a_bare_array_is_one_leaf_in_both_passes():
+    target, w = np.eye(2), tn.tensor(spread(2, 2), name="w", requires_grad=True)
+    with tn.record() as run:
+        ((w - target) * (w - target) * target).sum().backward()
+    (leaf,) = [value for value in run.leaves if value.kind == "constant" and value.shape == (2, 2)]
+    again = run.replay(**{str(leaf.name): spread(2, 2)})
+    expected = 2 * (spread(2, 2) - spread(2, 2)) * spread(2, 2)
+    np.testing.assert_allclose(again.grad["w"], expected)
+
+
+def test_a_bare_array_that_changes_is_another_leaf():
+    target, w = np.ones(2), tn.tensor(spread(2), name="w")
+    with tn.record() as run:
+        before = w * target
+        target[0] = 3
+        tn.name(before + w * target, "both")
+    np.testing.assert_array_equal(run["both"], spread(2) * [4, 2])
+    np.testing.assert_array_equal(run.replay(w=np.ones(2))["both"], [4, 2])
+
+
 def test_an_unknown_name_lists_the_nearest(trained):
     run, *_ = trained
     with pytest.raises(KeyError, match=r"no value is called 'lstm.c\[9\]'; the nearest are lstm.c\["):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import copied, is_array, placed
+from tinynet.backend import copied, is_array, namespace, placed
 from tinynet.collection import without_collection
 from tinynet.primitives import TABLE, Primitive
 from tinynet.run import Run, Step, Value
@@ -90,6 +90,7 @@ class Recorder:
         self.hyperparameters: dict[tuple[str, float], Tensor] = {}
         self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
         self.states: set[str] = set()
+        self.arrays: dict[int, Value] = {}  # of bare arrays, by their ids: as sources, they stay
         self.seen = 0  # steps that ``recurrent`` has looked at
         self.keep: list[Any] = []  # modules whose id is a key above must outlive the recording
 
@@ -178,8 +179,15 @@ class Recorder:
         if isinstance(operand, Tensor):
             return self.value_of(operand)
         if is_array(operand):
-            return self._value(copied(operand), "constant")
+            return self._array(operand)
         return operand.item() if isinstance(operand, np.generic) else operand
+
+    def _array(self, array: Any) -> Value:
+        """The leaf of a bare array: one for both passes, unless its numbers have changed in between."""
+        known = self.arrays.get(id(array))
+        if known is None or not bool(namespace(array).all(known.array == array)):
+            known = self.arrays[id(array)] = self._value(copied(array), "constant", source=array)
+        return known
 
     def _value(self, array: Any, kind: str = "computed", **labels: Any) -> Value:
         value = Value(len(self.run.values), array, kind, update=self.update, **labels)
