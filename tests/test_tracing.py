@@ -232,12 +232,6 @@ def _at_places(x, places):
     return x.sum()
 
 
-def _where_positive(x, value):
-    x = x * 1.0
-    x[x > 0] = value
-    return x.sum()
-
-
 def _written_through(x):
     """A reshape of a transposed array is a copy."""
     x = x * 1.0
@@ -247,17 +241,16 @@ def _written_through(x):
 
 REFUSED = {
     "a branch": (lambda x: x.sum() if x.sum() > 0 else 2 * x.sum(), TypeError, "decides no `if`"),
-    "a plain number": (lambda x: x.sum() * float(x[0, 0]), TypeError, "cannot be taken out as a plain one"),
-    "a plain array": (lambda x: np.array([x[0], x[1]]), TypeError, "cannot be put into a plain one"),
+    "a plain number": (lambda x: x[int(x[0, 0])].sum(), TypeError, "cannot be taken out as a plain one"),
+    "a plain array": (lambda x: np.eye(3).dot(x[0]), TypeError, "cannot be put into a plain one"),
     "an unknown function": (lambda x: np.linalg.svd(x), TypeError, "np.svd is not traced"),
     "nothing": (lambda x: 3.0, ValueError, "nothing that <lambda> returns is computed from its arrays"),
     "integers": (lambda x: x.astype(int).sum(), TypeError, "cannot be turned into int64"),
     "their own error": (lambda x: x[7], IndexError, "7"),
     "places that repeat": (lambda x: _at_places(x, [0, 0]), TypeError, "the same place twice is not traced"),
-    "a mask with many numbers": (lambda x: _where_positive(x, x[0]), TypeError, "one number for all places"),
     "random numbers": (lambda x: (x * np.random.rand(3)).sum(), ValueError, "gave other numbers when it was traced"),
     "a copy that is a view here": (_written_through, ValueError, "gave other numbers when it was traced"),
-    "an unknown method": (lambda x: x.cumsum(), TypeError, "'cumsum' is not traced"),
+    "an unknown method": (lambda x: x.partition(1), TypeError, "'partition' is not traced"),
 }
 
 
