@@ -23,7 +23,9 @@ def _filled(x):
     h = x * 1.0
     h[MASK] = x[MASK] * 2
     h[x > 0.5] *= 3.0
-    return (h[x < 0.5] ** 2).sum() + h[h > 0][0]
+    h[x[:, 0] > 0.5, 1] = x[0, :1]
+    h[:, [False, True, True]] *= x[:, :2]
+    return (h[x < 0.5] ** 2).sum() + h[h > 0][0] + x[MASK[:, 0], 0:2].sum()
 
 
 def _into(x):
@@ -110,6 +112,7 @@ FUNCTIONS = {
     "masks": _filled,
     "numbers one by one": _by_elements,
     "lists of numbers": _logged,
+    "what is rounded": lambda x: x * (np.round(x) + np.floor(x) + x.round(1)),
     "what is finite": lambda x: x * np.isfinite(x) + np.any(np.isnan(x)),
 }
 

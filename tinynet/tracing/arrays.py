@@ -18,9 +18,24 @@ from tinynet.tracing.products import operand
 
 NUMBERS = ("argmax", "argmin", "argsort", "any", "all", "count_nonzero", "nonzero", "allclose", "array_equal")
 METHODS = frozenset(NUMBERS) | {
-    *("std", "var", "prod", "cumsum", "clip", "dot", "repeat", "take", "trace", "diagonal", "squeeze", "swapaxes")
+    *(
+        "round",
+        "std",
+        "var",
+        "prod",
+        "cumsum",
+        "clip",
+        "dot",
+        "repeat",
+        "take",
+        "trace",
+        "diagonal",
+        "squeeze",
+        "swapaxes",
+    )
 }
 STATES = ("isnan", "isinf", "isfinite")  # which do not change where an array does a little
+ROUNDED = ("rint", "floor", "ceil", "trunc", "round", "around")
 
 
 class NotTraced(AttributeError, TypeError):
@@ -65,6 +80,8 @@ class Traced(NDArrayOperatorsMixin):
             return _wrapped(FUNCTIONS[REDUCTIONS[ufunc.__name__]](*unwrapped(inputs), **{"axis": 0} | arguments))
         if ufunc.__name__ in STATES and method == "__call__":
             return ufunc(self.tensor.numpy())
+        if ufunc.__name__ in ROUNDED and method == "__call__" and not arguments:
+            return ufunc(*self._taken_out(inputs))
         function = UFUNCS.get(ufunc.__name__)
         (target,) = arguments.pop("out", (None,))
         if function is not None and isinstance(target, Traced) and not arguments:  # x += y
@@ -80,7 +97,7 @@ class Traced(NDArrayOperatorsMixin):
         return _wrapped(function(*_operands(inputs)))
 
     def __array_function__(self, function: Callable, types: Any, args: tuple, arguments: dict) -> Any:
-        if function.__name__ in NUMBERS:
+        if function.__name__ in NUMBERS + ROUNDED:
             return function(*self._taken_out(args), **arguments)
         if function.__name__ in ("zeros_like", "ones_like"):
             return Filled(self.shape, float(function.__name__ == "ones_like"))
@@ -262,11 +279,17 @@ def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
 
 def _places(index: Any) -> Any:
     """An index whose masks of plain truth values are the places where they hold."""
-    if isinstance(index, range):
-        return list(index)
-    if isinstance(index, np.ndarray) and index.dtype.kind == "b":
-        return np.nonzero(index)
-    return index
+    if not isinstance(index, tuple):
+        places = _without_masks(index)
+        return places if len(places) > 1 else places[0]
+    return tuple(place for part in index for place in _without_masks(part))
+
+
+def _without_masks(part: Any) -> tuple[Any, ...]:
+    if isinstance(part, range):
+        return (list(part),)
+    is_mask = isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype.kind == "b"
+    return np.nonzero(part) if is_mask else (part,)
 
 
 def unwrapped(item: Any) -> Any:
