@@ -16,6 +16,7 @@ from tinynet.backend import to_host
 from tinynet.primitives import TABLE
 from tinynet.primitives.structural import fields
 from tinynet.run import Run, Step, Value, full_name
+from tinynet.workbook.automatic import AutomaticNames
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -103,8 +104,8 @@ class _Planner:
         self.is_leaf_cell, self.is_parameter_cell = bytearray(1), bytearray(1)  # by id
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.spreads: dict[tuple[tuple[int, ...], tuple[int, ...]], np.ndarray] = {}
-        self.automatic: Counter[tuple[str, int]] = Counter()
-        self.taken = {value.quantity for value in run.values}
+        self.automatic = AutomaticNames(run)
+        self.copied: Counter[tuple[str, int]] = Counter()
         self.remembered: list[Value] = []  # by an optimiser, for the next round
         self.last_forward = max((v.update for v in run.values), default=0)
 
@@ -152,8 +153,8 @@ class _Planner:
         return of is not None and of.kind == "input" and bool(ids.all()) and len(set(ids.tolist())) == ids.size
 
     def materialise(self, value: Value) -> None:
-        name = value.quantity or self.automatic_name(self.made_by[value.index])
-        self.allocate(value, self.expressions[value.index], name, self.made_by[value.index].number)
+        step = self.made_by[value.index]
+        self.allocate(value, self.expressions[value.index], value.quantity or self.automatic.name(step), step.number)
         if value.replaces_state:  # what is read in this round too
             self.remembered.append(value)
         elif value.copy_of is not None:
@@ -179,19 +180,6 @@ class _Planner:
         plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order, update))
         plan.ids[value.index] = ids
         self.expressions[value.index] = Cells(ids.reshape(-1))
-
-    def automatic_name(self, step: Step) -> str:
-        """Call an unnamed intermediate after its last named operand: ``lstm.z_i`` gives ``lstm.multiply``."""
-        names = [o.quantity.removeprefix("new_") for o in step.operands if isinstance(o, Value) and o.quantity]
-        scopes = [name.rpartition(".")[0] for name in names]
-        base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
-        base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
-        while True:  # each round of training counts anew: a quantity has the same name in all of them
-            self.automatic[base, step.output.update] += 1
-            number = self.automatic[base, step.output.update]
-            name = base if number == 1 else f"{base}_{number}"
-            if name not in self.taken:
-                return name
 
     # What each kind of primitive computes
     def expression(self, operand: object) -> Expression:
@@ -335,12 +323,12 @@ class _Planner:
             source = step.operands[0]
         step = self.made_by[value.index]
         if source.quantity is None:
-            name = self.automatic_name(step)
+            name = self.automatic.name(step)
         else:
             said = sorted(set(words)) or ["turned"] * (source is not value)
             base = "_".join([source.quantity, *said])
-            self.automatic[base, value.update] += 1
-            number = self.automatic[base, value.update]
+            self.copied[base, value.update] += 1
+            number = self.copied[base, value.update]
             name = base if number == 1 else f"{base}_{number}"
         self.allocate(value, self.expressions[value.index], name, step.number)
 

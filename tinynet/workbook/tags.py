@@ -9,7 +9,7 @@ Most values have one tag for all their elements. Such an array is a view of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -26,10 +26,13 @@ Of = dict[int, np.ndarray]  # by value index
 
 
 class Tags:
-    """``time`` and ``sample``: integer arrays by value index, in the shape of the value."""
+    """``time`` and ``sample``: integer arrays by value index, in the shape of the value.
 
-    def __init__(self, run: Run):
-        self.run = run
+    ``steps`` are the time steps of intermediates without a name that have cells, by value index.
+    """
+
+    def __init__(self, run: Run, steps: Mapping[int, int]):
+        self.run, self.steps = run, steps
         self.time: Of = {value.index: uniform(value.shape, NONE) for value in run.values}
         self.sample: Of = dict(self.time)
         self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
@@ -153,10 +156,11 @@ class Tags:
             self._as_its_quantity(value)
             return
         self.sample[value.index] = _propagate(step, self.sample, _first)
-        if value.time is None:
+        time = self.steps.get(value.index, value.time)
+        if time is None:
             self.time[value.index] = _propagate(step, self.time, _later)
         else:
-            self.time[value.index] = uniform(value.shape, value.time)
+            self.time[value.index] = uniform(value.shape, time)
 
     def _as_its_quantity(self, gradient: Value) -> None:
         """A gradient belongs where the quantity belongs."""
