@@ -41,6 +41,18 @@ class AutomaticNames:
         return name
 
     @cached_property
+    def times(self) -> dict[int, int | None]:
+        """The time step of every unnamed value, by index: if no loop says it, the last that it reads."""
+        found: dict[int, int | None] = {}
+        for step in self.run.steps:
+            if step.output.quantity is None:
+                values = [operand for operand in step.operands if isinstance(operand, Value)]
+                read = [v.time if v.quantity is not None else found.get(v.index) for v in values]
+                last = max((time for time in read if time is not None), default=None)
+                found[step.output.index] = last if step.time is None else step.time
+        return found
+
+    @cached_property
     def numbers(self) -> dict[int, int]:
         """The number of the quantity that each unnamed value is one time step of, by the index of the value."""
         alike: dict[Hashable, int] = {}
@@ -50,9 +62,10 @@ class AutomaticNames:
         kinds: dict[int, Hashable] = {}
         for step in self.run.steps:
             if step.output.quantity is None:
-                operands = tuple(_label(operand, step, number_of) for operand in step.operands)
-                kind = (step.primitive, step.phase, step.output.shape, _base(step), step.time is None)
-                when = step.output.update, step.time
+                time = self.times[step.output.index]
+                operands = tuple(_label(operand, time, number_of) for operand in step.operands)
+                kind = (step.primitive, step.phase, step.output.shape, _base(step), time is None)
+                when = step.output.update, time
                 seen[(kind, operands), when] += 1
                 number = alike.setdefault((kind, operands, seen[(kind, operands), when]), len(alike))
                 number_of[step.output.index] = number
@@ -76,13 +89,13 @@ def _joined(kinds: dict[int, Hashable], whens: dict[int, set[When]]) -> dict[int
     return same
 
 
-def _label(operand: Any, step: Step, number_of: dict[int, int]) -> Hashable:
+def _label(operand: Any, time: int | None, number_of: dict[int, int]) -> Hashable:
     """An operand as all time steps and rounds of training see it."""
     if not isinstance(operand, Value):
         return operand
     if operand.quantity is None:
         return number_of.get(operand.index, operand.kind)
-    apart = None if operand.time is None or step.time is None else operand.time - step.time
+    apart = None if operand.time is None or time is None else operand.time - time
     return (operand.copy_of or operand).quantity, apart
 
 

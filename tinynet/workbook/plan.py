@@ -7,6 +7,7 @@ cells; what has no name is written into the formula of the next quantity that ha
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -105,6 +106,7 @@ class _Planner:
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.spreads: dict[tuple[tuple[int, ...], tuple[int, ...]], np.ndarray] = {}
         self.automatic = AutomaticNames(run)
+        self.starts: list[int] = []  # the first cell of every block
         self.copied: Counter[tuple[str, int]] = Counter()
         self.remembered: list[Value] = []  # by an optimiser, for the next round
         self.last_forward = max((v.update for v in run.values), default=0)
@@ -146,11 +148,19 @@ class _Planner:
             self.materialise(value)
 
     def is_another_name(self, step: Step, ids: np.ndarray) -> bool:
-        """Tell whether a value is only a part of a leaf, or the gradient of an input put together from its parts."""
+        """Tell whether a value is only a part of a leaf, or the gradient of an input put together from its parts.
+
+        What joins several leaves at a time step has cells there, as it has at the other time steps.
+        """
         if step.phase == "forward":
-            return all(self.is_leaf_cell[i] for i in ids)
+            joins = step.output.time is not None and self.block_number(ids.min()) != self.block_number(ids.max())
+            return not joins and all(self.is_leaf_cell[i] for i in ids)
         of = step.output.of
         return of is not None and of.kind == "input" and bool(ids.all()) and len(set(ids.tolist())) == ids.size
+
+    def block_number(self, cell: int) -> int:
+        """Which block, counted as they came, a cell belongs to."""
+        return bisect(self.starts, cell)
 
     def materialise(self, value: Value) -> None:
         step = self.made_by[value.index]
@@ -171,11 +181,12 @@ class _Planner:
         plan, n = self.result, math.prod(value.shape)
         ids = np.arange(plan.cells + 1, plan.cells + n + 1, dtype=np.int32).reshape(value.shape)
         plan.cells += n
+        self.starts.append(int(ids.flat[0]) if n else plan.cells + 1)
         self.is_leaf_cell += bytes([expression is None or value.copy_of is not None]) * n
         self.is_parameter_cell += bytes([value.kind == "parameter" or value.copy_of is not None]) * n
         step = self.made_by.get(value.index)
         phase = step.phase if step is not None else "backward" if expression is not None else "forward"
-        time = value.time if value.quantity is not None or step is None else step.time
+        time = value.time if value.quantity is not None or step is None else self.automatic.times[value.index]
         update = value.update if update is None else update
         plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order, update))
         plan.ids[value.index] = ids
