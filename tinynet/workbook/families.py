@@ -61,6 +61,11 @@ class Piece:
     partner: str | None
     slots: dict[int, Any] = field(default_factory=dict)  # by round of training
 
+    @property
+    def turned(self) -> bool:
+        """Whether its rows are the parameter's columns."""
+        return self.places.shape[1] > 1 and bool(self.places[0, 1] != self.places[0, 0] + 1)
+
 
 @dataclass(eq=False)
 class Section:
@@ -327,7 +332,7 @@ class Families:
         rows = keys_of(family.blocks, self.tags).rows
         bias = places.ndim == 1
         grid = places[:, None] if bias else places
-        if grid.shape[0] != rows:
+        if grid.shape[0] != rows or (grid.shape[1] == rows and self._reads_columns(family, grid + block.ids.flat[0])):
             grid = grid.T
         if grid.shape[0] != rows:
             return None
@@ -335,6 +340,15 @@ class Families:
         if partner is None and grid.shape[1] > 1:
             partner = "weights"
         return Piece(name, block.value, grid, family, partner)
+
+    def _reads_columns(self, family: Family, ids: np.ndarray) -> bool:
+        """Tell whether an element of a quantity reads a column of a matrix: ``x @ W``."""
+        for dot in (d for b in family.computed for d in dots(b.expression)):  # type: ignore[arg-type]
+            for side in (dot.left, dot.right):
+                read = np.isin(ids, [] if side is None else side.numbers[:1])
+                if np.count_nonzero(read) > 1:
+                    return bool(np.count_nonzero(read.any(axis=1)) > 1)
+        return False
 
     def _partner(self, family: Family, ids: np.ndarray) -> str | None:
         """What weights are multiplied with in a sum of products; None for a bias, which may be a column."""

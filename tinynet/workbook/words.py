@@ -22,6 +22,7 @@ from tinynet.workbook.families import Family, last_part
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
+from tinynet.workbook.sheet import Rectangle
 
 SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "erf": "erf({})", "sqrt": "√({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
@@ -47,7 +48,7 @@ class Words:
         self.symbols = ["0"]
         self.number = np.zeros(plan.cells + 1, dtype=np.int32)  # of the symbol of every cell
         self.time = np.full(plan.cells + 1, np.iinfo(np.int32).min, dtype=np.int32)
-        self.names_of_pieces: set[str] = set()
+        self.pieces: dict[str, Rectangle] = {}  # by symbol
         self.equations: dict[int, str] = {}  # by the id of the block
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
@@ -59,7 +60,7 @@ class Words:
             for part in sheet.parts:
                 for rectangle in part.rectangles:
                     self._call(rectangle.ids, rectangle.symbol)
-                    self.names_of_pieces.add(rectangle.symbol)
+                    self.pieces.setdefault(rectangle.symbol, rectangle)
 
     def _call(self, ids: np.ndarray, symbol: str) -> None:
         if symbol not in self.numbers:
@@ -156,20 +157,23 @@ class Words:
             cells = present(left)
             names = " + ".join(dict.fromkeys(self.symbol(i) if t is None else self._name(i, t) for i in cells))
             return f"Σ {names}" if len(cells) > 1 else names
-        rows: dict[int, set[int]] = {}  # in which each matrix is read
+        rows: dict[int, list[int]] = {}  # in which each matrix is read
         for a, row in zip(self.number[left].tolist(), self.layout.row[left].tolist(), strict=True):
-            rows.setdefault(a, set()).add(row)
+            rows.setdefault(a, []).append(row)
         both = (left > 0) & (right > 0)
         columns = [known[side[both]].tolist() for side in (left, right) for known in (self.number, self.time)]
         pairs = dict.fromkeys(zip(*columns, strict=True))
-        texts = (self._pair(self.symbols[a], i, self.symbols[b], j, t, len(rows[a]) > 1) for a, i, b, j in pairs)
+        texts = (self._pair(self.symbols[a], i, self.symbols[b], j, t, rows[a]) for a, i, b, j in pairs)
         return " + ".join(dict.fromkeys(texts)) or "0"
 
-    def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, transposed: bool) -> str:
-        if a not in self.names_of_pieces:
+    def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, rows: list[int]) -> str:
+        """``rows`` are those of the cells of ``a`` that are read: in several rows, a column of it."""
+        if a not in self.pieces:
             # A sum over time steps or samples: the steps themselves are not spelled out.
             return f"Σ {a}·{b}{'[t-1]' if t is None and time_of_b == time_of_a - 1 else ''}"
-        return f"{a}{'ᵀ' if transposed else ''}·{_named(b, time_of_b, t)}"
+        piece = self.pieces[a]
+        column = len(set(rows)) > 1 or (piece.ids.ndim == 2 and len(rows) < piece.ids.shape[1])
+        return f"{a}{'ᵀ' if column != piece.turned else ''}·{_named(b, time_of_b, t)}"
 
 
 def _nothing(e: Expression | None) -> np.ndarray:
