@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from functools import cached_property
 from typing import Any
 
+from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 
 When = tuple[int, int | None]  # the round of training and the time step
@@ -28,7 +29,7 @@ class AutomaticNames:
         """The name of what a step computes."""
         number = self.numbers[step.output.index]
         if number not in self.names:
-            self.names[number] = self.unused(_base(step))
+            self.names[number] = self.unused(self.base(step))
         return self.names[number]
 
     def unused(self, base: str) -> str:
@@ -39,6 +40,24 @@ class AutomaticNames:
             name = f"{base}_{count}"
         self.taken.add(name)
         return name
+
+    def base(self, step: Step) -> str:
+        """What a step computes is called after its last named operand and itself: ``lstm.z_i`` gives ``lstm.multiply``.
+
+        Numbers that were only moved are called after what made them.
+        """
+        while TABLE[step.primitive].kind == "structural":
+            before = self.made_by.get(step.operands[0].index)
+            if before is None or before.output.quantity is not None:
+                break
+            step = before
+        names = [o.quantity.removeprefix("new_") for o in step.operands if isinstance(o, Value) and o.quantity]
+        scopes = [name.rpartition(".")[0].removeprefix("d_") for name in names]
+        return f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
+
+    @cached_property
+    def made_by(self) -> dict[int, Step]:
+        return {step.output.index: step for step in self.run.steps}
 
     @cached_property
     def times(self) -> dict[int, int | None]:
@@ -64,7 +83,7 @@ class AutomaticNames:
             if step.output.quantity is None:
                 time = self.times[step.output.index]
                 operands = tuple(_label(operand, time, number_of) for operand in step.operands)
-                kind = (step.primitive, step.phase, step.output.shape, _base(step), time is None)
+                kind = (step.primitive, step.phase, step.output.shape, self.base(step), time is None)
                 when = step.output.update, time
                 seen[(kind, operands), when] += 1
                 number = alike.setdefault((kind, operands, seen[(kind, operands), when]), len(alike))
@@ -97,10 +116,3 @@ def _label(operand: Any, time: int | None, number_of: dict[int, int]) -> Hashabl
         return number_of.get(operand.index, operand.kind)
     apart = None if operand.time is None or time is None else operand.time - time
     return (operand.copy_of or operand).quantity, apart
-
-
-def _base(step: Step) -> str:
-    """What a step computes is called after its last named operand and itself: ``lstm.z_i`` gives ``lstm.multiply``."""
-    names = [o.quantity.removeprefix("new_") for o in step.operands if isinstance(o, Value) and o.quantity]
-    scopes = [name.rpartition(".")[0].removeprefix("d_") for name in names]
-    return f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive

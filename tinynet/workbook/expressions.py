@@ -255,6 +255,24 @@ def leaves(expression: Expression) -> list[np.ndarray]:
     return []
 
 
+def most_complete(expression: Expression, n: int) -> list[int]:
+    """The places, of n, of the elements in whose formulas the fewest cells are missing, which are 0 there."""
+    missing = np.broadcast_to(_missing(expression), n)
+    return np.flatnonzero(missing == missing.min()).tolist() if n else [0]
+
+
+def _missing(expression: Expression) -> np.ndarray:
+    """Of each element, how many cells its formula lacks."""
+    match expression:
+        case Cells(ids):
+            return (ids == 0).astype(int)
+        case Total(terms):
+            return sum((_missing(term) for _, term in terms), np.zeros(1, dtype=int))
+        case Apply(_, operands):
+            return sum((_missing(operand) for operand in operands), np.zeros(1, dtype=int))
+    return np.zeros(1, dtype=int)
+
+
 def dots(expression: Expression) -> list[Dot]:
     """Return the contractions inside an expression."""
     match expression:

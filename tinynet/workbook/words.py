@@ -17,6 +17,7 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
+    most_complete,
 )
 from tinynet.workbook.families import Family, last_part
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
@@ -36,6 +37,9 @@ SIGNS = {
     "equal": "=",
     "not_equal": "≠",
 }
+
+
+MOST_PARTS = 3  # that are said one by one
 
 
 class Words:
@@ -84,11 +88,22 @@ class Words:
         over if others have numbers where it has nothing, a 0.
         """
         if id(block) not in self.equations:
-            nothing = np.broadcast_to(_nothing(block.expression), block.ids.size)
-            places = np.flatnonzero(nothing == nothing.min()).tolist() if nothing.size else [0]
+            assert block.expression is not None
+            places = most_complete(block.expression, block.ids.size)
+            parts = self._parts(block)
             first, last = self.element(block, places[0]), self.element(block, places[-1])
-            self.equations[id(block)] = first if first == last else f"{first}, …, {last}"
+            whole = f"{self.symbol(block.ids.flat[0])} = [{', '.join(parts)}]"
+            apart = first if first == last else f"{first}, …, {last}"
+            self.equations[id(block)] = whole if 1 < len(parts) <= MOST_PARTS else apart
         return self.equations[id(block)]
+
+    def _parts(self, block: Block) -> list[str]:
+        """What a block is put together from, such as the two states of a layer in both directions."""
+        ids = block.expression.ids if isinstance(block.expression, Cells) else np.zeros(0, dtype=int)
+        if not ids.all():
+            return []
+        _, first = np.unique(np.stack([self.number[ids], self.time[ids]]), axis=1, return_index=True)
+        return [self._name(int(ids[i]), block.time) for i in np.sort(first)]
 
     def element(self, block: Block, place: int) -> str:
         """The equation of one element of a block."""
@@ -115,6 +130,8 @@ class Words:
                 return f"{self._name(int(choices[i][0]), t)}[{self._name(int(index[i]), t)}]", ATOM
             case Dot(left, right, slides=True) if right is not None:
                 return f"{self._name(present(right[i])[0], t)} ∗ {self._name(present(left[i])[0], t)}", MULTIPLY
+            case Dot(left, right) if right is not None and np.array_equal(left[i], right[i]):
+                return f"Σ {self._name(present(left[i])[0], t)}²", ADD
             case Dot(left, right):
                 return self._contraction(left[i], None if right is None else right[i], t), ADD
             case Total(terms):
@@ -174,18 +191,6 @@ class Words:
         piece = self.pieces[a]
         column = len(set(rows)) > 1 or (piece.ids.ndim == 2 and len(rows) < piece.ids.shape[1])
         return f"{a}{'ᵀ' if column != piece.turned else ''}·{_named(b, time_of_b, t)}"
-
-
-def _nothing(e: Expression | None) -> np.ndarray:
-    """Of each element, how many cells are missing from its formula, in whose place is a 0."""
-    match e:
-        case Cells(ids):
-            return (ids == 0).astype(int)
-        case Total(terms):
-            return sum((_nothing(term) for _, term in terms), np.zeros(1, dtype=int))
-        case Apply(_, operands):
-            return sum((_nothing(operand) for operand in operands), np.zeros(1, dtype=int))
-    return np.zeros(1, dtype=int)
 
 
 def clipped(text: str, room: int) -> str:
