@@ -141,3 +141,17 @@ def test_every_operation_of_a_layer_stands_at_its_step(options: dict):
         states = [b for b in book.plan.blocks if b.time == step.time and b.phase == "forward" and ".h" in b.quantity]
         assert block.time == step.time
         assert columns_of(book, block) == columns_of(book, states[0])
+
+
+def test_a_bare_array_stands_where_it_is_used():
+    x, w, target = (
+        tn.tensor(spread(4, 3), name="x"),
+        tn.tensor(spread(3, 2), name="w", requires_grad=True),
+        spread(4, 2),
+    )
+    with tn.record() as run:
+        ((x @ w) * target).sum().backward()
+    book = Book(run, "names", "Network")
+    (block,) = [block for block in book.plan.blocks if block.value.kind == "constant" and block.ids.size > 1]
+    (shown,) = [block for block in book.plan.blocks if block.quantity == "x"]
+    assert [columns_of(book, shown), len(columns_of(book, shown))] == [columns_of(book, block), 4]

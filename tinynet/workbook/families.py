@@ -264,7 +264,7 @@ class Families:
 
     def _is_target(self, family: Family) -> bool:
         block = family.blocks[0]
-        if block.time is not None or block.kind != "input":
+        if block.time is not None or block.kind not in ("input", "constant") or block.value.of is not None:
             return False
         users = [f for f in self.all if f.phase == "forward" and family in self.reads[id(f)]]
         inside = [dot for f in users for b in f.computed for dot in dots(b.expression)]  # type: ignore[arg-type]

@@ -35,7 +35,8 @@ class Tags:
         self.run, self.steps = run, steps
         self.time: Of = {value.index: uniform(value.shape, NONE) for value in run.values}
         self.sample: Of = dict(self.time)
-        self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
+        typed_in = [v for v in run.leaves if v.kind == "input" or (v.kind == "constant" and v.of is None)]
+        self.waiting = {value.index for value in typed_in if value.shape}
         self.parts = _parts_of_leaves(run)
         self._start()
         later = self._pass({value.index for value in run.values})
@@ -138,7 +139,7 @@ class Tags:
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if len(value.shape) > 1 or value.shape[0] == samples:
+            if value.kind == "input" and (len(value.shape) > 1 or value.shape[0] == samples):
                 self.sample[value.index] = _index_of_axis(value.shape, 0)
         return before
 
