@@ -91,7 +91,7 @@ class Words:
             assert block.expression is not None
             places = most_complete(block.expression, block.ids.size)
             parts = self._parts(block)
-            first, last = self.element(block, places[0]), self.element(block, places[-1])
+            first, last = (self.element(block, place) for place in places)
             whole = f"{self.symbol(block.ids.flat[0])} = [{', '.join(parts)}]"
             apart = first if first == last else f"{first}, …, {last}"
             self.equations[id(block)] = whole if 1 < len(parts) <= MOST_PARTS else apart

@@ -62,7 +62,7 @@ class Worked:
     def line(self, block: Block, label: str) -> tuple[str, str]:
         """Return the formula of the text for one element of a block, and the text itself."""
         assert block.expression is not None
-        place = most_complete(block.expression, block.ids.size)[0]
+        place, _ = most_complete(block.expression, block.ids.size)
         if block.ids.ndim > 2:  # of a map, the number that stands out
             place = int(np.abs(self.values[block.ids]).argmax())
         where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
