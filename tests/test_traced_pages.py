@@ -155,3 +155,12 @@ def test_a_bare_array_stands_where_it_is_used():
     (block,) = [block for block in book.plan.blocks if block.value.kind == "constant" and block.ids.size > 1]
     (shown,) = [block for block in book.plan.blocks if block.quantity == "x"]
     assert [columns_of(book, shown), len(columns_of(book, shown))] == [columns_of(book, block), 4]
+
+
+def test_unnamed_quantities_of_several_layers_are_told_apart():
+    layers, x = [tn.nn.LayerNorm(3), tn.nn.LayerNorm(3)], tn.tensor(spread(2, 3), name="x")
+    with tn.record() as run:
+        (layers[1](layers[0](x)) ** 2).sum().backward()
+    families = Book(run, "names", "Network").layout.families.all
+    symbols = [family.symbol for family in families if family.blocks[0].value.quantity is None]
+    assert len(symbols) > 2 and len(set(symbols)) == len(symbols)

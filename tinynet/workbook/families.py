@@ -135,20 +135,20 @@ class Families:
         return id(block) in self.of_block
 
     def _symbols(self) -> None:
-        forward = [f for f in self.all if f.phase == "forward"]
-        names = Counter((last_part(f.quantity), f.update) for f in forward)
-        for family in forward:
+        """A quantity is called by the last part of its name, if that is its alone; a gradient after what it is of."""
+        own = [f for f in self.all if f.phase == "forward" or (f.of is None and f.quantity[:2] != "d_")]
+        names = Counter((last_part(f.quantity), f.update) for f in own)
+        for family in own:
             short = last_part(family.quantity)
             alone = names[short, family.update] == 1
             family.symbol = short if alone else family.quantity
             if family.blocks[0].kind == "hyperparameter":
                 family.symbol = greek(family.symbol)
+        for family in (f for f in self.all if not f.symbol):
+            suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
+            base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
+            family.symbol = "δ" * (family.phase == "backward") + base + suffix
         for family in self.all:
-            if family.phase != "forward":
-                suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
-                base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
-                delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
-                family.symbol = delta + base + suffix
             if family.blocks[0].kind == "state" or family.blocks[0].value.replaces_state:
                 family.symbol = last_part(family.quantity).replace("old_", "old ")
 
