@@ -130,7 +130,7 @@ class Words:
                 return f"{self._name(int(choices[i][0]), t)}[{self._name(int(index[i]), t)}]", ATOM
             case Dot(left, right, slides=True) if right is not None:
                 return f"{self._name(present(right[i])[0], t)} ∗ {self._name(present(left[i])[0], t)}", MULTIPLY
-            case Dot(left, right) if right is not None and np.array_equal(left[i], right[i]):
+            case Dot(left, right) if right is not None and left[i].any() and np.array_equal(left[i], right[i]):
                 return f"Σ {self._name(present(left[i])[0], t)}²", ADD
             case Dot(left, right):
                 return self._contraction(left[i], None if right is None else right[i], t), ADD
