@@ -92,7 +92,8 @@ class ColumnPage(Page):
     def label(self, rectangle: Rectangle) -> None:
         """Name a rectangle, with its shape, in the row above it."""
         rows, columns = rectangle.ids.shape
-        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
+        label = f"{rectangle.label}{'ᵀ' * rectangle.turned}"
+        text = f"{label}  {rows}×{columns}" if columns > 1 else label
         grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
         self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
 

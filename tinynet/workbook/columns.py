@@ -212,7 +212,7 @@ class ColumnBuilder(Builder):
             left = self.slot_column(piece, bias, group)
             names = rectangle_name(piece.name, role, self.layout.symbols[piece.name])
             kind = "parameter" if role in ("parameter", "copy") else role
-            part.rectangles.append(Rectangle(*names, kind, ids, group.top, left))
+            part.rectangles.append(Rectangle(*names, kind, ids, group.top, left, piece.turned))
             rows = np.broadcast_to(group.top + np.arange(ids.shape[0])[:, None], ids.shape)
             columns = np.broadcast_to(left + np.arange(ids.shape[1]), ids.shape)
             self.layout.place(ids, self.sheet, rows, columns)

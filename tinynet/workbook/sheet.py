@@ -47,7 +47,7 @@ class Group:
 class Rectangle:
     """A block of parameter cells: the parameter itself, its gradient, its new value, or what is computed on the way.
 
-    ``label`` stands above it, ``symbol`` in equations.
+    ``label`` stands above it, ``symbol`` in equations; ``turned`` says that its rows are the parameter's columns.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Rectangle:
     ids: np.ndarray
     top: int
     left: int
+    turned: bool = False
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ Most values have one tag for all their elements. Such an array is a view of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -26,13 +26,17 @@ Of = dict[int, np.ndarray]  # by value index
 
 
 class Tags:
-    """``time`` and ``sample``: integer arrays by value index, in the shape of the value."""
+    """``time`` and ``sample``: integer arrays by value index, in the shape of the value.
 
-    def __init__(self, run: Run):
-        self.run = run
+    ``steps`` are the time steps of intermediates without a name that have cells, by value index.
+    """
+
+    def __init__(self, run: Run, steps: Mapping[int, int]):
+        self.run, self.steps = run, steps
         self.time: Of = {value.index: uniform(value.shape, NONE) for value in run.values}
         self.sample: Of = dict(self.time)
-        self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
+        typed_in = [v for v in run.leaves if v.kind == "input" or (v.kind == "constant" and v.of is None)]
+        self.waiting = {value.index for value in typed_in if value.shape}
         self.parts = _parts_of_leaves(run)
         self._start()
         later = self._pass({value.index for value in run.values})
@@ -49,8 +53,8 @@ class Tags:
             if value.time is not None:
                 self.time[value.index] = uniform(value.shape, value.time)
             rows = len(value.shape) > 1 or (value.shape and value.array.dtype.kind in "iu")
-            if rows and value.index in self.waiting and (value.time is not None or value.index in contracted):
-                self.sample[value.index] = _index_of_axis(value.shape, contracted.get(value.index, 0))
+            if rows and value.index in self.waiting and value.index in contracted:
+                self.sample[value.index] = _index_of_axis(value.shape, contracted[value.index])
                 self.waiting.discard(value.index)
         for part, (leaf, places) in self.parts.items():
             value = self.run.values[part]
@@ -62,23 +66,30 @@ class Tags:
             self.waiting.discard(leaf.index)
 
     def _read_step_by_step(self) -> None:
-        """What enters a matrix product at a time step stands at that step.
+        """What enters a matrix product at a time step, or is joined to the state, stands at that step.
 
         Its rows are samples; right of its weights, its columns.
         """
         for step in self.run.steps:
-            if step.primitive != "matmul" or step.phase != "forward" or step.time is None:
-                continue
-            weights, _ = _leaf(step.operands[0], self.parts)
-            right = weights is not None and weights.kind == "parameter"
-            matrix = step.operands[right]
-            leaf, places = _leaf(matrix, self.parts)
-            if leaf is not None and leaf.index in self.waiting and leaf.time is None:
-                axis = len(matrix.shape) - (1 if right else 2)
-                _put(self.time, leaf, places, step.time)
-                _put(self.sample, leaf, places, _index_of_axis(matrix.shape, axis))
+            if step.phase == "forward" and step.time is not None:
+                for read, axis in self._read_by(step):
+                    leaf, places = _leaf(read, self.parts)
+                    if leaf is not None and leaf.index in self.waiting:
+                        _put(self.time, leaf, places, step.time if leaf.time is None else leaf.time)
+                        _put(self.sample, leaf, places, NONE if axis is None else _index_of_axis(read.shape, axis))
         timed = {index for index in self.waiting if np.any(self.time[index] != NONE)}
         self.waiting -= timed
+
+    def _read_by(self, step: Step) -> Iterator[tuple[Value, int | None]]:
+        """What a step multiplies by weights, or joins, and the axis along which its samples lie."""
+        if step.primitive == "matmul":
+            weights, _ = _leaf(step.operands[0], self.parts)
+            right = weights is not None and weights.kind == "parameter"
+            yield step.operands[right], len(step.operands[right].shape) - (1 if right else 2)
+        elif step.primitive == "concatenate":
+            for operand in step.operands:
+                joined = step.arguments["axis"] % len(operand.shape)
+                yield operand, next((axis for axis in range(len(operand.shape)) if axis != joined), None)
 
     def _contracted_leaves(self) -> dict[int, int]:
         """The leaves that enter a matrix product or a convolution, as they are or through a reshape: {index: axis}.
@@ -104,6 +115,7 @@ class Tags:
         Returns the values (by their index) that have taken some.
         """
         before = set(self.waiting)
+        free: dict[int, np.ndarray] = {}  # of each leaf, the places that have taken none yet
         for step in self.run.steps if self.waiting else []:
             if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
                 continue
@@ -113,16 +125,21 @@ class Tags:
                 leaf, places = _leaf(operand, self.parts)
                 if leaf is None or leaf.index not in self.waiting:
                     continue
-                if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
+                lacking = (self.time, self.sample) if leaf.time is None else (self.sample,)
+                if all(np.all(tags[step.output.index] == NONE) for tags in lacking):
                     continue
-                for tags in (self.time, self.sample):
+                untaken = free.setdefault(leaf.index, np.ones(leaf.array.size, dtype=bool))
+                if not untaken[places].all():
+                    continue
+                untaken[places] = False
+                for tags in lacking:
                     tags[leaf.index] = tags[leaf.index].copy()  # its gradient may have the same
                     _put(tags, leaf, places, tags[step.output.index])
-                self.waiting.discard(leaf.index)
+        self.waiting -= {index for index, untaken in free.items() if not untaken.all()}
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if len(value.shape) > 1 or value.shape[0] == samples:
+            if value.kind == "input" and (len(value.shape) > 1 or value.shape[0] == samples):
                 self.sample[value.index] = _index_of_axis(value.shape, 0)
         return before
 
@@ -153,10 +170,11 @@ class Tags:
             self._as_its_quantity(value)
             return
         self.sample[value.index] = _propagate(step, self.sample, _first)
-        if value.time is None:
+        time = self.steps.get(value.index, value.time)
+        if time is None:
             self.time[value.index] = _propagate(step, self.time, _later)
         else:
-            self.time[value.index] = uniform(value.shape, value.time)
+            self.time[value.index] = uniform(value.shape, time)
 
     def _as_its_quantity(self, gradient: Value) -> None:
         """A gradient belongs where the quantity belongs."""

@@ -18,6 +18,7 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
+    most_complete,
 )
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, choose
 from tinynet.workbook.plan import Block
@@ -60,11 +61,12 @@ class Worked:
 
     def line(self, block: Block, label: str) -> tuple[str, str]:
         """Return the formula of the text for one element of a block, and the text itself."""
-        place, where = 0, ", first element"
+        assert block.expression is not None
+        place, _ = most_complete(block.expression, block.ids.size)
         if block.ids.ndim > 2:  # of a map, the number that stands out
             place = int(np.abs(self.values[block.ids]).argmax())
-            where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
-        assert block.expression is not None
+        where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
+        where = ", first element" if place == 0 and block.ids.ndim < 3 else where
         parts, _ = self.render(block.expression, place)
         result: Parts = ["  =  ", self.live(int(block.ids.flat[place]))]
         formula, text = _as_text([f"{label}{where}:  ", *parts, *result])
