@@ -7,8 +7,11 @@ from collections.abc import Hashable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
+from tinynet.workbook.tags import NONE, Tags
 
 When = tuple[int, int | None]  # the round of training and the time step
 
@@ -61,14 +64,14 @@ class AutomaticNames:
 
     @cached_property
     def times(self) -> dict[int, int | None]:
-        """The time step of every unnamed value, by index: if no loop says it, the last that it reads."""
-        found: dict[int, int | None] = {}
-        for step in self.run.steps:
-            if step.output.quantity is None:
-                values = [operand for operand in step.operands if isinstance(operand, Value)]
-                read = [v.time if v.quantity is not None else found.get(v.index) for v in values]
-                last = max((time for time in read if time is not None), default=None)
-                found[step.output.index] = last if step.time is None else step.time
+        """The time step of every unnamed value, by index: if no loop says it, where all of its elements belong."""
+        nameless = [step for step in self.run.steps if step.output.quantity is None]
+        found = {step.output.index: step.time for step in nameless}
+        if None in found.values():
+            tags = Tags(self.run, {}).time
+            for index in (index for index, time in found.items() if time is None):
+                one = tags[index].item(0) if tags[index].size else NONE
+                found[index] = one if one != NONE and np.all(tags[index] == one) else None
         return found
 
     @cached_property
