@@ -429,3 +429,52 @@ def test_other_threads_and_numpy_itself_get_plain_zeros():
 
     tn.trace(function, np.ones(3))
     assert found == [np.ndarray, np.ndarray]  # called, and traced
+
+
+def _filled_by_step(x, W, U, V):
+    T = len(x)
+    h, out = np.zeros((T + 1, 3)), np.zeros((2, T, 3))
+    h[-1] = np.zeros(3)
+    for t in range(T):
+        h[t] = np.tanh(x[t] @ W + h[t - 1] @ U)
+        out[0, t] = h[t] * 2
+        out[1, t, :] = h[t - 1]
+    return np.sum((out @ V) ** 2) + np.sum(h**2)
+
+
+def test_steps_of_an_array_that_is_filled_are_read_as_they_were_put_in():
+    shapes = {"x": (3, 2), "W": (2, 3), "U": (3, 3), "V": (3,)}
+    arrays = {name: spread(*shape) for name, shape in shapes.items()}
+    run = tn.trace(_filled_by_step, **arrays)
+    assert float(run["loss"]) == pytest.approx(_filled_by_step(**arrays), rel=1e-14)
+    named = {value.name: value.shape for value in run.values if value.quantity == "h"}
+    assert named == {"h[initial]": (3,), "h[0]": (3,), "h[1]": (3,), "h[2]": (3,)}
+    assert run["out"].shape == (2, 3, 3) and not any(name.startswith("out_") for name in run.names)
+    for name in ("W", "U", "V"):
+        eps, direction = 1e-6, np.cos(np.arange(arrays[name].size)).reshape(shapes[name])
+        sides = [_filled_by_step(**arrays | {name: arrays[name] + sign * eps * direction}) for sign in (1, -1)]
+        assert np.sum(run.grad[name] * direction) == pytest.approx((sides[0] - sides[1]) / (2 * eps), rel=1e-7)
+
+
+def _overwritten(x):
+    h = np.zeros((3, 2))
+    for t in range(3):
+        h[t] += x[t]  # fills
+        h[t] *= 2
+        h[t] = h[t] + x[t]
+        if t:
+            h[t] += h[t - 1]
+    total = np.sum(h**2)  # read as a whole
+    h[1] = x[0]
+    h[0, 1] = 5.0
+    view = h[2]
+    view[0] = x[1, 1]
+    return total + np.sum(h * x)
+
+
+def test_what_is_put_in_again_counts():
+    x = spread(3, 2)
+    run = tn.trace(_overwritten, x=x.copy())
+    assert float(run["loss"]) == pytest.approx(_overwritten(x.copy()), rel=1e-14)
+    again = run.replay(x=2 * x)
+    assert float(again["loss"]) == pytest.approx(_overwritten(2 * x), rel=1e-14)
