@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinynet as tn
 from tests.gradients import spread
@@ -478,3 +480,39 @@ def test_what_is_put_in_again_counts():
     assert float(run["loss"]) == pytest.approx(_overwritten(x.copy()), rel=1e-14)
     again = run.replay(x=2 * x)
     assert float(again["loss"]) == pytest.approx(_overwritten(2 * x), rel=1e-14)
+
+
+PUT = {
+    "row": lambda h, x, t: h.__setitem__(t, x[t] * 2),
+    "column": lambda h, x, t: h.__setitem__((slice(None), t % 2), x[:, 0] + 1),
+    "element": lambda h, x, t: h.__setitem__((t, 1), x[t, 0]),
+    "plain row": lambda h, x, t: h.__setitem__(t, [1.0, 2.0]),
+    "plain element": lambda h, x, t: h.__setitem__((t, 0), 3.0),
+    "zeros": lambda h, x, t: h.__setitem__(t, np.zeros(2)),
+    "more": lambda h, x, t: h.__setitem__(t, h[t] + x[t]),
+    "from before": lambda h, x, t: h.__setitem__(t, h[t - 1] * x[t]),
+    "of a view": lambda h, x, t: h[t].__setitem__(0, x[t, 1]),
+    "of a column": lambda h, x, t: h[:, 1].__setitem__(t, x[t, 1]),
+    "whole": lambda h, x, t: h.__setitem__(slice(None), h * x[t, 0]),
+}
+
+
+def _in_place(h, x, t):
+    h[t] += x[t]
+    h[t] *= 2
+
+
+@given(st.lists(st.tuples(st.sampled_from([*PUT, "in place"]), st.integers(0, 2)), max_size=7))
+def test_whatever_is_put_into_an_array_and_read(actions: list[tuple[str, int]]):
+    def code(x):
+        h, seen = np.zeros((3, 2)), 0.0
+        for action, t in actions:
+            (PUT | {"in place": _in_place})[action](h, x, t)
+            seen = seen + np.sum(h[t] * x[0]) + np.sum(h[t - 1]) * (t == 1)
+        return seen + np.sum(h * x)
+
+    x = spread(3, 2)
+    run = tn.trace(code, x=x.copy())
+    assert float(run["loss"]) == pytest.approx(code(x.copy()), rel=1e-12, abs=1e-12)
+    again = run.replay(x=np.cos(x))
+    assert float(again["loss"]) == pytest.approx(code(np.cos(x)), rel=1e-12, abs=1e-12)
