@@ -182,7 +182,7 @@ def unroll(
                 outputs[t] = now[0]
             else:
                 running = P.reshape(P.greater(lengths, t), shape=(*lengths.shape, 1))
-                name(running, f"running{suffix}", title="1 while the sequence lasts")
+                name(running, f"running{suffix}", title="running sequences: 1 until the end of each")
                 new = step(inputs[t], *seen, suffix=suffix, new="_new")
                 now, outputs[t] = _masked(running, new, now, tuple(states), suffix)
     return outputs, now

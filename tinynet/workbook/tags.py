@@ -99,26 +99,30 @@ class Tags:
         return found
 
     def _adopt(self) -> set[int]:
-        """A target stands where it is used: it takes the tags of what is computed with it, element by element.
+        """A target stands where it is first used: it takes the tags of what is computed with it, element by element.
 
-        Returns the values (by their index) that have taken some.
+        So does what is only compared with another: it stands where the outcome is used. Returns the values (by their
+        index) that have taken some.
         """
         before = set(self.waiting)
-        for step in self.run.steps if self.waiting else []:
-            if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
+        used: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of values without tags
+        for step in reversed(self.run.steps if self.waiting else []):
+            output = step.output.index
+            tags = used.get(output, (self.time[output], self.sample[output]))
+            if TABLE[step.primitive].kind not in ("elementwise", "indexed") or not _any(*tags):
                 continue
             for operand in step.operands:
                 if not isinstance(operand, Value) or operand.shape != step.output.shape:
                     continue
+                if not _any(self.time[operand.index], self.sample[operand.index]):
+                    used[operand.index] = tags
                 leaf, places = _leaf(operand, self.parts)
-                if leaf is None or leaf.index not in self.waiting:
-                    continue
-                if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
-                    continue
-                for tags in (self.time, self.sample):
-                    tags[leaf.index] = tags[leaf.index].copy()  # its gradient may have the same
-                    _put(tags, leaf, places, tags[step.output.index])
-                self.waiting.discard(leaf.index)
+                if leaf is not None and leaf.index in before:
+                    for own, tag in zip((self.time, self.sample), tags, strict=True):
+                        if leaf.index in self.waiting:
+                            own[leaf.index] = own[leaf.index].copy()  # its gradient may have the same
+                        _put(own, leaf, places, tag)
+                    self.waiting.discard(leaf.index)
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
@@ -176,6 +180,11 @@ def _put(tags: Of, leaf: Value, places: np.ndarray, found: Any) -> None:
     if not tags[leaf.index].flags.writeable:
         tags[leaf.index] = tags[leaf.index].copy()
     tags[leaf.index].reshape(-1)[places] = found
+
+
+def _any(*tags: np.ndarray) -> bool:
+    """Whether anything is known of where a value belongs."""
+    return any(bool(np.any(tag != NONE)) for tag in tags)
 
 
 def _settled(tag: np.ndarray) -> np.ndarray:
