@@ -56,8 +56,8 @@ class MapPage(Page):
                 self.ws.write_string(top, SYMBOL, f"channel {channel}", bold)
 
     def role(self, block: Block) -> str:
-        places = block.is_formula and block.value.array.dtype.kind in "iu"
-        return "place" if places else super().role(block)
+        role = super().role(block)
+        return "place" if role == "whole" and block.ids.ndim > 2 else role
 
     def look(self, role: str, small: bool, edge: bool) -> Any:
         return self.styles.square(role, small, self.width)

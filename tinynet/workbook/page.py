@@ -17,6 +17,7 @@ from tinynet.workbook.words import Words, clipped
 from tinynet.workbook.worksheet import Looks, looks_of
 
 SENTENCE_ROW, WORKED_ROW = 3, 4
+LONG = {"D": 170, "E": 120}  # characters of a long sentence, and of long worked numbers
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
 READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step reads
 BAND_TEXT = {
@@ -104,8 +105,9 @@ class Page:
         ws.write_formula(CONTROL_ROW, self.wide[5], go, link, "go to block ▸")
         ws.write_url(CONTROL_ROW, self.wide[7], f"internal:'{READ_ME}'!A1", link, "Read me")
         ws.write_url(CONTROL_ROW, self.wide[8], f"internal:{STEPS}!A1", link, "All steps")
-        self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, bg_color=style.CREAM, font_color=style.INK))
-        self.sentence(WORKED_ROW, "numbers", "E", s(bg_color=style.CREAM, font_color="#A85400", font_size=11))
+        cream = {"bg_color": style.CREAM, "valign": "vcenter", "text_wrap": True}
+        self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, font_color=style.INK, **cream))
+        self.sentence(WORKED_ROW, "numbers", "E", s(font_color="#A85400", font_size=11, **cream))
         self.hide_switch(s)
 
     def step_cell(self) -> None:
@@ -167,8 +169,10 @@ class Page:
         self.ws.write_formula(row, column, f"={self.step_entry(source)}", fmt, cached)
 
     def sentence(self, row: int, label: str, source: str, fmt: Any) -> None:
-        grey = self.styles(italic=True, align="right", font_size=9, bg_color=style.CREAM, font_color="#7A8190")
-        self.ws.set_row(row, 18)
+        small = {"italic": True, "align": "right", "valign": "vcenter", "font_size": 9}
+        grey = self.styles(**small, bg_color=style.CREAM, font_color="#7A8190")
+        narrow = len(self.wide) * style.WIDTHS["number"] < LONG[source]
+        self.ws.set_row(row, 30 if narrow else 18)
         self.ws.write_string(row, 0, label, grey)
         self.ws.write_blank(row, 1, None, grey)
         self.ws.merge_range(row, FIRST_SLOT, row, self.right - 1, "", fmt)
@@ -316,10 +320,10 @@ class Page:
         if counts and block.value.beside is None:
             return "class" if block.expression is None else "place"
         if block.expression is not None:
-            return "value"
+            return "whole" if block.is_whole else "value"
         if block.kind == "parameter":
             return "parameter"
-        return "class" if block.value.array.dtype.kind in "iub" else "input"
+        return "class" if block.is_whole else "input"
 
     # Paper
     def print_setup(self) -> None:
