@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import numpy as np
+import openpyxl
 import pytest
+from openpyxl.worksheet.worksheet import Worksheet
 
 import tinynet as tn
 from tests.gradients import spread
 from tinynet import cli, nn
+from tinynet.workbook import write
 from tinynet.workbook.book import Book
+from tinynet.workbook.page import capitals, fitted
 from tinynet.workbook.plan import Block
-from tinynet.workbook.sheet import ColumnSheet, time_heads
+from tinynet.workbook.sheet import HEADER_ROW, ColumnSheet, time_heads
+from tinynet.workbook.tags import NONE, Tags
 
 
 def book_of(run: tn.Run | str) -> Book:
@@ -75,3 +83,54 @@ def test_weights_stand_below_the_head_of_what_they_multiply():
     for ending in ("l0", "l0_reverse", "l1", "l1_reverse"):
         assert lefts[f"gru.W_in_{ending}"] == inputs.start, ending
         assert lefts[f"gru.W_hn_{ending}"] == lefts[f"gru.W_hr_{ending}"] == recurrent.start, ending
+
+
+# What stands above numbers
+@pytest.mark.parametrize(
+    "label, room, text",
+    [
+        ("fc1.weight  3×2", 20, "fc1.weight  3×2"),
+        ("fc1.weight  3×2", 12, "fc1.weight"),
+        ("∂L/∂block1.norm.bias", 11, "∂L/∂bias"),
+        ("old velocity: fc1.weight", 9, "weight"),
+        ("b_ir_l0_reverse", 9, "b_ir_l0_…"),
+    ],
+)
+def test_a_name_is_as_short_as_its_room_asks_for(label: str, room: int, text: str):
+    assert fitted(label, room) == text
+
+
+@pytest.mark.parametrize("line", ["gru --bidirectional --hidden 2 --steps 2", "cnn"])
+def test_names_above_numbers_do_not_run_into_each_other(line: str, tmp_path: Path):
+    book = book_of(line)
+    path = write(book.run, tmp_path / "network.xlsx").path
+    for sheet in book.sheets:
+        page = openpyxl.load_workbook(path)[sheet.name]
+        for cells in page.iter_rows(min_row=HEADER_ROW + 2):
+            names = [c for c in cells if isinstance(c.value, str) and c.font.i and c.font.sz == 9]
+            for one, other in itertools.pairwise(names):
+                between = range(one.column, other.column)
+                assert len(one.value) <= 1.35 * sum(width(page, column) for column in between), one.value
+
+
+def width(page: Worksheet, column: int) -> float:
+    found = (d for d in page.column_dimensions.values() if d.min <= column <= d.max)
+    return next((float(d.width) for d in found), 8.43)
+
+
+@pytest.mark.parametrize(
+    "title, head", [("δz, padded", "δz, PADDED"), ("gradient of δh ← t", "GRADIENT OF δh ← T"), ("bn", "BN")]
+)
+def test_a_head_in_capitals_keeps_its_small_greek_letters(title: str, head: str):
+    assert capitals(title) == head
+
+
+# Channels
+def test_the_running_statistics_of_channels_are_no_samples():
+    """As many channels as samples."""
+    linear, norm, x = nn.Linear(3, 2), nn.BatchNorm1d(2), tn.tensor(spread(2, 3), name="x")
+    with tn.record() as run:
+        tn.name(norm(linear(x)), "y").sum().backward()
+    tags = Tags(run)
+    running = [value for value in run.leaves if "running" in str(value.quantity)]
+    assert len(running) == 2 and all(np.all(tags.sample[value.index] == NONE) for value in running)

@@ -45,6 +45,10 @@ class ColumnPage(Page):
         for slot in self.sheet.slots:
             ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
 
+    def width_of(self, column: int) -> float:
+        gaps = (slot.start + slot.width for slot in self.sheet.slots)
+        return style.WIDTHS["gap" if column in gaps else "number"]
+
     def header(self) -> None:
         ws, row = self.ws, HEADER_ROW
         dark = self.styles(bold=True, font_color="#FFFFFF", bg_color=style.INK, align="center", font_size=9)
@@ -84,17 +88,11 @@ class ColumnPage(Page):
         for group in part.groups:
             self.group(group)
             self.pictures(group)
-        for rectangle in part.rectangles:
-            self.label(rectangle)
+        for top in dict.fromkeys(rectangle.top for rectangle in part.rectangles):
+            labels = [(r.left, _with_shape(r)) for r in part.rectangles if r.top == top]
+            self.labels(top - 1, labels, end=self.sheet.value_start)
         end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
         self.ws.set_row(end, style.HEIGHTS["gap"])
-
-    def label(self, rectangle: Rectangle) -> None:
-        """Name a rectangle, with its shape, in the row above it."""
-        rows, columns = rectangle.ids.shape
-        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
-        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
-        self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
 
     def group(self, group: Group) -> None:
         symbol = self.styles(bold=True, align="right", font_color=style.INK)
@@ -143,3 +141,9 @@ class ColumnPage(Page):
     def breaks(self, landscape: bool, scale: float) -> list[int]:
         """Every pass begins a page."""
         return [band.row for band in self.sheet.bands if band.phase != "forward"]
+
+
+def _with_shape(rectangle: Rectangle) -> str:
+    """What a rectangle is called, with its shape."""
+    rows, columns = rectangle.ids.shape
+    return f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label

@@ -37,16 +37,17 @@ class MapPage(Page):
         self.ws.set_column(UNIT, UNIT, style.WIDTHS["unit"])
         self.ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), self.width)
 
+    def width_of(self, column: int) -> float:
+        return self.width
+
     def header(self) -> None:
         self.ws.freeze_panes(HEADER_ROW, FIRST_SLOT)
 
     def part(self, band: Band, part: Part) -> None:
         assert isinstance(part, MapPart)
         self.part_head(band, part)
-        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
         self.ws.set_row(part.head + 1, style.HEIGHTS["number"])
-        for column, text in part.labels:
-            self.ws.write_string(part.head + 1, column, text, grey)
+        self.labels(part.head + 1, part.labels, end=0)
         bold = self.styles(bold=True, align="right", valign="top", font_color=style.INK)
         for channel, (top, rows) in enumerate(part.strips):
             for row in range(top, top + rows):

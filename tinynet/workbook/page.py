@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tinynet.workbook.words import Words, clipped
 from tinynet.workbook.worksheet import Looks, looks_of
 
 SENTENCE_ROW, WORKED_ROW = 3, 4
+PER_WIDTH = 1.35  # small letters in the width of a digit
 LONG = {"D": 170, "E": 120}  # characters of a long sentence, and of long worked numbers
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
 READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step reads
@@ -28,6 +30,19 @@ BAND_TEXT = {
 START = "start"
 START_HINT = "Blue numbers in amber frames are parameters, green cells are inputs: change one."
 START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."
+
+
+def capitals(title: str) -> str:
+    """A title in capitals, in which δ stays δ."""
+    return re.sub(r"[^ ]+", lambda word: word[0] if re.search("[α-ω]", word[0]) else word[0].upper(), title)
+
+
+def fitted(label: str, room: int) -> str:
+    """``m: conv1.weight  3×3`` without its shape, its layer, its role or its end, where there is no room for them."""
+    name = label.partition("  ")[0]
+    short = re.sub(r"[^\s∂]*\.", "", name)
+    shorter = (label, name, short, short.rpartition(": ")[2])
+    return next((text for text in shorter if len(text) <= room), clipped(short, room))
 
 
 class Page:
@@ -68,6 +83,9 @@ class Page:
         raise NotImplementedError
 
     def part(self, band: Band, part: Part) -> None:
+        raise NotImplementedError
+
+    def width_of(self, column: int) -> float:
         raise NotImplementedError
 
     def paper(self) -> tuple[bool, float]:
@@ -213,11 +231,11 @@ class Page:
     def part_head(self, band: Band, part: Part) -> None:
         fill = style.HEADS[band.phase]
         head = self.styles(bold=True, bg_color=fill, font_color=style.INK, valign="vcenter")
-        self.row_of(part.head, "head", part.title.upper(), head)
+        self.row_of(part.head, "head", capitals(part.title), head)
         equation = self.equations(part)
         if equation:
             plain = self.styles(bg_color=fill, font_color="#4A5368", valign="vcenter")
-            title = part.title.upper() + "    "
+            title = capitals(part.title) + "    "
             self.ws.write_rich_string(
                 part.head,
                 0,
@@ -240,6 +258,15 @@ class Page:
         text = "     ".join(self.words.of_family(family) for family in families)
         room = int(1.25 * style.WIDTHS["number"] * self.right) - len(part.title)
         return clipped(text, room)
+
+    def labels(self, row: int, labels: list[tuple[int, str]], end: int) -> None:
+        """Name what stands below, from a column on, as shortly as the room to the next name (or ``end``) asks for."""
+        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
+        labels = sorted(labels)
+        ends = [column for column, _ in labels[1:]] + [end]
+        for (column, text), stop in zip(labels, ends, strict=True):
+            room = int(PER_WIDTH * sum(map(self.width_of, range(column, stop)))) if stop > column else len(text)
+            self.ws.write_string(row, column, fitted(text, room), grey)
 
     # Cells
     def cells(self) -> None:

@@ -126,7 +126,8 @@ class Tags:
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if len(value.shape) > 1 or value.shape[0] == samples:
+            counts = value.array.dtype.kind in "iub" and value.shape[0] == samples
+            if len(value.shape) > 1 or counts:
                 self.sample[value.index] = _index_of_axis(value.shape, 0)
         return before
 
