@@ -134,3 +134,20 @@ def test_the_running_statistics_of_channels_are_no_samples():
     tags = Tags(run)
     running = [value for value in run.leaves if "running" in str(value.quantity)]
     assert len(running) == 2 and all(np.all(tags.sample[value.index] == NONE) for value in running)
+
+
+# Pictures to choose from
+def test_pictures_to_choose_from_are_numbered_and_the_last_is_to_draw_on(tmp_path: Path):
+    book = book_of("cnn --channels 1 --kernel 1")
+    page = openpyxl.load_workbook(write(book.run, tmp_path / "network.xlsx").path)["Input"]
+    digits = block(book, "digits")
+    rows, columns = (line[digits.ids[:, 0, 0]] for line in (book.layout.row, book.layout.column))
+    for k, (row, column) in enumerate(zip(rows[:4], columns[:4], strict=True)):
+        assert str(page.cell(row, column + 1).value).split() == [f"digits[{k}]", "8×8"][: 1 + (k == 0)]
+    beside = [page.cell(row + 1, 1).value for row in dict.fromkeys(rows[4:])]
+    assert beside == ["[4] … [7]", "[8] … [10]"]
+    heads = [str(row[0].value) for row in page.iter_rows(max_col=1)]
+    assert any("NUMBER 10 TO DRAW ON" in head for head in heads)
+    assert any("TYPE ITS NUMBER IN THE GREEN CELL" in head for head in heads)
+    (rule,) = page.data_validations.dataValidation[-1:]
+    assert rule.prompt == "Type a whole number from 0 to 10."

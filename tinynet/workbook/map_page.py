@@ -47,7 +47,8 @@ class MapPage(Page):
         assert isinstance(part, MapPart)
         self.part_head(band, part)
         self.ws.set_row(part.head + 1, style.HEIGHTS["number"])
-        self.labels(part.head + 1, part.labels, end=0)
+        for row in dict.fromkeys(row for row, *_ in part.labels):
+            self.labels(row, [(column, text) for r, column, text in part.labels if r == row], end=0)
         bold = self.styles(bold=True, align="right", valign="top", font_color=style.INK)
         for channel, (top, rows) in enumerate(part.strips):
             for row in range(top, top + rows):
@@ -156,7 +157,7 @@ class MapPage(Page):
         """Strips stay whole."""
         room = (6.8 if landscape else 10.2) * 72 / scale  # the height of a page in points
         found: list[int] = []
-        used = 130.0  # the head of the sheet
+        used = 155.0  # the head of the sheet
         for part in self.sheet.parts:
             assert isinstance(part, MapPart)
             for i, (top, rows) in enumerate(part.strips):

@@ -337,7 +337,7 @@ class Page:
             area = self.book.area(block.ids)
             message = f"Type a whole number from 0 to {choices - 1}."
             rule = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": choices - 1}
-            texts = {"error_title": "No such place", "error_message": message}
+            texts = {"error_title": "No such place", "error_message": message, "input_message": message}
             self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
     def role(self, block: Block) -> str:

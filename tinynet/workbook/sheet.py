@@ -86,10 +86,10 @@ class Part:
 
 @dataclass(eq=False)
 class MapPart(Part):
-    """A part of a map sheet: strips (first row, rows), one for each channel, below a row of labels (column, text)."""
+    """A part of a map sheet: strips (first row, rows), one for each channel, below labels (row, column, text)."""
 
     strips: list[tuple[int, int]] = field(default_factory=list)
-    labels: list[tuple[int, str]] = field(default_factory=list)
+    labels: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
