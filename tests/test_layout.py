@@ -151,3 +151,23 @@ def test_pictures_to_choose_from_are_numbered_and_the_last_is_to_draw_on(tmp_pat
     assert any("TYPE ITS NUMBER IN THE GREEN CELL" in head for head in heads)
     (rule,) = page.data_validations.dataValidation[-1:]
     assert rule.prompt == "Type a whole number from 0 to 10."
+
+
+# Paper
+def test_a_long_pass_takes_several_pages_rather_than_small_print(tmp_path: Path):
+    book = book_of("gru --bidirectional --layers 2 --hidden 2 --steps 2")
+    sheet = sheet_of(book)
+    page = openpyxl.load_workbook(write(book.run, tmp_path / "network.xlsx").path)["Network"]
+    assert page.page_setup.scale == 60
+    breaks = [found.id for found in page.row_breaks.brk]
+    heads = {part.head for part in sheet.parts} | {band.row for band in sheet.bands[1:]}
+    assert set(breaks) <= heads and {band.row for band in sheet.bands[1:]} < set(breaks)
+    room = (10.3 if page.page_setup.orientation == "portrait" else 6.9) * 96 / 20 / 0.6
+    assert max(b - a for a, b in itertools.pairwise([0, *breaks, sheet.bottom])) <= room
+
+
+@pytest.mark.parametrize("line", ["lstm", "gru", "rnn"])
+def test_a_pass_that_can_be_read_on_one_page_has_one(line: str, tmp_path: Path):
+    book = book_of(line)
+    page = openpyxl.load_workbook(write(book.run, tmp_path / "network.xlsx").path)["Network"]
+    assert [found.id for found in page.row_breaks.brk] == [band.row for band in sheet_of(book).bands[1:]]
