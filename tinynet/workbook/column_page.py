@@ -84,7 +84,7 @@ class ColumnPage(Page):
             },
         )
         ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
-        ws.repeat_rows(row)
+        ws.repeat_rows(row, row + two_rows)
 
     # Parts
     def part(self, band: Band, part: Part) -> None:
