@@ -40,6 +40,11 @@ def test_a_book_with_a_way_back_does(line: str, tmp_path: Path):
     assert ("Yellow = chosen" in said) == (line == "cnn")
 
 
+@pytest.mark.parametrize("line", ["lstm", "lstm --lengths 3"])
+def test_columns_of_whole_sequences_are_explained_where_there_are_some(line: str, tmp_path: Path):
+    assert ("All steps" in texts(page(line, tmp_path))) == ("--lengths" in line)
+
+
 def test_long_equations_take_several_lines_within_the_page(tmp_path: Path):
     w = tn.tensor(spread(2, 2), requires_grad=True, name="w")
     with tn.record() as run:

@@ -10,6 +10,7 @@ from tinynet.workbook.budget import values_only
 from tinynet.workbook.colours import CONTROL_ROW, UNSCALED, scales
 from tinynet.workbook.expressions import Position
 from tinynet.workbook.families import last_part
+from tinynet.workbook.keys import WHOLE
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import FIRST_SLOT, ColumnSheet, MapSheet, Sheet
 from tinynet.workbook.style import Styles
@@ -185,6 +186,9 @@ class ReadMe:
         if timed:
             reverse = " The backward pass uses the same columns, read right to left." * backward
             self.line("Right = time", f"Each column is one time step, all samples of a batch under it.{reverse}")
+            columns = (sheet for sheet in self.book.sheets if isinstance(sheet, ColumnSheet))
+            if any(time == WHOLE for sheet in columns for time, _ in sheet.keys):
+                self.line("All steps", "Behind the last step stands what each sequence has once, such as its length.")
         else:
             self.line("Right = samples", "Each column is one sample of the batch.")
         if any(block.kind == "parameter" for block in self.book.plan.blocks):
