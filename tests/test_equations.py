@@ -78,7 +78,7 @@ def test_numbers_are_worked_out_as_they_stand():
     run = models.rnn()
     book = Book(run, "names", "x")
     (block,) = [block for block in book.plan.blocks if block.name == "rnn.h[1]"]
-    _, text = Worked(book.addresses, book.values).line(block, "h[1]")
+    _, text = Worked(book.addresses, book.values, book.whole).line(block, "h[1]")
     z, h = run["rnn.z[1]"][0, 0], run["rnn.h[1]"][0, 0]
     assert text == f"h[1], first element:  tanh({z:.3f})  =  {h:.3f}"
 
@@ -104,6 +104,6 @@ def test_the_element_that_is_worked_out_lacks_nothing():
     with tn.record() as run:
         tn.name(1 / x[2], "y").backward()
     book = Book(run, "names", "x")
-    worked = Worked(book.addresses, book.values)
+    worked = Worked(book.addresses, book.values, book.whole)
     (block,) = [block for block in book.plan.blocks if block.quantity == "d_x"]
     assert worked.line(block, "δx")[1].startswith("δx[2]:  ")

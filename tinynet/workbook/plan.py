@@ -61,6 +61,11 @@ class Block:
         return self.expression is not None and not self.as_values
 
     @property
+    def is_whole(self) -> bool:
+        """Whether its numbers are whole by their type: classes, lengths, comparisons."""
+        return self.value.array.dtype.kind in "iub"
+
+    @property
     def kind(self) -> str:
         return self.value.kind
 
@@ -129,12 +134,16 @@ class _Planner:
         if value.kind == "constant" and (array.size == 1 or np.all(array == array.flat[0])):
             self.expressions[value.index] = Literal(np.asarray(float(array.flat[0])))
             if value.of is not None:
-                self.allocate(value, self.expressions[value.index], str(value.quantity), self.first_backward())
+                self.allocate(
+                    value, self.expressions[value.index], str(value.quantity), self.first_backward(value.update)
+                )
         else:
             self.allocate(value, None, value.quantity or value.kind, order=0)
 
-    def first_backward(self) -> int:
-        return next((step.number for step in self.run.steps if step.phase == "backward"), 0)
+    def first_backward(self, update: int) -> int:
+        """The first step of the backward pass of a round of training."""
+        backward = (step for step in self.run.steps if step.phase == "backward" and step.output.update == update)
+        return next((step.number for step in backward), 0)
 
     def keep(self, step: Step, expression: Expression) -> None:
         """Give the output of a step cells, or let its formula wait for the next quantity."""

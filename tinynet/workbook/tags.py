@@ -110,38 +110,44 @@ class Tags:
         return found
 
     def _adopt(self) -> set[int]:
-        """A target stands where it is used: it takes the tags of what is computed with it, element by element.
+        """A target stands where it is first used: it takes the tags of what is computed with it, element by element.
 
-        Returns the values (by their index) that have taken some.
+        So does what is only compared with another: it stands where the outcome is used. Returns the values (by their
+        index) that have taken some.
         """
         before = set(self.waiting)
-        free: dict[int, np.ndarray] = {}  # of each leaf, the places that have taken none yet
-        for step in self.run.steps if self.waiting else []:
-            if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
+        used: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of values without tags
+        for step in reversed(self.run.steps if self.waiting else []):
+            output = step.output.index
+            tags = used.get(output, (self.time[output], self.sample[output]))
+            if TABLE[step.primitive].kind not in ("elementwise", "indexed") or not _any(*tags):
                 continue
             for operand in step.operands:
                 if not isinstance(operand, Value) or operand.shape != step.output.shape:
                     continue
+                if not _any(self.time[operand.index], self.sample[operand.index]):
+                    used[operand.index] = tags
                 leaf, places = _leaf(operand, self.parts)
-                if leaf is None or leaf.index not in self.waiting:
-                    continue
-                lacking = (self.time, self.sample) if leaf.time is None else (self.sample,)
-                if all(np.all(tags[step.output.index] == NONE) for tags in lacking):
-                    continue
-                untaken = free.setdefault(leaf.index, np.ones(leaf.array.size, dtype=bool))
-                if not untaken[places].all():
-                    continue
-                untaken[places] = False
-                for tags in lacking:
-                    tags[leaf.index] = tags[leaf.index].copy()  # its gradient may have the same
-                    _put(tags, leaf, places, tags[step.output.index])
-        self.waiting -= {index for index, untaken in free.items() if not untaken.all()}
+                if leaf is not None and leaf.index in before:
+                    self._take(leaf, places, *tags)
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if value.kind == "input" and (len(value.shape) > 1 or value.shape[0] == samples):
+            counts = value.array.dtype.kind in "iub" and value.shape[0] == samples
+            if value.kind == "input" and (len(value.shape) > 1 or counts):
                 self.sample[value.index] = _index_of_axis(value.shape, 0)
         return before
+
+    def _take(self, leaf: Value, places: np.ndarray, time: np.ndarray, sample: np.ndarray) -> None:
+        """Let some elements of a leaf take these tags; one whose time is known already takes those of samples."""
+        found = [(self.time, time)] * (leaf.time is None) + [(self.sample, sample)]
+        if not _any(*(tag for _, tag in found)):
+            return
+        for own, tag in found:
+            if leaf.index in self.waiting:
+                own[leaf.index] = own[leaf.index].copy()  # its gradient may have the same
+            _put(own, leaf, places, tag)
+        self.waiting.discard(leaf.index)
 
     def _samples(self) -> int:
         return 1 + max((int(tag.max(initial=NONE)) for tag in self.sample.values()), default=NONE)
@@ -194,6 +200,11 @@ def _put(tags: Of, leaf: Value, places: np.ndarray, found: Any) -> None:
     if not tags[leaf.index].flags.writeable:
         tags[leaf.index] = tags[leaf.index].copy()
     tags[leaf.index].reshape(-1)[places] = found
+
+
+def _any(*tags: np.ndarray) -> bool:
+    """Whether anything is known of where a value belongs."""
+    return any(bool(np.any(tag != NONE)) for tag in tags)
 
 
 def _settled(tag: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ class Words:
         expression = block.expression
         assert expression is not None
         if isinstance(expression, Cells) and np.any(expression.ids == 0):
-            text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 around it"
+            text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 elsewhere"
         else:
             text, _ = self._symbols(expression, place, block.time)
         return f"{self.symbol(block.ids.flat[place])} = {text or 0}"
