@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinynet.tracing.arrays import Traced
 from tinynet.tracing.calls import Call, call_traced, called, copies, place_of
 from tinynet.tracing.leaving import PLAIN
 from tinynet.tracing.losses import flattened, own_losses
-from tinynet.tracing.moved import check_followed
+from tinynet.tracing.moved import check_followed, integers_are_followed
 from tinynet.tracing.needed import keep_gradients
 
 __all__ = ["copies", "trace", "trace_loss", "traced"]
@@ -35,10 +36,19 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     """
     with copies(function, arguments, named) as (own, given, options):
         expected = own(*given, **options)
+    with suppress(Exception):  # most code does more with integers than to index: then they stay as they are
+        return _traced(function, arguments, named, expected, integers=True)
+    return _traced(function, arguments, named, expected, integers=False)
+
+
+def _traced(
+    function: Callable[..., Any], arguments: tuple, named: dict[str, Any], expected: Any, integers: bool
+) -> Run:
+    """Raises ValueError also where integers were asked to be leaves, and do more than to choose places."""
     with record() as run:
-        call = called(function, arguments, named)
+        call = called(function, arguments, named, integers=integers)
         _check_same(function, expected, call.result)
-        results = [x for x in flattened(call.result) if isinstance(x, Tensor)]
+        results = _results(call)
         outputs = [x for x in results if x.requires_grad]
         if not outputs:
             raise ValueError(f"nothing that {function.__name__} returns is computed from its arrays of floating point")
@@ -46,15 +56,14 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
         if loss is not None:
             name(loss, "loss")
             loss.backward()
-    moving = [x for x in call.inputs if x.value is not None]
-    check_followed(
-        function.__name__,
-        run,
-        call,
-        results,
-        moving,
-        lambda numbers: _results(called(function, arguments, named, numbers=numbers)),
-    )
+
+    def again(numbers: Any) -> list[Tensor]:
+        return _results(called(function, arguments, named, integers=integers, numbers=numbers))
+
+    if integers and not integers_are_followed(run, call, results, again):
+        raise ValueError("integers do more than to choose places")
+    moving = [x for x in call.inputs if x.value is not None and x.dtype.kind == "f"]
+    check_followed(function.__name__, run, call, results, moving, again)
     return run
 
 
