@@ -28,11 +28,13 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     parameters, and so do those that it reads from its module; all else is passed on. What is computed is called after
     the variables that it is assigned to; in a loop, what that counts is the time step. If a single number is returned
     (alone, or as the first such number of a tuple), it is the loss, and its gradients are recorded: the backward pass
-    that the code should have. Branches and indices are those that were taken. The code is run twice, once as it is, and
-    must come to the same results.
+    that the code should have. Arrays of integers that the function is given are leaves, too, where all that they do is
+    to choose places; other indices, and branches, are those that were taken. The code is run twice, once as it is, and
+    must come to the same results; where it takes numbers out of its arrays, to print them, say, also on other numbers.
 
     Raises TypeError for what cannot be traced, such as functions of NumPy without a counterpart here, ValueError where
-    nothing is computed from the arrays or the results are not those of NumPy, and whatever the code itself raises.
+    nothing is computed from the arrays, the results are not those of NumPy, or numbers that were taken out matter, and
+    whatever the code itself raises.
     """
     with copies(function, arguments, named) as (own, given, options):
         expected = own(*given, **options)
