@@ -24,6 +24,7 @@ from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
 
 SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "erf": "erf({})", "sqrt": "√({})"}
+SYMBOLS |= {"sin": "sin({})", "cos": "cos({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
 SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
 SIGNS = {
