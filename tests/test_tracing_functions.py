@@ -93,6 +93,7 @@ FUNCTIONS = {
     "cosh, sinh": lambda x: np.cosh(x) * np.sinh(x),
     "log2, log10, exp2": lambda x: np.log2(np.exp2(x) + 1) + np.log10(1 + x**2),
     "hypot, fabs, heaviside": lambda x: np.hypot(x, 2.0) * np.fabs(x) * np.heaviside(x, 0.5),
+    "sin, cos": lambda x: np.sin(x) * np.cos(2 * x) + sum(math.sin(v) for v in x[0]),
     "repeat": lambda x: np.repeat(x, 2, axis=0) + x.repeat(2, axis=0),
     "tile": lambda x: np.tile(x, (2, 2)),
     "roll": lambda x: np.roll(x, 1, axis=1) * x,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinynet.tracing.arrays import Traced
 from tinynet.tracing.calls import Call, call_traced, called, copies, place_of
 from tinynet.tracing.leaving import PLAIN
 from tinynet.tracing.losses import flattened, own_losses
-from tinynet.tracing.moved import check_followed
+from tinynet.tracing.moved import check_followed, integers_are_followed
 from tinynet.tracing.needed import keep_gradients
 
 __all__ = ["copies", "trace", "trace_loss", "traced"]
@@ -27,18 +28,29 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     parameters, and so do those that it reads from its module; all else is passed on. What is computed is called after
     the variables that it is assigned to; in a loop, what that counts is the time step. If a single number is returned
     (alone, or as the first such number of a tuple), it is the loss, and its gradients are recorded: the backward pass
-    that the code should have. Branches and indices are those that were taken. The code is run twice, once as it is, and
-    must come to the same results.
+    that the code should have. Arrays of integers that the function is given are leaves, too, where all that they do is
+    to choose places; other indices, and branches, are those that were taken. The code is run twice, once as it is, and
+    must come to the same results; where it takes numbers out of its arrays, to print them, say, also on other numbers.
 
     Raises TypeError for what cannot be traced, such as functions of NumPy without a counterpart here, ValueError where
-    nothing is computed from the arrays or the results are not those of NumPy, and whatever the code itself raises.
+    nothing is computed from the arrays, the results are not those of NumPy, or numbers that were taken out matter, and
+    whatever the code itself raises.
     """
     with copies(function, arguments, named) as (own, given, options):
         expected = own(*given, **options)
+    with suppress(Exception):  # most code does more with integers than to index: then they stay as they are
+        return _traced(function, arguments, named, expected, integers=True)
+    return _traced(function, arguments, named, expected, integers=False)
+
+
+def _traced(
+    function: Callable[..., Any], arguments: tuple, named: dict[str, Any], expected: Any, integers: bool
+) -> Run:
+    """Raises ValueError also where integers were asked to be leaves, and do more than to choose places."""
     with record() as run:
-        call = called(function, arguments, named)
+        call = called(function, arguments, named, integers=integers)
         _check_same(function, expected, call.result)
-        results = [x for x in flattened(call.result) if isinstance(x, Tensor)]
+        results = _results(call)
         outputs = [x for x in results if x.requires_grad]
         if not outputs:
             raise ValueError(f"nothing that {function.__name__} returns is computed from its arrays of floating point")
@@ -46,15 +58,14 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
         if loss is not None:
             name(loss, "loss")
             loss.backward()
-    moving = [x for x in call.inputs if x.value is not None]
-    check_followed(
-        function.__name__,
-        run,
-        call,
-        results,
-        moving,
-        lambda numbers: _results(called(function, arguments, named, numbers=numbers)),
-    )
+
+    def again(numbers: Any) -> list[Tensor]:
+        return _results(called(function, arguments, named, integers=integers, numbers=numbers))
+
+    if integers and not integers_are_followed(run, call, results, again):
+        raise ValueError("integers do more than to choose places")
+    moving = [x for x in call.inputs if x.value is not None and x.dtype.kind == "f"]
+    check_followed(function.__name__, run, call, results, moving, again)
     return run
 
 

@@ -13,6 +13,7 @@ from tinynet import functional as F
 from tinynet import primitives as P
 from tinynet.tensor import Tensor
 from tinynet.tracing.functions import FUNCTIONS, REDUCTIONS, UFUNCS, same
+from tinynet.tracing.integers import chosen, is_live, picked
 from tinynet.tracing.leaving import BRANCH, PLAIN, Leaving
 from tinynet.tracing.products import operand
 
@@ -140,6 +141,9 @@ class Traced(NDArrayOperatorsMixin):
         return partial(getattr(np, name), self)
 
     def __getitem__(self, index: Any) -> Traced:
+        found = picked(self.tensor, index) if is_live(index) else None
+        if found is not None:
+            return Traced(found)
         index = _places(self._chosen(index))
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, (np.ndarray, list, Tensor)) for part in parts):  # a copy, not a view
@@ -154,15 +158,21 @@ class Traced(NDArrayOperatorsMixin):
         return self.leaving.decision(index.tensor) if isinstance(index, Traced) else index
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        ones = chosen(self.shape, index) if is_live(index) else None
+        if ones is not None:
+            value = operand(unwrapped(value))
+            value = value.reshape(-1, 1) if isinstance(index, tuple) and value.ndim else value
+            self._become(F.where(ones > 0, value, self.tensor))
+            return
         live = isinstance(index, Traced) and getattr(value, "size", 1) == 1 and index.shape == self.shape[: index.ndim]
         mask = index.tensor if live else self._chosen(index)
         if isinstance(mask, Tensor):
             mask, value = mask.reshape(*mask.shape, *[1] * (self.ndim - mask.ndim)), unwrapped(value)
             value = value.reshape() if isinstance(value, Tensor) else value
         else:
-            chosen, mask = np.full(self.shape, False), _places(mask)
-            chosen[mask] = True
-            value, mask = _placed(value, mask, self.shape), Tensor(chosen)
+            there, mask = np.full(self.shape, False), _places(mask)
+            there[mask] = True
+            value, mask = _placed(value, mask, self.shape), Tensor(there)
         self._become(F.where(mask, value, self.tensor))
 
     def reshape(self, *shape: Any) -> Traced:
@@ -309,6 +319,10 @@ class Filled(Traced):
         return self.plain[place]
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if is_live(index):
+            one_hot = chosen(self.shape, index, value) if self.is_empty and isinstance(value, (int, float)) else None
+            self._become(one_hot) if one_hot is not None else super().__setitem__(index, value)
+            return
         places = index.tensor if isinstance(index, Traced) else _places(self._chosen(index))
         place = None if isinstance(places, Tensor) else _step(places, self.shape)
         value = value.numbers if isinstance(value, Filled) and not value.followed.any() else unwrapped(value)

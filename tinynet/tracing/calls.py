@@ -10,19 +10,15 @@ from traceback import walk_tb
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import numpy as np
-
 from tinynet.tensor import Tensor
 from tinynet.tracing.arrays import Traced, unwrapped
 from tinynet.tracing.following import own_line
-from tinynet.tracing.leaves import Leaves
+from tinynet.tracing.leaves import Leaves, Numbers
 from tinynet.tracing.leaving import Leaving
 from tinynet.tracing.outside import arrays_outside, defaults_of, module_of
 from tinynet.tracing.shared import copied, parts_in
 from tinynet.tracing.stand_ins import standing_in
 from tinynet.tracing.variables import Variables
-
-Numbers = Callable[[int, np.ndarray], np.ndarray]  # of a leaf, by its place
 
 
 class Call(NamedTuple):
@@ -40,11 +36,13 @@ def called(
     arguments: tuple,
     named: dict[str, Any],
     partly: bool = False,
+    integers: bool = False,
     numbers: Numbers | None = None,
 ) -> Call:
     """Call a function with Tensors for its arrays of floating point, given or read from its module.
 
-    With ``partly``, numbers may decide an ``if``, and what cannot be traced ends it.
+    With ``partly``, numbers may decide an ``if``, and what cannot be traced ends it. With ``integers``, those that it
+    is given are leaves, too.
     """
     with copies(function, arguments, named) as (own, given, by_name):
         bound = inspect.signature(own).bind(*given, **by_name)
@@ -52,7 +50,7 @@ def called(
         found, outside = defaults_of(own), arrays_outside(own)
         by_default = {each.__name__: items for each, items in found.items()}
         owner = getattr(own, "__self__", None)
-        leaves = Leaves(parts_in({**bound.arguments, **outside, **by_default, "": owner}), numbers)
+        leaves = Leaves(parts_in({**bound.arguments, **outside, **by_default, "": owner}), integers, numbers)
         bound.arguments.update({key: leaves.of(item, key) for key, item in bound.arguments.items()})
         outside = {key: leaves.of(item, key) for key, item in outside.items()}
         defaults = [leaves.of(items, each.__name__) for each, items in found.items()]

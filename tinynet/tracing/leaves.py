@@ -12,6 +12,7 @@ import numpy as np
 from tinynet.recording import name
 from tinynet.tensor import Parameter, Tensor
 from tinynet.tracing.arrays import Traced, View
+from tinynet.tracing.integers import Integers
 from tinynet.tracing.outside import parts_of
 from tinynet.tracing.shared import Part
 
@@ -25,16 +26,18 @@ DATA = re.compile(
 # Of these nobody wants a gradient.
 TARGETS = re.compile(r"ys?(_?(train|batch|b|t))?|targets?|t|labels?|masks?|keep", re.IGNORECASE)
 
+Numbers = Callable[[int, np.ndarray], np.ndarray]  # of a leaf, by its place among them
+
 
 class Leaves:
     """What stands for arrays while code is traced: each array of floating point is one leaf, however often it is there.
 
     ``numbers`` says what numbers the leaf ``k`` of an array has: its own, if nothing else is said. Of arrays that are
-    ``parts`` of others only these are leaves.
+    ``parts`` of others only these are leaves. Arrays of integers are where ``integers`` asks for it.
     """
 
-    def __init__(self, parts: dict[int, Part], numbers: Callable[[int, np.ndarray], np.ndarray] | None = None):
-        self.parts, self.numbers = parts, numbers or (lambda k, array: array.copy())
+    def __init__(self, parts: dict[int, Part], integers: bool, numbers: Numbers | None = None):
+        self.parts, self.integers, self.numbers = parts, integers, numbers or (lambda k, array: array.copy())
         self.known: dict[
             int, tuple[Any, Any]
         ] = {}  # by the id of an array or an object: itself, and what stands for it
@@ -56,6 +59,8 @@ class Leaves:
         elif isinstance(item, np.ndarray) and item.dtype.kind == "f":
             is_part = id(item) in self.parts
             self.known[id(item)] = item, self._part(item, label) if is_part else Traced(self._leaf(item, label))
+        elif isinstance(item, np.ndarray) and item.dtype.kind in "iu" and self.integers:
+            self.known[id(item)] = item, Integers(self._leaf(item, label))
         return self.known[id(item)][1] if id(item) in self.known else item
 
     def _part(self, array: np.ndarray, label: str) -> Traced:
@@ -67,7 +72,9 @@ class Leaves:
 
     def _leaf(self, array: np.ndarray, label: str) -> Tensor:
         numbers = self.numbers(len(self.tensors), array)
-        if DATA.fullmatch(label):
+        if array.dtype.kind in "iu":
+            leaf = Tensor(numbers, name=label)
+        elif DATA.fullmatch(label):
             leaf = Tensor(numbers, TARGETS.fullmatch(label) is None, label)
         else:
             leaf = Parameter(numbers, label)

@@ -11,7 +11,9 @@ import numpy as np
 
 from tinynet.run import Run
 from tinynet.tensor import Tensor
-from tinynet.tracing.calls import Call, Numbers
+from tinynet.tracing.calls import Call
+from tinynet.tracing.integers import others
+from tinynet.tracing.leaves import Numbers
 
 STEPS = (1 / 4, 1 / 2)  # powers of the rounding error: the second, as the first may go beyond where an `if` switches
 
@@ -27,7 +29,7 @@ def check_followed(
     places = [k for k, x in enumerate(call.inputs) if any(x is other for other in moving)]
     if not call.leaving.found or any(_follow(run, call, outputs, places, power, again) for power in STEPS):
         return
-    if not _agree(run, call, outputs, again, lambda k, array: array.copy()):
+    if not agree(run, call, outputs, again, lambda k, array: array.copy()):
         return  # it gives other numbers each time
     raise ValueError(
         f"{called} takes numbers out of its arrays in {call.leaving.places()} (by float, int, an `if` …), and what it "
@@ -35,10 +37,18 @@ def check_followed(
     )
 
 
+def integers_are_followed(run: Run, call: Call, outputs: list[Tensor], again: Callable[[Numbers], Any]) -> bool:
+    """Whether the recording, with other integers, comes to what the code comes to: where they do more than to index."""
+    used = {k: others(x.data) for k, x in enumerate(call.inputs) if x.dtype.kind in "iu" and _is_in(x, run)}
+    known = {k: numbers for k, numbers in used.items() if numbers is not None}
+    same = not used or agree(run, call, outputs, again, lambda k, array: known.get(k, array).copy())
+    return same and len(known) == len(used)
+
+
 def _follow(
     run: Run, call: Call, outputs: list[Tensor], places: list[int], power: float, again: Callable[[Numbers], Any]
 ) -> bool:
-    return all(_agree(run, call, outputs, again, _moved(places, power, sign)) for sign in (1, -1))
+    return all(agree(run, call, outputs, again, _moved(places, power, sign)) for sign in (1, -1))
 
 
 def _moved(places: list[int], power: float, sign: int) -> Numbers:
@@ -54,7 +64,7 @@ def _moved(places: list[int], power: float, sign: int) -> Numbers:
     return numbers
 
 
-def _agree(run: Run, call: Call, outputs: list[Tensor], again: Callable[[Numbers], Any], numbers: Numbers) -> bool:
+def agree(run: Run, call: Call, outputs: list[Tensor], again: Callable[[Numbers], Any], numbers: Numbers) -> bool:
     """Whether code and recording come to the same, with these numbers in the leaves."""
     try:
         with redirect_stdout(io.StringIO()):

@@ -142,7 +142,10 @@ def _extreme(original: Function, ours: Function) -> Function:
 OF_LISTS = ("sum", "mean", "max", "min", "amax", "amin", "std", "var", "prod", "average")
 BUILTINS: dict[str, Any] = {"float": Float, "max": _extreme(max, np.maximum), "min": _extreme(min, np.minimum)}
 MATH: dict[str, Function] = {
-    **{name: getattr(np, name) for name in ("exp", "sqrt", "tanh", "log1p", "expm1", "log2", "log10", "cosh", "sinh")},
+    **{
+        name: getattr(np, name)
+        for name in ("exp", "sqrt", "tanh", "sin", "cos", "log1p", "expm1", "log2", "log10", "cosh", "sinh")
+    },
     **{name: getattr(np, name) for name in ("fabs", "hypot")},
     "log": lambda x, base=math.e: np.log(x) if base == math.e else np.log(x) / np.log(base),
     "pow": np.power,

@@ -26,6 +26,7 @@ from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import Rectangle
 
 SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "erf": "erf({})", "sqrt": "√({})"}
+SYMBOLS |= {"sin": "sin({})", "cos": "cos({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
 SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
 SIGNS = {
