@@ -164,3 +164,21 @@ def test_unnamed_quantities_of_several_layers_are_told_apart():
     families = Book(run, "names", "Network").layout.families.all
     symbols = [family.symbol for family in families if family.blocks[0].value.quantity is None]
     assert len(symbols) > 2 and len(set(symbols)) == len(symbols)
+
+
+def test_integers_that_a_loop_takes_for_places_stand_at_its_steps():
+    def code(inputs, targets, W, U):
+        h, loss = np.zeros((3, 1)), 0.0
+        for t in range(len(inputs)):
+            x = np.zeros((2, 1))
+            x[inputs[t]] = 1
+            h = np.tanh(W @ x + U @ h)
+            loss = loss - np.log(h[targets[t], 0] ** 2)
+        return loss
+
+    sequences = {"inputs": np.array([0, 1, 1, 0]), "targets": np.array([2, 0, 1, 1])}
+    book = Book(tn.trace(code, **sequences, W=spread(3, 2), U=spread(3, 3)), "names", "Network")
+    columns = [book.layout.column[steps_of(book, "h")[t].ids.item(0)] for t in range(STEPS)]
+    for name in sequences:
+        (block,) = [block for block in book.plan.blocks if block.quantity == name]
+        assert book.layout.column[block.ids].tolist() == columns

@@ -81,7 +81,7 @@ class Tags:
         self.waiting -= timed
 
     def _read_by(self, step: Step) -> Iterator[tuple[Value, int | None]]:
-        """What a step multiplies by weights, or joins, and the axis along which its samples lie."""
+        """What a step multiplies by weights, joins, or takes for places, and the axis along which its samples lie."""
         if step.primitive == "matmul":
             weights, _ = _leaf(step.operands[0], self.parts)
             right = weights is not None and weights.kind == "parameter"
@@ -90,6 +90,10 @@ class Tags:
             for operand in step.operands:
                 joined = step.arguments["axis"] % len(operand.shape)
                 yield operand, next((axis for axis in range(len(operand.shape)) if axis != joined), None)
+        for read in (o for o in step.operands if isinstance(o, Value) and o.array.dtype.kind in "iu"):
+            leaf, places = _leaf(read, self.parts)
+            if leaf is not None and places.size < leaf.array.size:  # those of one step of a sequence
+                yield read, 0 if read.shape else None
 
     def _contracted_leaves(self) -> dict[int, int]:
         """The leaves that enter a matrix product or a convolution, as they are or through a reshape: {index: axis}.
