@@ -131,7 +131,7 @@ def test_the_running_statistics_of_channels_are_no_samples():
     linear, norm, x = nn.Linear(3, 2), nn.BatchNorm1d(2), tn.tensor(spread(2, 3), name="x")
     with tn.record() as run:
         tn.name(norm(linear(x)), "y").sum().backward()
-    tags = Tags(run)
+    tags = Tags(run, {})
     running = [value for value in run.leaves if "running" in str(value.quantity)]
     assert len(running) == 2 and all(np.all(tags.sample[value.index] == NONE) for value in running)
 

@@ -101,6 +101,10 @@ def choices(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     return (picked + F.where(w != x, w / 2, x)).sum() + F.where(w < 0, -w, F.where(w == x, x, w * w)).sum()
 
 
+def waves(w, x):
+    return (w.sin() * (w * x).cos() + w.cos()).sum()
+
+
 def powers(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
     squares = w * w + 1
     return (squares.sqrt() + squares.log() - squares**-0.5 + (-(w**2)).exp() + squares**x + 2**w + w**3).sum()
@@ -170,6 +174,7 @@ def accumulated(w: tn.Tensor, x: tn.Tensor) -> tn.Tensor:
 
 W, X = spread(3, 3), spread(3, 3, seed=1, shift=0.03)
 PROGRAMS = {
+    "waves": Program(waves, {"w": spread(3, 3), "x": spread(3, 3, seed=1, shift=0.03)}),
     "projection": Program(projection, {"w": spread(4, 2), "x": spread(3, 4, seed=1), "s": spread(3, 2, seed=2)}),
     "vectors": Program(projection, {"w": spread(4, 2), "x": spread(4, seed=1), "s": spread(2, seed=2)}),
     "regression": Program(

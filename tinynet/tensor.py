@@ -262,6 +262,12 @@ class Tensor:
     def abs(self) -> Tensor:
         return P.absolute(self)
 
+    def sin(self) -> Tensor:
+        return P.sin(self)
+
+    def cos(self) -> Tensor:
+        return P.cos(self)
+
     def tanh(self) -> Tensor:
         return P.tanh(self)
 
