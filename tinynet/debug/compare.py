@@ -162,10 +162,14 @@ def compared(
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
+def searched(program: Program, matched: Matched, tolerance: float | None = None) -> Search:
+    """Somebody's numbers beside our values, in float64."""
+    return Search(program, matched.arrays, _allowed(matched, tolerance))
+
+
 def wrong_values(program: Program, matched: Matched, tolerance: float | None = None) -> set[int]:
     """The indexes of our values, in float64, from which somebody's numbers differ."""
-    search = Search(program, matched.arrays, _allowed(matched, tolerance), SECONDS)
-    return set(search.wrong(State({})))
+    return set(searched(program, matched, tolerance).wrong(State({})))
 
 
 def _allowed(matched: Matched, tolerance: float | None) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from tinynet.debug.arrays import read
 from tinynet.debug.compare import Report, compared, wrong_values
 from tinynet.debug.names import Matched, match
+from tinynet.debug.own_gradients import Chosen, choose
 from tinynet.debug.program import Program
 from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
@@ -57,10 +58,10 @@ def compare_code(
     book = trace_loss(function, *arguments, **named)
     arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
     matched = _matched(book, program, arrays, mine, mapping)
-    gradients, missing = _let_be(program, matched, function.__name__, found.own)
+    chosen = choose(program, matched, function.__name__, found.own, options.get("tolerance"))
     _count_from_initial(matched.sources, mine)
-    report = compared(book, matched, leaves_others=True, **options)
-    report = replace(report, gradients=gradients, missing=missing)
+    report = _explained(book, chosen, options)
+    report = replace(report, gradients=chosen.gradients, missing=chosen.missing)
     _check_loss(function.__name__, report)
     return report
 
@@ -159,28 +160,15 @@ def _quality(program: Program, matched: Matched) -> tuple[int, int]:
     return found, -len(wrong_values(program, matched))
 
 
-def _let_be(program: Program, matched: Matched, name: str, own: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parameters whose gradients are compared, and those whose are not. Raises ValueError where none is.
-
-    What is given is not compared, nor what the forward pass makes of it, which is right. If the gradients of what is
-    given agree, what else is called like a gradient is something else. (Only the function's ``own`` dx is that of x.)
-    """
-    book = program.recorded
-    gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
-    parameters = {str(of.name): index for of, index in gradients.items() if of.kind == "parameter"}
-    if not any(index in matched.arrays for index in parameters.values()):
-        called = ", ".join(list(parameters)[:6])
-        raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
-    wrong = wrong_values(program, matched)
-    given = {index for of, index in gradients.items() if of.kind == "input" and matched.sources.get(index) in own}
-    accused = bool(wrong & (given | set(parameters.values())))
-    for index in list(matched.arrays):
-        value = book.values[index]
-        let_be = value.of is None or not accused
-        if value.kind != "computed" or (index in wrong and let_be and value is not book.loss):
-            del matched.arrays[index]
-    there = tuple(called for called, index in parameters.items() if index in matched.arrays)
-    return there, tuple(called for called in parameters if called not in there)
+def _explained(book: Run, chosen: Chosen, options: dict[str, Any]) -> Report:
+    """With what may have been used as it is called, if a reason reproduces that too; otherwise without."""
+    report = compared(book, chosen.matched, leaves_others=True, **options)
+    reasons = report.diagnosis.explanations if report.diagnosis is not None else ()
+    if reasons or not chosen.undecided:
+        return report
+    for index in chosen.undecided:
+        del chosen.matched.arrays[index]
+    return compared(book, chosen.matched, leaves_others=True, **options)
 
 
 def _check_loss(name: str, report: Report) -> None:

@@ -1,0 +1,97 @@
+"""Which gradients of somebody's code are compared, and which of them is the first that is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tests.gradients import spread
+
+# What is called like a gradient and is something else
+
+
+def averaged(X, Y, W, b, V, wrong=""):
+    """dA and dZ are m times the gradients, as 1/m stands in dW and db."""
+    m = X.shape[1]
+    A1 = np.tanh(W @ X + b)
+    A2 = V @ A1
+    cost = 0.5 * np.sum((A2 - Y) ** 2) / m
+    dA2 = A2 + Y if wrong == "dA2" else A2 - Y
+    dV = dA2 @ A1.T / m
+    dA1 = V.T @ dA2 / (m if wrong == "dA1" else 1)
+    dZ1 = dA1 * (1 - A1**2)
+    dW = dZ1 @ X.T / m
+    db = np.sum(dZ1, axis=1, keepdims=True) / (1 if wrong == "db" else m)
+    return cost, dV, dW, db
+
+
+def attention(X, Wq, V, wrong=""):
+    """``ds`` is scaled in place, though ``s`` is scaled already."""
+    s = X @ Wq / np.sqrt(5)
+    a = np.exp(s) / np.exp(s).sum(1, keepdims=True)
+    out = a @ V
+    loss = 0.5 * np.sum(out**2)
+    dV = a.T @ out * (2 if wrong == "dV" else 1)
+    da = out @ V.T
+    ds = a * (da - (0 if wrong == "ds" else (da * a).sum(1, keepdims=True)))
+    ds /= np.sqrt(5)
+    dWq = X.T @ ds
+    return loss, dWq, dV
+
+
+def in_parts(X, Wh, b, wrong=""):
+    """``dhprev`` is a part of the sum at first."""
+    hs = [np.zeros((2, 3))]
+    for t in range(4):
+        h = 0.5 * hs[-1] + np.tanh(X[t] + hs[-1] @ Wh + b)
+        hs.append(h)
+    loss = 0.5 * np.sum(h**2)
+    dh, dWh, db = h, np.zeros_like(Wh), np.zeros_like(b)
+    for t in (3, 2, 1, 0):
+        hprev = hs[t]
+        dhprev = 0.5 * dh
+        dz = dh * (1 - np.tanh(X[t] + hprev @ Wh + b) ** 2)
+        dWh += hprev.T @ dz
+        db += dz.mean(0) if wrong == "db" else dz.sum(0)
+        dhprev = dhprev + dz @ Wh.T
+        dh = dhprev
+    return loss, dWh, db
+
+
+def masked_later(X, W, b, wrong=""):
+    """``da`` is not 0 where the ReLU drops it, which is done to ``dz``."""
+    z = X @ W + b
+    a = np.maximum(z, 0)
+    loss = 0.5 * np.sum(np.where(a > 0.3, a, 0) ** 2)
+    da = np.where(a > 0, a, 9.0)
+    dz = np.where(a > 0.3, da, 0)
+    dW = X.T @ dz
+    db = dz.mean(0) if wrong == "db" else dz.sum(0)
+    return loss, dW, db
+
+
+CONVENTIONS = {
+    averaged: [spread(4, 7), spread(2, 7, seed=1), spread(3, 4, seed=2), spread(3, 1, seed=3), spread(2, 3, seed=4)],
+    attention: [spread(4, 3), spread(3, 5, seed=1), spread(5, 2, seed=2)],
+    in_parts: [spread(4, 2, 3), spread(3, 3, seed=1), spread(3, seed=2)],
+    masked_later: [spread(4, 3), spread(3, 5, seed=1), spread(5, seed=2)],
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "wrong", "first"),
+    [
+        (averaged, "db", "db"),
+        (averaged, "dA1", "dA1 / 7"),
+        (averaged, "dA2", "dA2 / 7"),
+        (attention, "dV", "dV"),
+        (attention, "ds", "ds * 2.23607"),
+        (in_parts, "db", "db"),
+        (masked_later, "db", "db"),
+    ],
+)
+def test_only_what_a_wrong_gradient_follows_from_is_called_wrong(step, wrong, first):
+    assert tn.debug.check_backward(step, *CONVENTIONS[step]).ok
+    report = tn.debug.check_backward(step, *CONVENTIONS[step], wrong=wrong)
+    assert report.first is not None and report.first.yours_is == first
