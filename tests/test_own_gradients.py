@@ -95,3 +95,56 @@ def test_only_what_a_wrong_gradient_follows_from_is_called_wrong(step, wrong, fi
     assert tn.debug.check_backward(step, *CONVENTIONS[step]).ok
     report = tn.debug.check_backward(step, *CONVENTIONS[step], wrong=wrong)
     assert report.first is not None and report.first.yours_is == first
+
+
+# What is handed out
+
+
+def layers(X, y, W1, W2, hands_out=""):
+    """Right variables; what is made of them in the end may be wrong."""
+    h = np.tanh(X @ W1)
+    out = h @ W2
+    loss = 0.5 * np.sum((out - y) ** 2)
+    dout = out - y
+    dW2 = h.T @ dout
+    dW1 = X.T @ (dout @ W2.T * (1 - h**2))
+    if hands_out == "exchanged":
+        grads = {"W1": dW2, "W2": dW1}
+        return loss, grads
+    if hands_out == "scaled":
+        grads = {}
+        for key, gradient in (("W1", dW1), ("W2", dW2)):
+            grads[key] = gradient / 4
+        return loss
+    if hands_out == "at once":
+        return loss, {"W1": dW1, "W2": dW2 / 4}
+    if hands_out == "one by one":
+        return loss, dW1 * 2, dW2
+    if hands_out == "updates":
+        return loss, {"W1": W1 - 0.1 * dW1, "W2": W2 - 0.1 * dW2}, W1 - 0.1 * dW1
+    return loss, {"W1": dW1, "W2": dW2}
+
+
+LAYERS = [spread(4, 3), spread(4, 3, seed=1), spread(3, 3, seed=2), spread(3, 3, seed=3)]
+
+
+@pytest.mark.parametrize(
+    ("hands_out", "wrong"),
+    [
+        ("exchanged", {"d_W1", "d_W2"}),
+        ("scaled", {"d_W1", "d_W2"}),
+        ("at once", {"d_W2"}),
+        ("one by one", {"dW1 * 2"}),
+        ("updates", set()),
+        ("", set()),
+    ],
+)
+def test_the_gradients_that_are_handed_out_are_compared(hands_out, wrong):
+    report = tn.debug.check_backward(layers, *LAYERS, hands_out=hands_out)
+    assert report.gradients == ("W2", "W1")
+    names = {str(value.quantity): report.matched.sources[value.index] for value in gradients_of(report)}
+    assert {names[quantity] for quantity in report.differing} == wrong
+
+
+def gradients_of(report):
+    return [report.run.values[index] for index in report.matched.arrays if report.run.values[index].of is not None]

@@ -48,9 +48,11 @@ def compare_code(
     with failing(function.__name__), copies(function, arguments, named) as (own, given, by_name):
         found = Collector()
         with found.collecting():
-            own(*given, **by_name)
+            result = own(*given, **by_name)
         kept = dict(_attributes(own, given, by_name))
-    mine = kept | found.numbers()
+    returned = found.returned(result)
+    handed_out = {name: item for name, (item, _) in returned.items()}
+    mine = handed_out | kept | found.numbers() | handed_out
     if run is not None:
         report = compared(run, match(run, read(mine), mapping), leaves_others=True, **options)
         _count_from_initial(report.matched.sources, mine)
@@ -60,6 +62,7 @@ def compare_code(
     matched = _matched(book, program, arrays, mine, mapping)
     chosen = choose(program, matched, function.__name__, found.own, options.get("tolerance"))
     _count_from_initial(matched.sources, mine)
+    matched.sources.update({i: returned[name][1] for i, name in matched.sources.items() if name in returned})
     report = _explained(book, chosen, options)
     report = replace(report, gradients=chosen.gradients, missing=chosen.missing)
     _check_loss(function.__name__, report)
