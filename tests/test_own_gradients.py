@@ -120,6 +120,8 @@ def layers(X, y, W1, W2, hands_out=""):
         return loss, {"W1": dW1, "W2": dW2 / 4}
     if hands_out == "one by one":
         return loss, dW1 * 2, dW2
+    if hands_out == "of others":
+        return loss, dW1, dW2, dW1 @ dW2, dout @ dW2.T
     if hands_out == "updates":
         return loss, {"W1": W1 - 0.1 * dW1, "W2": W2 - 0.1 * dW2}, W1 - 0.1 * dW1
     return loss, {"W1": dW1, "W2": dW2}
@@ -135,6 +137,7 @@ LAYERS = [spread(4, 3), spread(4, 3, seed=1), spread(3, 3, seed=2), spread(3, 3,
         ("scaled", {"d_W1", "d_W2"}),
         ("at once", {"d_W2"}),
         ("one by one", {"dW1 * 2"}),
+        ("of others", set()),
         ("updates", set()),
         ("", set()),
     ],

@@ -13,6 +13,7 @@ import numpy as np
 from tinynet.debug.held import GRADIENT, flat
 from tinynet.tracing.loops import source_of
 
+SCALING = ast.BinOp, ast.Mult, ast.Div, ast.Add, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant
 RATE = re.compile(r"l_?r|eta|alpha|rate|step_size|learning_?rate", re.IGNORECASE)  # what belongs to an update
 
 
@@ -38,7 +39,7 @@ def _parts(node: ast.expr, item: Any) -> Iterator[tuple[str, Any, str]]:
                 yield from _by_key(key.value, value, item[key.value])
     elif isinstance(item, np.ndarray):
         of = _gradients_in(node)
-        if len(of) == 1 and not isinstance(node, ast.Name):
+        if len(of) == 1 and isinstance(node, ast.BinOp) and all(isinstance(x, SCALING) for x in ast.walk(node)):
             yield of.pop(), item, ast.unparse(node)
     elif isinstance(item, Mapping):
         for label, numbers in flat(node.id if isinstance(node, ast.Name) else "", item):
