@@ -151,3 +151,43 @@ def test_the_gradients_that_are_handed_out_are_compared(hands_out, wrong):
 
 def gradients_of(report):
     return [report.run.values[index] for index in report.matched.arrays if report.run.values[index].of is not None]
+
+
+# What is data
+
+
+x_in, K_in = spread(4, 3), spread(3, 3)
+
+
+def module_data(wanted, W, forget=False):
+    """One array of the module is data by its name, another is a parameter."""
+    out = (x_in @ W) @ K_in
+    loss = 0.5 * np.sum((out - wanted) ** 2)
+    dout = out - wanted
+    dW = x_in.T @ (dout @ K_in.T)
+    if not forget:
+        dK_in = (x_in @ W).T @ dout
+        return loss, dW, dK_in
+    return loss, dW
+
+
+def test_what_is_given_and_has_no_gradient_is_data():
+    report = tn.debug.check_backward(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2))
+    assert report.ok and set(report.data) == {"wanted", "x_in"}
+    assert str(report).splitlines()[-1].startswith("taken for data, as there is no gradient of it: ")
+
+
+def test_a_parameter_whose_gradient_is_forgotten_is_not_taken_for_data():
+    report = tn.debug.check_backward(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2), forget=True)
+    assert not report.ok and report.missing == ("K_in",)
+    assert "NOT COMPARED: the gradient of K_in" in str(report)
+
+
+def test_a_layer_without_a_gradient_is_no_data_where_others_have_one():
+    def step(layers, x):
+        loss = np.sum((x @ layers["first"]) @ layers["second"])
+        d_second = (x @ layers["first"]).T @ np.ones((4, 2))
+        return loss, {"second": d_second}
+
+    report = tn.debug.check_backward(step, {"first": spread(3, 5), "second": spread(5, 2, seed=1)}, spread(4, 3))
+    assert report.missing == ("layers.first",)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinynet.debug.arrays import read
 from tinynet.debug.compare import Report, compared, wrong_values
+from tinynet.debug.data import data_among
 from tinynet.debug.names import Matched, match
 from tinynet.debug.own_gradients import Chosen, choose
 from tinynet.debug.program import Program
@@ -64,7 +65,9 @@ def compare_code(
     _count_from_initial(matched.sources, mine)
     matched.sources.update({i: returned[name][1] for i, name in matched.sources.items() if name in returned})
     report = _explained(book, chosen, options)
-    report = replace(report, gradients=chosen.gradients, missing=chosen.missing)
+    data = data_among(chosen.missing, inspect.signature(function).parameters, chosen.gradients)
+    missing = tuple(name for name in chosen.missing if name not in data)
+    report = replace(report, gradients=chosen.gradients, missing=missing, data=data)
     _check_loss(function.__name__, report)
     return report
 
