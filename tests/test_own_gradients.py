@@ -7,6 +7,7 @@ import pytest
 
 import tinynet as tn
 from tests.gradients import spread
+from tinynet.debug.leftovers import left_over
 
 # What is called like a gradient and is something else
 
@@ -191,3 +192,62 @@ def test_a_layer_without_a_gradient_is_no_data_where_others_have_one():
 
     report = tn.debug.check_backward(step, {"first": spread(3, 5), "second": spread(5, 2, seed=1)}, spread(4, 3))
     assert report.missing == ("layers.first",)
+
+
+# What is left over
+
+
+@pytest.mark.parametrize(
+    ("names", "parameters", "expected"),
+    [
+        (["W1_diff", "W2_diff"], ["W1", "W2"], {"W1_diff": "W1", "W2_diff": "W2"}),
+        (["gW_a", "g_b_hid"], ["params.W_a", "b_hid"], {"gW_a": "params.W_a", "g_b_hid": "b_hid"}),
+        (["nabla_w.0", "nabla_w.1"], ["weights.0", "weights.1"], {f"nabla_w.{k}": f"weights.{k}" for k in (0, 1)}),
+        (["grad_in", "grad_vc", "grad_out"], ["W_in", "W_out"], {"grad_in": "W_in", "grad_out": "W_out"}),
+        (["gb.Wx", "gf.Wx"], ["bw.Wx", "fw.Wx"], {"gb.Wx": "bw.Wx", "gf.Wx": "fw.Wx"}),
+        (["dtheta.A", "theta.A"], ["theta.A"], {"dtheta.A": "theta.A"}),
+        (["net.w_diff", "old.w_diff"], ["net.w"], {"net.w_diff": "net.w"}),
+        (["grad", "g_old"], ["nn_params"], {"grad": "nn_params"}),
+        (["grad", "g"], ["nn_params"], {}),
+        (["gW", "W_diff"], ["W"], {}),
+        (["data", "gates", "delta"], ["b", "W"], {}),
+    ],
+)
+def test_a_name_that_says_less_means_the_parameter_that_is_left(names, parameters, expected):
+    assert left_over({name: np.zeros(3) for name in names}, dict.fromkeys(parameters, (3,))) == expected
+
+
+def test_what_has_another_shape_is_not_the_gradient_that_is_left():
+    assert left_over({"W_diff": np.zeros(4)}, {"W": (3,)}) == {}
+
+
+def updating(X, y, net, wrong=False, rate=0.1):
+    """Gradients without names, and one with a name that says less."""
+    h = np.tanh(X @ net["W_in"])
+    out = h @ net["W_out"]
+    loss = 0.5 * np.sum((out - y) ** 2)
+    diff_out = h.T @ (out - y)
+    before = (out - y) @ net["W_out"].T * (1 if wrong else 1 - h**2)
+    net["W_out"] = net["W_out"] - rate * diff_out
+    net["W_in"] = net["W_in"] - rate * (X.T @ before)
+    return loss
+
+
+def test_gradients_without_a_name_are_what_is_taken_off_the_weights():
+    net = {"W_in": spread(3, 5), "W_out": spread(5, 2, seed=1)}
+    assert tn.debug.check_backward(updating, spread(4, 3), spread(4, 2, seed=1), net).ok
+    report = tn.debug.check_backward(updating, spread(4, 3), spread(4, 2, seed=1), net, wrong=True)
+    assert report.first is not None and report.first.name == "d_net.W_in"
+    assert report.first.yours_is == "(net.W_in before - after) / 0.1"
+
+
+def test_updates_are_no_gradients_where_none_is_right():
+    net = {"W_in": spread(3, 5)}
+
+    def step(X, net):
+        loss = np.sum((X @ net["W_in"]) ** 2)
+        net["W_in"] -= X.T @ np.ones((4, 5))
+        return loss
+
+    with pytest.raises(ValueError, match="call that of W dW"):
+        tn.debug.check_backward(step, spread(4, 3), net)

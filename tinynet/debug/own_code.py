@@ -16,6 +16,7 @@ from tinynet.debug.data import data_among
 from tinynet.debug.names import Matched, match
 from tinynet.debug.own_gradients import Chosen, choose
 from tinynet.debug.program import Program
+from tinynet.debug.rest import add_the_rest
 from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
@@ -61,6 +62,7 @@ def compare_code(
     book = trace_loss(function, *arguments, **named)
     arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
     matched = _matched(book, program, arrays, mine, mapping)
+    add_the_rest(book, matched, arrays, found.inside(), mine)
     chosen = choose(program, matched, function.__name__, found.own, options.get("tolerance"))
     _count_from_initial(matched.sources, mine)
     matched.sources.update({i: returned[name][1] for i, name in matched.sources.items() if name in returned})

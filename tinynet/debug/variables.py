@@ -98,6 +98,17 @@ class Collector(Following):
                         found[within] = numbers
         return found
 
+    def inside(self) -> dict[str, np.ndarray]:
+        """The arrays in dicts of the function that was called first, by the dict's name, too: ``gb.Wx``."""
+        dicts = {variable: held.last for (function, variable), held in self.held.items() if not function}
+        return {
+            f"{variable}.{key}": item
+            for variable, items in dicts.items()
+            if isinstance(items, Mapping)
+            for key, item in items.items()
+            if isinstance(item, np.ndarray)
+        }
+
     def _order(self, pair: tuple[tuple[str, str], Held]) -> int:
         """First a dict of gradients that was filled after all of them, as it is what others get."""
         (function, variable), held = pair
