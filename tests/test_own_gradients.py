@@ -251,3 +251,35 @@ def test_updates_are_no_gradients_where_none_is_right():
 
     with pytest.raises(ValueError, match="call that of W dW"):
         tn.debug.check_backward(step, spread(4, 3), net)
+
+
+# Parameters that are no arrays
+
+weights_in_lists, offset = [[0.1, 0.2], [0.4, -0.5], [0.7, 0.8]], 0.3
+
+
+def plain_numbers(X, y, wrong=""):
+    out = X @ weights_in_lists + offset
+    loss = 0.5 * np.sum((out - y) ** 2)
+    dout = out - y
+    dweights_in_lists = X.T @ dout * (2 if wrong == "list" else 1)
+    doffset = dout.sum() * (2 if wrong == "number" else 1)
+    return loss, dweights_in_lists, doffset
+
+
+@pytest.mark.parametrize(("wrong", "first"), [("", None), ("list", "d_weights_in_lists"), ("number", "d_offset")])
+def test_numbers_and_lists_are_parameters_where_they_have_gradients(wrong, first):
+    report = tn.debug.check_backward(plain_numbers, spread(4, 3), spread(4, 2, seed=1), wrong=wrong)
+    assert set(report.gradients) == {"weights_in_lists", "offset"}
+    assert (report.first and report.first.name) == first
+
+
+def test_a_number_that_cannot_be_an_array_is_said_not_to_be_compared():
+    def step(X, W):
+        assert not offset.is_integer()
+        loss = np.sum((X @ W + offset) ** 2)
+        doffset, dW = 1.0, X.T @ (2 * (X @ W + offset))
+        return loss, dW, doffset
+
+    report = tn.debug.check_backward(step, spread(4, 3), spread(3, 2))
+    assert report.gradients == ("W",) and report.missing == ("offset",)

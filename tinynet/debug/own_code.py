@@ -15,12 +15,13 @@ from tinynet.debug.compare import Report, compared, wrong_values
 from tinynet.debug.data import data_among
 from tinynet.debug.names import Matched, match
 from tinynet.debug.own_gradients import Chosen, choose
+from tinynet.debug.plain_numbers import plain_parameters, traced_with
 from tinynet.debug.program import Program
 from tinynet.debug.rest import add_the_rest
 from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
-from tinynet.tracing import copies, trace_loss
+from tinynet.tracing import copies
 from tinynet.tracing.outside import arrays_outside, module_of, parts_of
 
 MOST_LINES = 20  # that are tried for variables which several lines assign to
@@ -59,7 +60,8 @@ def compare_code(
         report = compared(run, match(run, read(mine), mapping), leaves_others=True, **options)
         _count_from_initial(report.matched.sources, mine)
         return report
-    book = trace_loss(function, *arguments, **named)
+    plain = plain_parameters({**module_of(function), **named}, _arrays(mine))
+    book, lost = _traced(function, arguments, named, plain)
     arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
     matched = _matched(book, program, arrays, mine, mapping)
     add_the_rest(book, matched, arrays, found.inside(), mine)
@@ -68,10 +70,26 @@ def compare_code(
     matched.sources.update({i: returned[name][1] for i, name in matched.sources.items() if name in returned})
     report = _explained(book, chosen, options)
     data = data_among(chosen.missing, inspect.signature(function).parameters, chosen.gradients)
-    missing = tuple(name for name in chosen.missing if name not in data)
+    missing = tuple(name for name in chosen.missing if name not in data) + lost
     report = replace(report, gradients=chosen.gradients, missing=missing, data=data)
     _check_loss(function.__name__, report)
     return report
+
+
+def _traced(
+    function: Callable[..., Any], arguments: tuple, named: dict[str, Any], plain: Mapping[str, np.ndarray]
+) -> tuple[Run, tuple[str, ...]]:
+    """The run of a function, and the parameters that are plain numbers, which could not be followed as arrays."""
+    try:
+        return traced_with(function, arguments, named, plain), ()
+    except (TypeError, ValueError):
+        if not plain:
+            raise
+    return traced_with(function, arguments, named, {}), tuple(plain)
+
+
+def _arrays(mine: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: item for name, item in mine.items() if isinstance(item, np.ndarray)}
 
 
 def compare_script(
