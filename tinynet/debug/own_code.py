@@ -63,7 +63,7 @@ def compare_code(
     plain = plain_parameters({**module_of(function), **named}, _arrays(mine))
     book, lost = _traced(function, arguments, named, plain)
     arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
-    matched = _matched(book, program, arrays, mine, mapping)
+    matched = _matched(book, program, arrays, mine, mapping, options.get("tolerance"))
     add_the_rest(book, matched, arrays, found.inside(), mine)
     chosen = choose(program, matched, function.__name__, found.own, options.get("tolerance"))
     _count_from_initial(matched.sources, mine)
@@ -156,18 +156,19 @@ def _matched(
     arrays: dict[str, np.ndarray],
     mine: Mapping[str, Any],
     mapping: Mapping[str, str] | None,
+    tolerance: float | None,
 ) -> Matched:
     """By the names of variables. Where several lines assign to one, the line counts whose numbers are most right."""
     best = match(book, arrays, mapping, as_ours=True)
-    quality = _quality(program, best)
+    quality = _quality(program, best, tolerance)
     last = {name: np.asarray(list(mine[name].values())[-1]) for name in arrays if isinstance(mine[name], Mapping)}
     unknown = {item.name for item in best.unmatched}
     trials: list[dict[str, np.ndarray]] = [{name: array for name, array in last.items() if name in unknown}]
     trials += list(_exchanged(arrays))[:MOST_LINES]
     for trial in trials:  # the first: instead of a sum over time its last term, which ``=`` in place of ``+=`` leaves
         found = match(book, arrays | trial, mapping, as_ours=True)
-        if _quality(program, found) > quality:
-            arrays, best, quality = arrays | trial, found, _quality(program, found)
+        if _quality(program, found, tolerance) > quality:
+            arrays, best, quality = arrays | trial, found, _quality(program, found, tolerance)
     return best
 
 
@@ -179,11 +180,11 @@ def _exchanged(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]
             yield {variable: arrays[other], other: arrays[variable]}
 
 
-def _quality(program: Program, matched: Matched) -> tuple[int, int]:
+def _quality(program: Program, matched: Matched, tolerance: float | None) -> tuple[int, int]:
     """How many gradients of parameters were found, and how few of all numbers are wrong."""
     owners = [program.recorded.values[index].of for index in matched.arrays]
     found = sum(owner is not None and owner.kind == "parameter" for owner in owners)
-    return found, -len(wrong_values(program, matched))
+    return found, -len(wrong_values(program, matched, tolerance))
 
 
 def _explained(book: Run, chosen: Chosen, options: dict[str, Any]) -> Report:

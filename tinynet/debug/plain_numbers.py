@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
@@ -34,5 +36,5 @@ def traced_with(function: Callable[..., Any], arguments: tuple, named: dict[str,
     """The run of a function, with these arrays for numbers of its arguments and of its module."""
     module = module_of(function)
     known = {name: array for name, array in plain.items() if name in module}
-    with patch.dict(module, known):
+    with patch.dict(module, known), redirect_stdout(StringIO()):  # what it prints has been printed before
         return trace_loss(function, *arguments, **named | {name: plain[name] for name in plain.keys() & named.keys()})
