@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 
 from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
-from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of
+from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of, symbol
 from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
@@ -108,6 +109,9 @@ AWKWARD = (
 )
 
 
+NOT_BROUGHT = 30  # what a sentence loses that is about something in between
+
+
 def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypothesis]]:
     """All of them, ``most`` at a time."""
     while some := list(islice(hypotheses, most)):
@@ -115,6 +119,7 @@ def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypot
 
 
 def _awkward(sentence: str) -> int:
+    sentence = re.sub(r" \(a (sum|mean) instead of .*\)", "", sentence)  # a remark
     return len(sentence) + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
 
 
@@ -208,9 +213,19 @@ class Search:
             else:
                 groups.append((elsewhere, [state]))
         for _, members in groups:
-            best = min(members, key=lambda s: (len(s.sentences), sum(map(_awkward, s.sentences))))
+            best = min(members, key=lambda s: (len(s.sentences), sum(map(self._unwieldy, s.sentences))))
             others = (m.sentences for m in members if m is not best)
             yield Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others)))
+
+    def _unwieldy(self, sentence: str) -> int:
+        """How little a sentence says; what is said of a quantity that was brought is nearer to the mistake."""
+        brought = any(sentence.startswith((f"{name}:", f"{name} ")) for name in self.called)
+        return _awkward(sentence) + NOT_BROUGHT * (not brought)
+
+    @cached_property
+    def called(self) -> set[str]:
+        """What was brought, in words."""
+        return {symbol(str(self.program.run.values[index].quantity)) for index in self.mine}
 
     def _same(self, a: dict[int, np.ndarray] | None, b: dict[int, np.ndarray] | None) -> bool:
         if a is None or b is None:
