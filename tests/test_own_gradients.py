@@ -283,3 +283,62 @@ def test_a_number_that_cannot_be_an_array_is_said_not_to_be_compared():
 
     report = tn.debug.check_backward(step, spread(4, 3), spread(3, 2))
     assert report.gradients == ("W",) and report.missing == ("offset",)
+
+
+# Reasons
+
+
+@pytest.mark.parametrize(
+    ("step", "wrong", "reason"),
+    [
+        (averaged, "db", "your db is 7 times too large (a sum instead of a mean?)"),
+        (averaged, "dA1", "your dA1 is divided by 7"),
+    ],
+)
+def test_the_reason_is_said_of_what_was_brought(step, wrong, reason):
+    report = tn.debug.check_backward(step, *CONVENTIONS[step], wrong=wrong)
+    assert f"WHY   {reason}\n" in str(report)
+
+
+def test_gradients_that_are_taken_for_each_other_are_said_to_be():
+    report = tn.debug.check_backward(layers, *LAYERS, hands_out="exchanged")
+    assert "WHY   in the gradients dW2 and dW1, taken for each other\n" in str(report)
+
+
+def two_biases(X, y, W1, b1, W2, b2):
+    """Neither bias is averaged, both weights are."""
+    a = np.tanh(X @ W1 + b1)
+    out = a @ W2 + b2
+    loss = 0.5 * np.sum((out - y) ** 2) / 4
+    dout = out - y
+    dW2, db2 = a.T @ dout / 4, dout.sum(0)
+    dz = dout @ W2.T * (1 - a**2)
+    return loss, X.T @ dz / 4, dz.sum(0), dW2, db2
+
+
+def test_a_mistake_in_some_gradients_alike_is_said_of_them_together():
+    def step(X, y, W1, b1, W2, b2):
+        loss, dW1, db1, dW2, db2 = two_biases(X, y, W1, b1, W2, b2)
+        return loss, dW1, db1, dW2, db2
+
+    shapes = [(4, 3), (4, 2), (3, 5), (5,), (5, 2), (2,)]
+    report = tn.debug.check_backward(step, *(spread(*shape, seed=seed) for seed, shape in enumerate(shapes)))
+    assert "WHY   in the gradients db2 and db1, each is 4 times too large (a sum instead of a mean?)\n" in str(report)
+
+
+def test_a_number_that_was_measured_is_no_reason():
+    """In a softmax of one sample, what is left out is some number times the softmax; a reason without one is better."""
+
+    def step(x, Wa, v):
+        e = x @ Wa
+        a = np.exp(e) / np.exp(e).sum()
+        loss = 0.5 * np.sum((a @ v) ** 2)
+        da = v @ (a @ v)
+        de = a * da
+        dWa = np.outer(x, de)
+        dv = np.outer(a, a @ v)
+        return loss, dWa, dv
+
+    report = tn.debug.check_backward(step, spread(3), spread(3, 5, seed=1), spread(5, 2, seed=2))
+    assert report.first is not None and report.first.yours_is == "de"
+    assert "WHY   your de is da times a\n" in str(report)
