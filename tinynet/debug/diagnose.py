@@ -22,6 +22,7 @@ from tinynet.debug.rounds import smaller_numbers
 from tinynet.run import Run, Value
 
 SECONDS = 20.0  # that a search may take
+SECONDS_MORE = 5.0  # that it goes on for, to see whether other reasons fit too
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
 MOST_CONTINUED = 6  # computations in which less is wrong, from which the search goes on
@@ -322,6 +323,7 @@ class Search:
                     left = self.wrong(next_state)
                     if not left:
                         attempt.whole.append(next_state)
+                        self.end = min(self.end, time.monotonic() + SECONDS_MORE)
                     elif self.rank[left[0]] > self.rank[attempt.target]:
                         attempt.partial.append((next_state, left))
 
