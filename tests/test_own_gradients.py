@@ -300,6 +300,20 @@ def test_the_reason_is_said_of_what_was_brought(step, wrong, reason):
     assert f"WHY   {reason}\n" in str(report)
 
 
+def test_one_reason_without_an_intermediate_gradient_is_better_than_two_with_it():
+    """``dz`` is divided by 5 when it is handed over, and what comes of it once more."""
+
+    def step(X, y, W):
+        z = X @ W
+        loss = 0.5 * np.sum((z - y) ** 2) / 5
+        dz = z - y
+        dW = X.T @ (dz / 5) / 3
+        return loss, dW
+
+    report = tn.debug.check_backward(step, spread(5, 3), spread(5, 2, seed=1), spread(3, 2, seed=2))
+    assert report.first is not None and report.first.yours_is == "dW"
+
+
 def test_gradients_that_are_taken_for_each_other_are_said_to_be():
     report = tn.debug.check_backward(layers, *LAYERS, hands_out="exchanged")
     assert "WHY   in the gradients dW2 and dW1, taken for each other\n" in str(report)

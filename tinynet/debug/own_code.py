@@ -62,18 +62,32 @@ def compare_code(
         return report
     plain = plain_parameters({**module_of(function), **named}, _arrays(mine))
     book, lost = _traced(function, arguments, named, plain)
-    arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
-    matched = _matched(book, program, arrays, mine, mapping, options.get("tolerance"))
-    add_the_rest(book, matched, arrays, found.inside(), mine)
-    chosen = choose(program, matched, function.__name__, found.own, options.get("tolerance"))
-    _count_from_initial(matched.sources, mine)
-    matched.sources.update({i: returned[name][1] for i, name in matched.sources.items() if name in returned})
+    chosen = _chosen(function.__name__, book, found, mine, mapping, options.get("tolerance"))
+    sources = chosen.matched.sources
+    sources.update({index: returned[name][1] for index, name in sources.items() if name in returned})
     report = _explained(book, chosen, options)
     data = data_among(chosen.missing, inspect.signature(function).parameters, chosen.gradients)
     missing = tuple(name for name in chosen.missing if name not in data) + lost
     report = replace(report, gradients=chosen.gradients, missing=missing, data=data)
     _check_loss(function.__name__, report)
     return report
+
+
+def _chosen(
+    name: str,
+    book: Run,
+    found: Collector,
+    mine: dict[str, Any],
+    mapping: Mapping[str, str] | None,
+    tolerance: float | None,
+) -> Chosen:
+    """Which of the variables ``mine`` of a function are compared with its run."""
+    arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
+    matched = _matched(book, program, arrays, mine, mapping, tolerance)
+    add_the_rest(book, matched, arrays, found.inside(), mine)
+    chosen = choose(program, matched, name, found.own, tolerance)
+    _count_from_initial(matched.sources, mine)
+    return chosen
 
 
 def _traced(
@@ -188,14 +202,19 @@ def _quality(program: Program, matched: Matched, tolerance: float | None) -> tup
 
 
 def _explained(book: Run, chosen: Chosen, options: dict[str, Any]) -> Report:
-    """With what may have been used as it is called, if a reason reproduces that too; otherwise without."""
+    """With what may have been used as it is called, if one reason, or one as short, reproduces that too."""
     report = compared(book, chosen.matched, leaves_others=True, **options)
-    reasons = report.diagnosis.explanations if report.diagnosis is not None else ()
-    if reasons or not chosen.undecided:
+    if not chosen.undecided or _mistakes(report) == 1:
         return report
-    for index in chosen.undecided:
-        del chosen.matched.arrays[index]
-    return compared(book, chosen.matched, leaves_others=True, **options)
+    fewer = {index: array for index, array in chosen.matched.arrays.items() if index not in chosen.undecided}
+    without = compared(book, replace(chosen.matched, arrays=fewer), leaves_others=True, **options)
+    return without if _mistakes(without) < _mistakes(report) or not np.isfinite(_mistakes(report)) else report
+
+
+def _mistakes(report: Report) -> float:
+    """How many together are the reason; infinitely many where none was found."""
+    found = report.diagnosis.explanations if report.diagnosis is not None else ()
+    return min((len(explanation.sentences) for explanation in found), default=np.inf)
 
 
 def _check_loss(name: str, report: Report) -> None:
