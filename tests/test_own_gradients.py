@@ -316,7 +316,7 @@ def test_one_reason_without_an_intermediate_gradient_is_better_than_two_with_it(
 
 def test_gradients_that_are_taken_for_each_other_are_said_to_be():
     report = tn.debug.check_backward(layers, *LAYERS, hands_out="exchanged")
-    assert "WHY   in the gradients dW2 and dW1, taken for each other\n" in str(report)
+    assert "WHY   the gradients of W2 and W1 are taken for each other\n" in str(report)
 
 
 def two_biases(X, y, W1, b1, W2, b2):
@@ -337,7 +337,7 @@ def test_a_mistake_in_some_gradients_alike_is_said_of_them_together():
 
     shapes = [(4, 3), (4, 2), (3, 5), (5,), (5, 2), (2,)]
     report = tn.debug.check_backward(step, *(spread(*shape, seed=seed) for seed, shape in enumerate(shapes)))
-    assert "WHY   in the gradients db2 and db1, each is 4 times too large (a sum instead of a mean?)\n" in str(report)
+    assert "WHY   in the gradients of b2 and b1, each is 4 times too large (a sum instead of a mean?)\n" in str(report)
 
 
 def test_a_number_that_was_measured_is_no_reason():

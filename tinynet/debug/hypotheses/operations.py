@@ -50,7 +50,7 @@ def instead(facts: Facts, step: Step) -> Found:
     elif name == "power":
         yield from _of_power()
     elif name == "where":
-        if isinstance(step.operands[1], Value):
+        if isinstance(step.operands[1], Value) or step.operands[1] != 0:
             yield "the mask is left out", lambda c, x, y: x + 0 * y
         else:
             yield "the mask is left out", lambda c, x, y: 0 * x + y

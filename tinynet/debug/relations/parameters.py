@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tinynet.debug.hypotheses import Hypothesis, family_of, symbol
+from tinynet.debug.hypotheses import Hypothesis, family_of
 from tinynet.debug.program import Edit
 from tinynet.debug.relations.base import Brought, clip, said_of
 from tinynet.run import Value
@@ -64,9 +64,9 @@ def _exchanged(
         if values[i].shape == values[j].shape and not np.array_equal(here[i], here[j]):
             there = (np.abs(yours[i] - here[j]) <= allowed[j]) & (np.abs(yours[j] - here[i]) <= allowed[i])
             if np.all(there):
-                names = " and ".join(symbol(str(values[k].quantity)) for k in (i, j))
+                names = f"{_called(values[i])} and {_called(values[j])}"
                 known = {i: brought.yours(i), j: brought.yours(j)}
-                yield Hypothesis(f"the gradients {names}: taken for each other", Edit(), known=known)
+                yield Hypothesis(f"the gradients of {names} are taken for each other", Edit(), known=known)
 
 
 def _of_some(brought: Brought, factors: Mapping[int, float], made: Mapping[int, int]) -> Iterator[Hypothesis]:
@@ -74,9 +74,16 @@ def _of_some(brought: Brought, factors: Mapping[int, float], made: Mapping[int, 
     wrong = {i: c for i, c in factors.items() if abs(c - 1) > 1e-6}
     c = next(iter(wrong.values()), 1.0)
     if 1 < len(wrong) < len(factors) and np.ptp(list(wrong.values())) < 1e-6 * abs(c) and brought.facts.is_simple(c):
-        names = [symbol(str(brought.facts.run.values[i].quantity)) for i in wrong]
-        text = f"the gradients {', '.join(names[:-1])} and {names[-1]}: each {said_of(c)}"
+        names = [_called(brought.facts.run.values[i]) for i in wrong]
+        text = f"the gradients of {', '.join(names[:-1])} and {names[-1]}: each {said_of(c)}"
         yield Hypothesis(text, Edit(outputs={made[i]: (lambda x, look: c * x) for i in wrong}))
+
+
+def _called(value: Value) -> str:
+    """The parameter that a gradient, or an updated one, belongs to."""
+    parameter = value.of or value.copy_of
+    assert parameter is not None
+    return str(parameter.quantity)
 
 
 def _before(brought: Brought, value: Value) -> Value:
