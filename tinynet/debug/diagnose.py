@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet.debug.endings import behind_ends, irrelevant
 from tinynet.debug.formulations import formulations
-from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of, symbol
+from tinynet.debug.hypotheses import SHOWN_ONLY, Family, Hypotheses, Hypothesis, family_of
 from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
@@ -108,9 +108,6 @@ AWKWARD = (
     " 0]",
     "1 in its place",
 )
-
-
-NOT_BROUGHT = 30  # what a sentence loses that is about something in between
 
 
 def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypothesis]]:
@@ -214,19 +211,9 @@ class Search:
             else:
                 groups.append((elsewhere, [state]))
         for _, members in groups:
-            best = min(members, key=lambda s: (len(s.sentences), sum(map(self._unwieldy, s.sentences))))
+            best = min(members, key=lambda s: (len(s.sentences), sum(map(_awkward, s.sentences))))
             others = (m.sentences for m in members if m is not best)
             yield Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others)))
-
-    def _unwieldy(self, sentence: str) -> int:
-        """How little a sentence says; what is said of a quantity that was brought is nearer to the mistake."""
-        brought = any(sentence.startswith((f"{name}:", f"{name} ")) for name in self.called)
-        return _awkward(sentence) + NOT_BROUGHT * (not brought)
-
-    @cached_property
-    def called(self) -> set[str]:
-        """What was brought, in words."""
-        return {symbol(str(self.program.run.values[index].quantity)) for index in self.mine}
 
     def _same(self, a: dict[int, np.ndarray] | None, b: dict[int, np.ndarray] | None) -> bool:
         if a is None or b is None:
