@@ -22,7 +22,7 @@ from benchmarks.report import print_heading, save
 from benchmarks.timing import fastest, peak
 
 BASE = {"inputs": 8, "units": 32, "steps": 20, "batch": 8}
-SIZES = {"units": (32, 64, 128, 256), "steps": (40, 80, 160, 320), "batch": (16, 32, 64, 128)}
+SIZES = {"units": (32, 64, 128, 256), "steps": (160, 320, 640, 1280), "batch": (16, 32, 64, 128)}
 STEPS_OF_BOOKS = (20, 40, 80, 160)
 
 

@@ -279,6 +279,8 @@ WRONG = {
     "export mlp --inputs 3": "--inputs is 3, expected 64, 16 or 4",
     "export mlp --batch 0": "--batch is 0, expected at least 1",
     "export mlp --batch -1": "--batch is -1, expected at least 1",
+    "export gru --lengths 4,2": "--lengths has 2 lengths for a batch of 1: give --batch 2",
+    "export rnn --dropout 0.5": "--dropout is between layers, and there is one: give --layers 2, or leave it out",
     "export mlp --batch 1798": "--batch is 1798, expected 1 to 1797",
     "export mlp --hidden 0": "--hidden is 0, expected at least 1",
     "export mlp --updates 0": "--updates is 0, expected at least 1",

@@ -78,7 +78,7 @@ def test_numbers_are_worked_out_as_they_stand():
     run = models.rnn()
     book = Book(run, "names", "x")
     (block,) = [block for block in book.plan.blocks if block.name == "rnn.h[1]"]
-    _, text = Worked(book.addresses, book.values).line(block, "h[1]")
+    _, text = Worked(book.addresses, book.values, book.whole).line(block, "h[1]")
     z, h = run["rnn.z[1]"][0, 0], run["rnn.h[1]"][0, 0]
     assert text == f"h[1], first element:  tanh({z:.3f})  =  {h:.3f}"
 
@@ -88,3 +88,22 @@ def test_numbers_are_worked_out_as_they_stand():
 )
 def test_tiny_numbers_keep_their_digits(number: float, text: str):
     assert str(Live("A1", number)) == text
+
+
+def test_joined_vectors_are_named_in_their_order():
+    h, x = (tn.tensor(np.arange(3.0), name=name) for name in ("h", "x"))
+    with tn.record() as run, tn.time_step(0):
+        z = tn.name(F.cat([h * 2, x, h], dim=0) * 1, "z")
+        tn.name((z * z).sum(), "penalty")
+    found = equations(run)
+    assert found["z"] == "z = [multiply, x, h]" and found["penalty"] == "penalty = Σ z²"
+
+
+def test_the_element_that_is_worked_out_lacks_nothing():
+    x = tn.tensor(np.array([2.0, 4.0, 8.0]), name="x", requires_grad=True)
+    with tn.record() as run:
+        tn.name(1 / x[2], "y").backward()
+    book = Book(run, "names", "x")
+    worked = Worked(book.addresses, book.values, book.whole)
+    (block,) = [block for block in book.plan.blocks if block.quantity == "d_x"]
+    assert worked.line(block, "δx")[1].startswith("δx[2]:  ")

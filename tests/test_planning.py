@@ -97,10 +97,10 @@ def maps() -> tn.Run:
 @pytest.mark.parametrize("maps_too", [False, True])
 def test_tags_passed_on_at_once_are_those_of_each_element(maps_too: bool, run: tn.Run, monkeypatch: pytest.MonkeyPatch):
     run = maps() if maps_too else run
-    found, pass_on = Tags(run), Tags._pass
+    found, pass_on = Tags(run, {}), Tags._pass
     monkeypatch.setattr(tags, "uniform", full)
     monkeypatch.setattr(Tags, "_pass", lambda self, _: pass_on(self, {value.index for value in run.values}))
-    expected = Tags(run)
+    expected = Tags(run, {})
     for kind in ("time", "sample"):
         one, other = getattr(found, kind), getattr(expected, kind)
         assert one.keys() == other.keys()

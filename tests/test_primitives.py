@@ -47,7 +47,7 @@ SHAPES = [
     ("outer", COLUMN, ROW),
 ]
 BINARY = ["add", "subtract", "multiply", "maximum", "minimum"]
-UNARY = ["negative", "exp", "tanh", "sigmoid", "erf", "relu", "absolute"]
+UNARY = ["negative", "exp", "tanh", "sigmoid", "erf", "sin", "cos", "relu", "absolute"]
 INDEX = np.array([2, 0, 2])
 PLACES = np.array([[0, 3], [1, 1], [2, 0]])
 CHOICE = np.array([[True, False, True, False], [False, False, True, True], [True, True, True, False]])

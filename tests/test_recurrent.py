@@ -660,7 +660,9 @@ def test_dropout_drops_between_the_layers_and_only_while_training(kind):
 
 @pytest.mark.parametrize("kind", STATES)
 def test_a_single_layer_drops_nothing(kind):
-    module, plain, x = make(kind, dropout=0.9), make(kind), tn.tensor(spread(4, 3, 2))
+    with pytest.warns(UserWarning, match=r"dropout=0.9 does nothing: .* num_layers is 1"):
+        module = make(kind, dropout=0.9)
+    plain, x = make(kind), tn.tensor(spread(4, 3, 2))
     np.testing.assert_array_equal(module(x)[0].numpy(), plain(x)[0].numpy())
 
 

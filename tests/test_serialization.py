@@ -52,6 +52,7 @@ def test_every_kind_of_argument_survives():
     with tn.record() as run:
         pieces = [
             x[index, 1:4:2],
+            x[range(3), index],
             x[..., None, -1],
             x[[0, 0], [1, 1]],
             x[tn.tensor(index)],

@@ -352,6 +352,22 @@ def test_the_predicted_loss_is_the_loss_plus_gradient_times_edit(what: str, book
     assert 80 < misses[0] / misses[1] < 125  # ten times the edit misses about a hundred times as much
 
 
+@pytest.mark.parametrize(
+    "what, note",
+    [
+        ("a target class of the mlp", "not predicted, no gradient was recorded: target"),
+        ("a weight of the mlp", "Gradients say where a small edit takes the loss"),
+        ("the learning rate of the mlp", "Gradients say where a small edit takes the loss"),
+        ("the learning rate of two updates", "Gradients say where a small edit takes the loss"),
+    ],
+)
+def test_what_the_prediction_leaves_out_is_said(what: str, note: str, books: dict[str, Sample]):
+    name, edit = EDITS[what]
+    values = edited(books[name], edit)
+    row = row_of(values, "Checks", "what the prediction misses")
+    assert str(values["Checks"][f"A{row + 1}"]).startswith(note)
+
+
 def test_several_edits_are_counted_and_their_predictions_added(books: dict[str, Sample]):
     one = books["lstm"]
     edits = [Edit("x", (0, 0, 0), 0.1), Edit("x", (3, 0, 1), 0.2), Edit("output.bias", (1,), 0.3)]

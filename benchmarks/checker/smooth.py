@@ -53,7 +53,7 @@ def unary(rng: Random) -> Case:
 
 
 UNARY: list[tuple[str, Callable[..., np.ndarray]]] = [
-    *((name, numbers) for name in ("negative", "exp", "tanh", "sigmoid", "erf")),
+    *((name, numbers) for name in ("negative", "exp", "tanh", "sigmoid", "erf", "sin", "cos")),
     *((name, positive) for name in ("log", "sqrt")),
     *((name, nonzero) for name in ("relu", "absolute")),
 ]

@@ -76,7 +76,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def exponentials(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the max, e^(x − max) and its sum along ``dim``. The max gets no gradient: it cancels."""
     largest = name(P.max(input, axis=dim, keepdims=True).detach(), "max", title="largest score")
-    e = name(P.exp(input - largest), "e", title="exponentials, shifted by the largest score")
+    e = name(P.exp(input - largest), "e", title="exponentials of the shifted scores")
     return largest, e, name(P.sum(e, axis=dim, keepdims=True), "sum", title="sum of the exponentials")
 
 

@@ -27,7 +27,9 @@ def _cross_entropy(input: Tensor, target: Tensor) -> Tensor:
         largest, e, total = exponentials(input, -1)
         name((e / total).detach(), "p", title="probabilities")
         score = P.take_along_axis(input, target, axis=input.ndim - 1)
-        return name(P.log(total) + largest - score, "nll", title="minus the log of the target's probability")
+        return name(
+            P.log(total) + largest - score, "nll", title="negative log-likelihood: −ln of the target's probability"
+        )
 
 
 def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:

@@ -86,7 +86,7 @@ def _along(statistic: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def _standardised(centred: Tensor, var: Tensor, eps: float, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    y = name(centred / P.sqrt(var + eps), "xhat", title="mean 0, variance 1")
+    y = name(centred / P.sqrt(var + eps), "xhat", title="normalised: mean 0, variance 1")
     y = y if scale is None else y * scale
     return name(y if shift is None else y + shift, "y", title="scaled and shifted")
 

@@ -111,10 +111,10 @@ def lstm_step(
     c = name(c, f"c{new}{suffix}", title=_state("c", new) + ": keep f of the old, add i of the new")
     if o is None:
         o = name(P.sigmoid(before("o", c)), f"o{suffix}", title=gates["o"])
-    tanh_c = name(P.tanh(c), f"tanh_c{suffix}", title="cell state, squashed")
+    tanh_c = name(P.tanh(c), f"tanh_c{suffix}", title="squashed cell state")
     if projection is None:
         return name(o * tanh_c, f"h{new}{suffix}", title=_state("h", new) + ": show o of the squashed cell"), c
-    shown = name(o * tanh_c, f"m{suffix}", title="cell output, before the projection")
+    shown = name(o * tanh_c, f"m{suffix}", title="cell output before the projection")
     return name(shown @ projection.T, f"h{new}{suffix}", title="hidden state: the projection of the cell output"), c
 
 
@@ -135,7 +135,7 @@ def gru_step(
         u_n = name(_part(from_h, 2, 3), f"u_n{suffix}", title="state for the candidate")
         seen = r * u_n
     else:
-        seen = weights.rows(2, 3, 3).from_h(name(r * h, f"r_h{suffix}", title="state, reset"))
+        seen = weights.rows(2, 3, 3).from_h(name(r * h, f"r_h{suffix}", title="reset state"))
     z_n = name(_part(from_x, 2, 3) + seen, f"z_n{suffix}", title=GRU_GATES["n"])
     n = name(P.tanh(z_n), f"n{suffix}", title=GRU_GATES["n"])
     title = _state("h", new) + ": 1 − z of the candidate, z of the old"
@@ -182,7 +182,7 @@ def unroll(
                 outputs[t] = now[0]
             else:
                 running = P.reshape(P.greater(lengths, t), shape=(*lengths.shape, 1))
-                name(running, f"running{suffix}", title="1 while the sequence lasts")
+                name(running, f"running{suffix}", title="running sequences: 1 until the end of each")
                 new = step(inputs[t], *seen, suffix=suffix, new="_new")
                 now, outputs[t] = _masked(running, new, now, tuple(states), suffix)
     return outputs, now
@@ -193,10 +193,10 @@ def _masked(
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """The new states, though the sequences that have ended keep theirs; and the output, which is 0 for these."""
     kept = tuple(
-        name(P.where(running, after, before), f"{quantity}{suffix}", title=f"{STATES[quantity]}, kept beyond the end")
+        name(P.where(running, after, before), f"{quantity}{suffix}", title=f"{STATES[quantity]}: kept beyond the end")
         for quantity, after, before in zip(quantities, new, states, strict=True)
     )
-    return kept, name(P.where(running, kept[0], 0), f"y{suffix}", title="output, 0 beyond the end")
+    return kept, name(P.where(running, kept[0], 0), f"y{suffix}", title="output of the running sequences")
 
 
 def time_steps(x: Tensor, label: str | None = None) -> list[Tensor]:
@@ -342,7 +342,7 @@ def _gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, suffix, reset_after, leng
 
 def _state(quantity: str, new: str) -> str:
     """The title of a state, or of what it becomes if the sequence lasts."""
-    return STATES[quantity] + (", if the sequence lasts" if new else "")
+    return STATES[quantity] + (" if the sequence lasts" if new else "")
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -84,7 +84,8 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 
 def _plain_index(index: Any) -> Any:
-    """Slices, integers … as they are; a list, array or Tensor as an array that nobody else can change."""
+    """Slices, integers … as they are; a list, range, array or Tensor as an array that nobody else can change."""
+    index = list(index) if isinstance(index, range) else index
     if not isinstance(index, (list, np.ndarray, Tensor)):
         return index
     _refuse_mask(index)

@@ -75,13 +75,17 @@ def cnn(
     right = scores.argmax(axis=1) == labels[unseen]
     ten, hardest = _doubtful(unseen, scores, labels)
     canvas = np.zeros((1, 8, 8)) if image is None else images[image : image + 1]
-    digits = tensor(np.concatenate([images[ten], canvas]), name="digits")
-    names = tensor(np.append(labels[ten], 0 if image is None else labels[image]), name="labels")
+    digits = tensor(np.concatenate([images[ten], canvas]))
+    names = tensor(np.append(labels[ten], 0 if image is None else labels[image]))
     which = tensor([hardest if image is None else CANVAS], name="which")
 
     def objective(choice: Tensor) -> Tensor:
-        picture = name(digits[choice], "x", title="the picture")
-        return F.cross_entropy(net(picture.unsqueeze(1)), names[choice])
+        name(digits, "digits", title=f"ten digits to choose from, and number {CANVAS} to draw on")
+        picture = name(digits[choice], "x", title="the picture that is read (type its number in the green cell)")
+        scores = net(picture.unsqueeze(1))
+        name(names, "labels")
+        target = name(names[choice], "target", title=f"what the picture shows (number {CANVAS}: what you draw)")
+        return F.cross_entropy(scores, target)
 
     run = trained(net, objective, which, lr, updates, optimizer)
     layers = " and ".join(map(str, channels))

@@ -82,6 +82,10 @@ def recurrent(
     check(inputs, 1, 2, "--inputs (2: hare and lynx, 1: lynx alone)")
     check(steps, 1, len(years) - 1, "--steps (there are 21 years)")
     check(batch, 1, len(years) - steps, f"--batch (windows of {steps} steps in 21 years)")
+    if lengths is not None and len(lengths) != batch:
+        raise ValueError(f"--lengths has {len(lengths)} lengths for a batch of {batch}: give --batch {len(lengths)}")
+    if dropout and layers == 1:
+        raise ValueError("--dropout is between layers, and there is one: give --layers 2, or leave it out")
     logs = np.log(pelts)
     scaled = (logs - logs.mean(axis=0)) / logs.std(axis=0)
     lynx = pelts[:, 1]

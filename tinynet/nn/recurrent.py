@@ -7,6 +7,7 @@ The reverse direction has ``_reverse`` behind the layer, a projection ``weight_h
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ class _Recurrent(Module):
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
         self.batch_first, self.bidirectional, self.truncate = batch_first, bidirectional, _truncation(truncate)
         self.dropout = check_probability(dropout)
+        if dropout and num_layers == 1:
+            warnings.warn(f"dropout={dropout} does nothing: it is between layers, and num_layers is 1", stacklevel=3)
         for layer, reverse in self.passes():
             columns = self.output_size * self.directions if layer else input_size
             for label, shape in self.parameter_shapes(columns).items():

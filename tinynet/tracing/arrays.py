@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,8 +12,34 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from tinynet import functional as F
 from tinynet import primitives as P
 from tinynet.tensor import Tensor
+from tinynet.tracing.functions import FUNCTIONS, REDUCTIONS, UFUNCS, same
+from tinynet.tracing.integers import chosen, is_live, picked
+from tinynet.tracing.leaving import BRANCH, PLAIN, Leaving
+from tinynet.tracing.products import operand
 
-PLAIN = "a traced number cannot be taken out as a plain one: nothing would follow its cell any more"
+NUMBERS = ("argmax", "argmin", "argsort", "any", "all", "count_nonzero", "nonzero", "allclose", "array_equal")
+METHODS = frozenset(NUMBERS) | {
+    *(
+        "round",
+        "std",
+        "var",
+        "prod",
+        "cumsum",
+        "clip",
+        "dot",
+        "repeat",
+        "take",
+        "trace",
+        "diagonal",
+        "squeeze",
+        "swapaxes",
+    )
+}
+STATES = ("isnan", "isinf", "isfinite")  # which do not change where an array does a little
+ROUNDED = ("rint", "floor", "ceil", "trunc", "round", "around")
+
+
+Place = tuple[int, int]  # the axis, and which of it
 
 
 class NotTraced(AttributeError, TypeError):
@@ -23,7 +50,7 @@ class Traced(NDArrayOperatorsMixin):
     """A Tensor that NumPy's functions take for an array. Raises TypeError where one has no counterpart here."""
 
     tensor: Any
-    taken: list[Tensor] | None = None  # the numbers that code took out as plain ones, where it may do so
+    leaving: Leaving = Leaving(branches=False)  # the numbers that code takes out as plain ones
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -32,40 +59,64 @@ class Traced(NDArrayOperatorsMixin):
         raise TypeError("a traced array cannot be put into a plain one: make that one by np.zeros or np.zeros_like")
 
     def __float__(self) -> float:
-        if self.taken is None:
-            raise TypeError(PLAIN)
-        self.taken.append(self.tensor)
-        return self.tensor.item()
+        return float(self.leaving.number(self.tensor))
 
-    def __int__(self) -> NoReturn:
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        return str(self.tensor.numpy())
+
+    def __int__(self) -> int:
+        return int(self.leaving.branch(self.tensor, PLAIN))
+
+    def __index__(self) -> NoReturn:
         raise TypeError(PLAIN)
 
-    __index__ = __int__
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a traced array decides no `if`: the branch would not follow its cells (np.where does)")
+    def __bool__(self) -> bool:
+        return bool(self.leaving.branch(self.tensor, BRANCH))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **arguments: Any) -> Any:
         if method == "reduce" and ufunc.__name__ in REDUCTIONS:
-            return getattr(np, REDUCTIONS[ufunc.__name__])(*inputs, **{"axis": 0} | arguments)
+            return _wrapped(FUNCTIONS[REDUCTIONS[ufunc.__name__]](*unwrapped(inputs), **{"axis": 0} | arguments))
+        if ufunc.__name__ in STATES and method == "__call__":
+            return ufunc(self.tensor.numpy())
+        if ufunc.__name__ in ROUNDED and method == "__call__" and not arguments:
+            return ufunc(*self._taken_out(inputs))
         function = UFUNCS.get(ufunc.__name__)
         (target,) = arguments.pop("out", (None,))
         if function is not None and isinstance(target, Traced) and not arguments:  # x += y
-            if isinstance(target, Filled) and target.is_empty and ufunc.__name__ == "add" and inputs[0] is target:
-                target[...] = inputs[1]
+            fills = isinstance(target, (Filled, StepOf)) and target.is_empty and ufunc.__name__ == "add"
+            if fills and inputs[0] is target:
+                target.fill(inputs[1])
                 return target
-            result = function(*unwrapped(inputs))
+            result = function(*_operands(inputs))
             if result.shape != target.shape:
                 raise ValueError(f"an array of shape {target.shape} cannot hold a result of shape {result.shape}")
             return target._become(result) if target.shape else Traced(result)  # a number is not changed in place
         if function is None or method != "__call__" or arguments or target is not None:
             raise TypeError(f"np.{ufunc.__name__} ({method}) is not traced")
-        return _wrapped(function(*unwrapped(inputs)))
+        return _wrapped(function(*_operands(inputs)))
 
     def __array_function__(self, function: Callable, types: Any, args: tuple, arguments: dict) -> Any:
+        if function.__name__ in NUMBERS + ROUNDED:
+            return function(*self._taken_out(args), **arguments)
+        if function.__name__ in ("zeros_like", "ones_like"):
+            return Filled(self.shape, float(function.__name__ == "ones_like"))
         if function.__name__ not in FUNCTIONS:
             raise TypeError(f"np.{function.__name__} is not traced")
-        return _wrapped(FUNCTIONS[function.__name__](*unwrapped(args), **unwrapped(arguments)))
+        target = arguments.pop("out", None)
+        result = _wrapped(FUNCTIONS[function.__name__](*unwrapped(args), **unwrapped(arguments)))
+        if target is None:
+            return result
+        target[...] = result
+        return target
+
+    def _taken_out(self, items: tuple) -> list[Any]:
+        return [self.leaving.number(item.tensor) if isinstance(item, Traced) else item for item in items]
 
     def _become(self, tensor: Tensor) -> Traced:
         self.tensor = tensor
@@ -83,28 +134,45 @@ class Traced(NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Traced]:
         return (self[k] for k in range(len(self)))
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise NotTraced(f"the array's {name!r} is not traced")
+    def __getattr__(self, name: str) -> Any:
+        """Methods are the functions of the same name."""
+        if name not in METHODS:
+            raise NotTraced(f"the array's {name!r} is not traced")
+        return partial(getattr(np, name), self)
 
     def __getitem__(self, index: Any) -> Traced:
-        index = _places(unwrapped(index))
+        found = picked(self.tensor, index) if is_live(index) else None
+        if found is not None:
+            return Traced(found)
+        index = _places(self._chosen(index))
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, (np.ndarray, list, Tensor)) for part in parts):  # a copy, not a view
             return Traced(self.tensor[index])
         view = View(self, lambda whole: whole[index], lambda part: self.__setitem__(index, part))
         return view if view.shape else Traced(view.tensor)  # one number is no view
 
+    def _chosen(self, index: Any) -> Any:
+        """An index with the numbers, as they are now, of what is traced in it."""
+        if isinstance(index, tuple):
+            return tuple(self._chosen(part) for part in index)
+        return self.leaving.decision(index.tensor) if isinstance(index, Traced) else index
+
     def __setitem__(self, index: Any, value: Any) -> None:
-        mask = unwrapped(index)
+        ones = chosen(self.shape, index) if is_live(index) else None
+        if ones is not None:
+            value = operand(unwrapped(value))
+            value = value.reshape(-1, 1) if isinstance(index, tuple) and value.ndim else value
+            self._become(F.where(ones > 0, value, self.tensor))
+            return
+        live = isinstance(index, Traced) and getattr(value, "size", 1) == 1 and index.shape == self.shape[: index.ndim]
+        mask = index.tensor if live else self._chosen(index)
         if isinstance(mask, Tensor):
-            if getattr(value, "size", 1) != 1 or mask.shape != self.shape[: mask.ndim]:
-                raise TypeError("where a traced mask holds, one number for all places is traced (np.where does more)")
             mask, value = mask.reshape(*mask.shape, *[1] * (self.ndim - mask.ndim)), unwrapped(value)
             value = value.reshape() if isinstance(value, Tensor) else value
         else:
-            chosen, mask = np.full(self.shape, False), _places(mask)
-            chosen[mask] = True
-            value, mask = _placed(value, mask, self.shape), Tensor(chosen)
+            there, mask = np.full(self.shape, False), _places(mask)
+            there[mask] = True
+            value, mask = _placed(value, mask, self.shape), Tensor(there)
         self._become(F.where(mask, value, self.tensor))
 
     def reshape(self, *shape: Any) -> Traced:
@@ -124,26 +192,30 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if np.dtype(dtype).kind != "f":
-            raise TypeError(f"a traced array cannot be turned into {np.dtype(dtype)}")
-        return Traced(F.where(self.tensor, 1.0, 0.0) if self.dtype.kind == "b" else _same(self.tensor))
+            refusal = f"a traced array cannot be turned into {np.dtype(dtype)}"
+            return self.leaving.branch(self.tensor, refusal).astype(dtype)  # type: ignore[return-value]
+        return Traced(F.where(self.tensor, 1.0, 0.0) if self.dtype.kind == "b" else same(self.tensor))
 
     def copy(self) -> Traced:
-        return Traced(_same(self.tensor))
+        return Traced(same(self.tensor))
 
-    def item(self) -> float:
-        return float(self)
+    def __copy__(self) -> Traced:
+        return self.copy()
 
-    def dot(self, other: Any) -> Traced:
-        return np.dot(self, other)
+    def __deepcopy__(self, memo: dict) -> Traced:
+        return self.copy()
+
+    def item(self, *place: int) -> Traced:
+        """The number, which stays traced."""
+        if self.size != 1 and not place:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return self.reshape(-1)[place] if len(place) == 1 else self[place or (0,) * self.ndim]
+
+    def tolist(self) -> Any:
+        return [part.tolist() for part in self] if self.ndim else self
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return Traced(self.tensor.sum(axis, keepdims))
-
-    def var(self, axis: Any = None, keepdims: bool = False) -> Traced:
-        return np.var(self, axis=axis, keepdims=keepdims)
-
-    def std(self, axis: Any = None, keepdims: bool = False) -> Traced:
-        return np.std(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return Traced(self.tensor.mean(axis, keepdims))
@@ -174,41 +246,159 @@ class View(Traced):
 
 
 class Filled(Traced):
-    """An array of zeros that is filled in part by part, as ``h[t] = …`` fills ``h = np.zeros((T, N, H))``."""
+    """An array of zeros, or ones, that is filled part by part, as ``h[t] = …`` fills ``h = np.zeros((T, N, H))``.
 
-    def __init__(self, shape: Any):
-        numbers = np.zeros(shape)
-        self.numbers: np.ndarray | None = numbers  # while nothing is put in but plain ones
-        self.written = np.full(numbers.shape, False)
-        self.tensor = Tensor(numbers)
+    What is put in at one place along one axis is a step: it can be read again without the rest of the array, which is
+    put together only where all of it is read.
+    """
+
+    def __init__(self, shape: Any, number: float = 0.0):
+        self.numbers: np.ndarray | None = np.full(shape, number)  # while only plain ones are in the whole
+        self.whole = Tensor(self.numbers)
+        self.written = self.whole.data != 0
+        self.followed = np.full(self.written.shape, False)  # where there is what was traced
+        self.steps: dict[Place, Tensor] = {}
+        self.waiting: dict[Place, Any] = {}  # where in the whole the steps belong that it lacks so far
+        self.plain: dict[Place, Tensor] = {}  # what was read of plain numbers
+        self.is_read = False  # as a whole, since something was put in
+
+    shape = property(lambda self: self.written.shape)
+    ndim = property(lambda self: self.written.ndim)
+    size = property(lambda self: self.written.size)
+    dtype = property(lambda self: self.whole.dtype)
+
+    def __len__(self) -> int:
+        return len(self.written)
+
+    @property
+    def tensor(self) -> Tensor:  # type: ignore[override]
+        for place, index in self.waiting.items():
+            self._add(_placed(self.steps[place], index, self.shape))
+        self.waiting.clear()
+        self.is_read = True
+        return self.whole
+
+    def _add(self, part: Tensor) -> None:
+        """Put in a part where nothing was: no cell has two terms, as in a workbook their sum is no formula."""
+        plain = self.numbers is None or self.written[~self.followed].any()
+        self.whole = self.whole + part if plain else part
+        self.numbers, self.is_read = None, False
 
     @property
     def is_empty(self) -> bool:
         return not self.written.any()
 
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
     def _become(self, tensor: Tensor) -> Traced:
-        self.tensor, self.numbers, self.written = tensor, None, np.full(tensor.shape, True)
+        self.whole, self.numbers, self.written = tensor, None, np.full(tensor.shape, True)
+        self.followed = self.written.copy()
+        self.steps, self.waiting, self.is_read = {}, {}, False
         return self
 
+    def __getitem__(self, index: Any) -> Traced:
+        place = None if isinstance(index, Traced) else _step(index, self.shape)
+        if place is None or not (place in self.steps or self._is_plain(index)):
+            return super().__getitem__(index)
+        step = StepOf(self, index)
+        return step if step.shape else Traced(step.tensor)
+
+    def _is_plain(self, index: Any) -> bool:
+        return self.numbers is not None and not self.followed[index].any()
+
+    def at(self, index: Any) -> Tensor:
+        """What stands at a step."""
+        place = _step(index, self.shape)
+        if place is not None and place in self.steps:
+            return self.steps[place]
+        if place is None or self.numbers is None or not self._is_plain(index):
+            return self.tensor[index]
+        if place not in self.plain:
+            self.plain[place] = Tensor(self.numbers[index].copy())
+        return self.plain[place]
+
     def __setitem__(self, index: Any, value: Any) -> None:
-        places, value = _places(unwrapped(index)), unwrapped(value)
-        if self.numbers is not None and not isinstance(places, Tensor) and not isinstance(value, Tensor):
-            numbers = self.numbers.copy()
-            numbers[places] = value
-            self.numbers, self.tensor = numbers, Tensor(numbers)
-        elif isinstance(places, Tensor) or np.any(self.written[places]):
+        if is_live(index):
+            one_hot = chosen(self.shape, index, value) if self.is_empty and isinstance(value, (int, float)) else None
+            self._become(one_hot) if one_hot is not None else super().__setitem__(index, value)
+            return
+        places = index.tensor if isinstance(index, Traced) else _places(self._chosen(index))
+        place = None if isinstance(places, Tensor) else _step(places, self.shape)
+        value = value.numbers if isinstance(value, Filled) and not value.followed.any() else unwrapped(value)
+        plain = self.numbers is not None and not isinstance(value, Tensor)
+        if place is not None and place in self.steps:
+            self._replace(place, places, value)
+            return
+        if isinstance(places, Tensor) or np.any((self.followed if plain else self.written)[places]):
             super().__setitem__(index, value)
             return
+        if self.numbers is not None and plain:
+            self.numbers = self.numbers.copy()
+            self.numbers[places] = value
+            self.whole = Tensor(self.numbers)
+            self.plain = {p: x for p, x in self.plain.items() if np.array_equal(x.data, self.numbers.take(p[1], p[0]))}
+        elif place is not None:
+            self.steps[place], self.waiting[place] = _shaped(value, places, self.shape), places
+            self.followed[places] = True
         else:
-            part = _placed(value, places, self.shape)  # no cell has two terms: in a workbook their sum is no formula
-            self.tensor = part if self.is_empty else self.tensor + part
-            self.numbers = None
+            self._add(_placed(value, places, self.shape))
+            self.followed[places] = True
         self.written[places] = True
 
+    def _replace(self, place: Place, index: Any, value: Any) -> None:
+        """Put something else at a step."""
+        if value is self.steps[place]:
+            return
+        steps, new = self.steps, _shaped(value, index, self.shape)
+        if place not in self.waiting:
+            super().__setitem__(index, new)
+            self.steps = steps
+        self.steps[place] = new
 
-def _same(x: Tensor) -> Tensor:
-    """The same numbers, without a cell of their own."""
-    return P.reshape(x, shape=x.shape)
+
+class StepOf(Traced):
+    """A step of an array that is filled."""
+
+    def __init__(self, whole: Filled, index: Any):
+        self.whole, self.index = whole, index
+
+    @property
+    def tensor(self) -> Tensor:  # type: ignore[override]
+        return self.whole.at(self.index)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.whole.written[self.index].any()
+
+    def fill(self, value: Any) -> None:
+        self.whole[self.index] = value
+
+    def _become(self, tensor: Tensor) -> Traced:
+        self.fill(tensor)
+        return self
+
+
+def _step(index: Any, shape: tuple[int, ...]) -> Place | None:
+    """One place along one axis, and all of the others; None for any other index."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(type(part) is not int and not isinstance(part, (np.integer, slice)) for part in parts):
+        return None
+    if len(parts) > len(shape) or [isinstance(part, slice) for part in parts].count(False) != 1:
+        return None
+    if any(isinstance(part, slice) and part.indices(n) != (0, n, 1) for part, n in zip(parts, shape, strict=False)):
+        return None
+    axis = next(axis for axis, part in enumerate(parts) if not isinstance(part, slice))
+    return (axis, int(parts[axis]) % shape[axis])
+
+
+def _shaped(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
+    """What is put at some places, in their shape."""
+    value, room = unwrapped(value), np.empty(shape)[index].shape
+    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=float))
+    if value.shape[: value.ndim - len(room)] == (1,) * (value.ndim - len(room)):  # NumPy drops leading axes of size 1
+        value = value.reshape(*value.shape[max(0, value.ndim - len(room)) :])
+    return value if value.shape == room else value.expand(*room)
 
 
 def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
@@ -216,131 +406,22 @@ def _placed(value: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
     chosen = np.arange(int(np.prod(shape))).reshape(shape)[index]
     if len(set(chosen.reshape(-1).tolist())) < chosen.size:
         raise TypeError("an assignment to the same place twice is not traced")
-    value, room = unwrapped(value), np.empty(shape)[index].shape
-    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=float))
-    if value.shape[: value.ndim - len(room)] == (1,) * (value.ndim - len(room)):  # NumPy drops leading axes of size 1
-        value = value.reshape(*value.shape[max(0, value.ndim - len(room)) :])
-    return P.scatter(value if value.shape == room else value.expand(*room), index=index, shape=shape)
+    return P.scatter(_shaped(value, index, shape), index=index, shape=shape)
 
 
 def _places(index: Any) -> Any:
     """An index whose masks of plain truth values are the places where they hold."""
-    if isinstance(index, range):
-        return list(index)
-    if isinstance(index, np.ndarray) and index.dtype.kind == "b":
-        return np.nonzero(index)
-    return index
+    if not isinstance(index, tuple):
+        places = _without_masks(index)
+        return places if len(places) > 1 else places[0]
+    return tuple(place for part in index for place in _without_masks(part))
 
 
-def _stacked(xs: Any) -> Tensor:
-    """Rows one below the other; a vector is a row."""
-    return F.cat([x.reshape(1, -1) if x.ndim < 2 else x for x in xs], 0)
-
-
-def _dot(a: Any, b: Any) -> Any:
-    """A product of numbers, vectors or matrices. Raises TypeError for more axes, where it is no matrix product."""
-    if not np.ndim(getattr(a, "data", a)) or not np.ndim(getattr(b, "data", b)):
-        return a * b
-    if max(len(a.shape), len(b.shape)) > 2:
-        raise TypeError("np.dot of arrays of more than two axes is not traced (@ is)")
-    return F.matmul(a, b)
-
-
-def _flipped(x: Tensor, axis: Any = None) -> Tensor:
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    for one in axes:
-        x = F.flip(x, one)
-    return x
-
-
-def _split(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
-    """As ``np.array_split``: the first parts are one longer where they cannot all be equal."""
-    size = x.shape[axis]
-    if isinstance(sections, int):
-        lengths = [size // sections + (k < size % sections) for k in range(sections)]
-        cuts = np.cumsum(lengths)[:-1].tolist()
-    else:
-        cuts = list(sections)
-    before = (slice(None),) * (axis % x.ndim)
-    return [x[(*before, slice(low, high))] for low, high in zip([0, *cuts], [*cuts, size], strict=True)]
-
-
-def _split_equally(x: Tensor, sections: Any, axis: int = 0) -> list[Tensor]:
-    if isinstance(sections, int) and x.shape[axis] % sections:
-        raise ValueError("array split does not result in an equal division")
-    return _split(x, sections, axis)
-
-
-def _maximum(a: Any, b: Any) -> Tensor:
-    """Of zero and x it is relu, whose derivative at 0 everybody takes for 0."""
-    for x, other in ((a, b), (b, a)):
-        if isinstance(x, Tensor) and isinstance(other, (int, float)) and other == 0:
-            return P.relu(x)
-    return P.maximum(a, b)
-
-
-def _padded(x: Tensor, width: Any, mode: str, number: Any) -> Tensor:
-    if mode != "constant" or np.any(np.asarray(number)):
-        raise TypeError(f"np.pad with {mode} {number} is not traced, only with zeros")
-    return F.pad(x, np.broadcast_to(width, (x.ndim, 2)).tolist())
-
-
-def _norm(x: Tensor, order: Any, axis: Any, keepdims: bool) -> Tensor:
-    if order not in (None, 2, "fro") or isinstance(axis, tuple) or (axis is None and order == 2 and x.ndim > 1):
-        raise TypeError("np.linalg.norm is traced for vectors, and for all numbers of an array")
-    return (x * x).sum(axis, keepdims).sqrt()
-
-
-def _variance(x: Tensor, axis: Any, keepdims: bool) -> Tensor:
-    return ((x - x.mean(axis, True)) ** 2).mean(axis, keepdims)
-
-
-def _reduced(method: str) -> Callable[..., Tensor]:
-    def reduce(x: Tensor, axis: Any = None, keepdims: bool = False, **nothing: Any) -> Tensor:
-        if any(value is not None for value in nothing.values()):
-            raise TypeError(f"np.{method} with {', '.join(nothing)} is not traced")
-        return getattr(x, method)(axis, keepdims)
-
-    return reduce
-
-
-REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min"}
-UFUNCS: dict[str, Callable[..., Any]] = {
-    **{key: primitive for key, primitive in P.TABLE.items() if primitive.kind == "elementwise"},
-    "maximum": lambda a, b: _maximum(a, b),
-    "matmul": F.matmul,
-    "square": lambda x: x * x,
-    "positive": lambda x: x,
-    "reciprocal": lambda x: 1 / x,
-}
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "concatenate": lambda xs, axis=0: F.cat(list(xs), axis),
-    "vstack": _stacked,
-    "hstack": lambda xs: F.cat(list(xs), 1 if xs[0].ndim > 1 else 0),
-    "stack": lambda xs, axis=0: F.stack(list(xs), axis),
-    "pad": lambda x, width, mode="constant", constant_values=0: _padded(x, width, mode, constant_values),
-    "norm": lambda x, order=None, axis=None, keepdims=False: _norm(x, order, axis, keepdims),
-    "outer": lambda a, b: a.reshape(-1, 1) * b.reshape(1, -1),
-    "clip": lambda x, low, high: F.minimum(F.maximum(x, low), high),
-    "var": lambda x, axis=None, keepdims=False: _variance(x, axis, keepdims),
-    "std": lambda x, axis=None, keepdims=False: _variance(x, axis, keepdims).sqrt(),
-    "split": _split_equally,
-    "array_split": _split,
-    "dot": _dot,
-    "where": F.where,
-    "transpose": lambda x, axes=None: x.T if axes is None else x.permute(*axes),
-    "reshape": lambda x, shape: x.reshape(shape),
-    "expand_dims": lambda x, axis: x.unsqueeze(axis),
-    "squeeze": lambda x, axis=None: x.squeeze(axis),
-    "flip": _flipped,
-    "copy": lambda x: _same(x),
-    "shape": lambda x: x.shape,
-    "zeros_like": lambda x: Filled(x.shape),
-    "ones_like": lambda x: np.ones(x.shape),
-    **{method: _reduced(method) for method in ("sum", "mean", "max", "min")},
-    "amax": _reduced("max"),
-    "amin": _reduced("min"),
-}
+def _without_masks(part: Any) -> tuple[Any, ...]:
+    if isinstance(part, range):
+        return (list(part),)
+    is_mask = isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype.kind == "b"
+    return np.nonzero(part) if is_mask else (part,)
 
 
 def unwrapped(item: Any) -> Any:
@@ -350,6 +431,10 @@ def unwrapped(item: Any) -> Any:
         parts = [unwrapped(part) for part in item]
         return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
     return {key: unwrapped(part) for key, part in item.items()} if isinstance(item, dict) else item
+
+
+def _operands(inputs: tuple) -> list[Any]:
+    return [operand(x) if isinstance(x, (tuple, list)) else x for x in unwrapped(inputs)]
 
 
 def _wrapped(result: Any) -> Any:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 from tinynet.tracing.loops import has_loops, time_step
+
+LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Following:
@@ -45,6 +50,14 @@ class Following:
             self.now = self.called_at.pop(id(frame), None)
         self.running[id(frame)] = frame.f_lineno, self.now
         return self.look
+
+
+def own_line(frames: Iterable[tuple[FrameType, int]]) -> tuple[str, int]:
+    """The file and the line of the last of these frames that is somebody's own, not of a library."""
+    found = [(frame.f_code.co_filename, line) for frame, line in frames if not is_ours(frame)]
+    own = [place for place in found if not place[0].startswith(LIBRARIES)]
+    file, line = (own or found)[-1]
+    return Path(file).name, line
 
 
 def is_ours(frame: FrameType) -> bool:

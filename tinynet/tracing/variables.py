@@ -34,7 +34,7 @@ class Variables(Following):
         self.inputs = inputs
         self.seen = {id(x) for x in inputs}
         self.found: dict[str, list[Found]] = {}
-        self.plain: dict[str, list[Found]] = {}  # zeros, say, that a loop starts from
+        self.plain: dict[str, list[tuple[Found, bool]]] = {}  # zeros, say, that a loop starts from; whether a step
 
     @property
     def now(self) -> int | None:  # type: ignore[override]
@@ -55,11 +55,14 @@ class Variables(Following):
             if variable in parameters and within and variable not in ("self", *assigned):
                 continue  # it has a name where the function was called, or none
             for label, array, own_time in _arrays("" if variable == "self" else variable, item):
-                if id(array.tensor) not in self.seen:
-                    self.seen.add(id(array.tensor))
-                    plain = isinstance(array, Filled) and array.numbers is not None
-                    found = Found(array.tensor, line, time if own_time is None else own_time)
-                    (self.plain if plain else self.found).setdefault(within + label, []).append(found)
+                for tensor, is_plain, is_step in _held(array):
+                    if id(tensor) not in self.seen:
+                        self.seen.add(id(tensor))
+                        found = Found(tensor, line, time if own_time is None else own_time)
+                        if is_plain:
+                            self.plain.setdefault(within + label, []).append((found, is_step))
+                        else:
+                            self.found.setdefault(within + label, []).append(found)
 
     def loss(self) -> Tensor | None:
         """The last number in a variable that is called like a loss; most of all, just so."""
@@ -87,9 +90,9 @@ class Variables(Following):
                 if found.time == INITIAL:
                     name(found.tensor, variable, INITIAL)
         for variable, numbers in self.plain.items():
-            for found in numbers:
+            for found, is_step in numbers:
                 if found.tensor.value is not None:  # it was read
-                    initial = found.time is None and variable in self.found
+                    initial = (is_step or found.time is None) and variable in self.found
                     name(found.tensor, variable, INITIAL if initial else found.time)
         for x in self.inputs:
             if x.value is not None and x.name in self.found and self._repeats(x.name):
@@ -101,6 +104,18 @@ class Variables(Following):
         return len({found.line for found in everything}) < len(everything) or any(
             found.time is not None for found in everything
         )
+
+
+def _held(array: Traced) -> Iterator[tuple[Tensor, bool, bool]]:
+    """What an array holds, as a whole or step by step; whether it is plain numbers, and whether a step."""
+    if not isinstance(array, Filled):
+        yield array.tensor, False, False
+        return
+    yield from ((x, False, True) for x in array.steps.values())
+    yield from ((x, True, True) for x in array.plain.values())
+    plain = array.numbers is not None
+    if not array.steps and (plain or array.is_read):
+        yield array.whole, plain, False
 
 
 def _arrays(label: str, item: Any) -> Iterator[tuple[str, Traced, int | None]]:

@@ -100,6 +100,14 @@ class Book:
         return found
 
     @property
+    def whole(self) -> np.ndarray:
+        """Whether each cell, by its id, holds a whole number: a class, a length, a comparison."""
+        found = np.zeros(self.plan.cells + 1, dtype=bool)
+        for block in (block for block in self.plan.blocks if block.is_whole):
+            found[block.ids] = True
+        return found
+
+    @property
     def formula_cells(self) -> int:
         return budget.formula_cells(self.plan)
 

@@ -9,6 +9,7 @@ import numpy as np
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book, Entry
 from tinynet.workbook.families import parameter_of
+from tinynet.workbook.formulas import LIMIT
 from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import grouped
 from tinynet.workbook.sheet import Rectangle
@@ -17,6 +18,16 @@ from tinynet.workbook.style import Styles
 # Of a block's size: far above rounding, far below any edit that one can see. Where large numbers cancel, programs
 # differ in what is left of them: so much of the largest number of the book is no difference either.
 TOLERANCE, ROUNDING = 1e-9, 1e-14
+
+SMALL_EDITS = "Gradients say where a small edit takes the loss; what they miss shrinks with the square of the edit."
+
+
+def _note(unpredicted: list[tuple[str, str]]) -> str:
+    """The formula of what is to be said of the prediction: what it leaves out, where that was edited."""
+    names = "&".join(f'IF({count}>0," {label.replace(chr(34), 2 * chr(34))}","")' for label, count in unpredicted)
+    counts = "+".join(count for _, count in unpredicted)
+    formula = f'=IF({counts or 0}=0,"{SMALL_EDITS}","not predicted, no gradient was recorded:"&{names or 0})'
+    return formula if len(formula) <= LIMIT else f'="{SMALL_EDITS}"'
 
 
 class ChecksSheet:
@@ -87,16 +98,18 @@ class ChecksSheet:
         """Count edited cells and set the first-order prediction of the loss beside the loss; returns the count."""
         book, ws, s = self.book, self.ws, self.s
         self.head("What you changed", "cells edited", "predicted Δ loss")
-        first = self.row
+        first, owner, needed = self.row, book.layout.families.owner, self.read_by_the_loss()
+        unpredicted: list[tuple[str, str]] = []  # by the loss, but without a gradient: its name, and how often edited
         for label, ids, gradient in self.typed_in():
             area = book.area(ids)
             edited = f"=SUMPRODUCT(({book.range(area)}<>{book.recorded_range(area)})*1)"
             ws.write_string(self.row, 0, label, s())
             ws.write_formula(self.row, 1, edited, s(align="center", num_format="0"), 0)
             if gradient is None:
-                ws.write_string(
-                    self.row, 2, "no gradient recorded", s(align="center", font_color="#9AA1AE", italic=True)
-                )
+                reaches = not needed.isdisjoint(owner[ids.reshape(-1)].tolist())
+                said = "no gradient recorded" if reaches else "not part of the loss"
+                ws.write_string(self.row, 2, said, s(align="center", font_color="#9AA1AE", italic=True))
+                unpredicted += [(label, f"B{self.row + 1}")] * reaches
             else:
                 predicted = self.prediction(ids, gradient)
                 ws.write_formula(self.row, 2, predicted, s(align="center", num_format="0.000000"), 0)
@@ -114,8 +127,20 @@ class ChecksSheet:
         )
         edited, predicted = f"B{self.row + 1}", f"C{self.row + 1}"
         self.row += 2
-        self.loss(edited, predicted)
+        self.loss(edited, predicted, unpredicted)
         return edited
+
+    def read_by_the_loss(self) -> set[int]:
+        """The blocks (by their index) that the loss is computed from."""
+        blocks = self.book.plan.blocks
+        found: set[int] = set()
+        waiting = [i for i, block in enumerate(blocks) if block.value is self.book.run.loss]
+        while waiting:
+            block = waiting.pop()
+            if block not in found:
+                found.add(block)
+                waiting += self.book.layout.families.sources[block]
+        return found
 
     def typed_in(self) -> list[tuple[str, np.ndarray, np.ndarray | None]]:
         """Everything that can be edited: its cells, and those of the gradient of the loss where there is one."""
@@ -161,7 +186,7 @@ class ChecksSheet:
         places += [slice(i, i + 1) for x in lines if x.step != x.other for i in range(x.start, x.start + x.count)]
         return "=" + "+".join(products(ids[place], gradient[place]) for place in places)
 
-    def loss(self, edited: str, predicted: str) -> None:
+    def loss(self, edited: str, predicted: str, unpredicted: list[tuple[str, str]]) -> None:
         book, ws, s = self.book, self.ws, self.s
         block = None if book.run.loss is None else book.block_of_value(book.run.loss)
         if block is None:
@@ -181,8 +206,8 @@ class ChecksSheet:
             ws.write_string(self.row, 0, label, s())
             ws.write_formula(self.row, 1, formula, exact, cached)
             self.row += 1
-        note = "Gradients say where a small edit takes the loss; what they miss shrinks with the square of the edit."
-        ws.write_string(self.row, 0, note, s(italic=True, font_size=9, font_color="#7A8190"))
+        grey = s(italic=True, font_size=9, font_color="#7A8190")
+        ws.write_formula(self.row, 0, _note(unpredicted), grey, SMALL_EDITS)
         self.row += 2
 
     # What must hold

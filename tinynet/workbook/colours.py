@@ -74,14 +74,16 @@ class Colours:
         """Where the step stands comes first; only then the colour of the number."""
         largest = self.scales[kind]
         for area in areas:
-            for criteria, look in self.stepping(area):
-                self.add(area, type="formula", criteria=criteria, format=look, stop_if_true=True)
+            number = cell_name(area.top, area.left)
+            zero = f"ISNUMBER({number}),{number}=0" if kind.startswith("gradients") or kind == "states" else ""
+            for condition, look in self.stepping(area):
+                if zero:
+                    self.when(area, f"{condition},{zero}", stop_if_true=True, **look, num_format="0")
+                self.when(area, condition, stop_if_true=True, **look)
             if kind == "pictures":
                 self.greys(area)
-            if kind.startswith("gradients") or kind == "states":
-                number = cell_name(area.top, area.left)
-                zero = self.styles.differential(num_format="0")
-                self.add(area, type="formula", criteria=f"=AND(ISNUMBER({number}),{number}=0)", format=zero)
+            if zero:
+                self.when(area, zero, num_format="0")
             for low, high, colour in [] if kind in UNSCALED else style.diverging(largest):
                 self.bin(area, low, high, self.styles.differential(bg_color=colour))
 
@@ -104,26 +106,27 @@ class Colours:
         else:
             self.add(area, type="cell", criteria="between", minimum=low, maximum=high, format=look)
 
-    def stepping(self, area: Area) -> list[tuple[str, Any]]:
-        """Computed now, hidden or pale because it comes later, read now: (condition, look)."""
-        look = self.styles.differential
+    def stepping(self, area: Area) -> list[tuple[str, dict[str, Any]]]:
+        """Computed now, hidden or pale because it comes later, read now: (conditions, look)."""
         step, hide = (cell_name(row, FIRST_SLOT, absolute=True) for row in (CONTROL_ROW, HIDE_ROW))
         reads = f"{cell_name(1, self.offset, True)}:{cell_name(1, self.offset + MOST_READ - 1, True)}"
         mark = cell_name(area.top, area.left + self.offset)
         later = f"{step}>0,{mark}>={PER_MOMENT}*({step}+1)"
         ink = "#1B1B1B"
         return [
+            (f"{step}>0,INT({mark}/{PER_MOMENT})={step}", {"bg_color": style.ORANGE, "font_color": ink, "bold": True}),
+            (f"{hide}=1,{later}", {"bg_color": "#FFFFFF", "font_color": "#FFFFFF"}),
+            (later, {"bg_color": style.PALE, "font_color": "#C9CDD6"}),
             (
-                f"=AND({step}>0,INT({mark}/{PER_MOMENT})={step})",
-                look(bg_color=style.ORANGE, font_color=ink, bold=True),
-            ),
-            (f"=AND({hide}=1,{later})", look(bg_color="#FFFFFF", font_color="#FFFFFF")),
-            (f"=AND({later})", look(bg_color=style.PALE, font_color="#C9CDD6")),
-            (
-                f"=AND({step}>0,{mark}<>0,COUNTIF({reads},{mark})>0)",
-                look(bg_color="#FFE9C7", font_color=ink, border=1, border_color="#D97B00"),
+                f"{step}>0,{mark}<>0,COUNTIF({reads},{mark})>0",
+                {"bg_color": "#FFE9C7", "font_color": ink, "border": 1, "border_color": "#D97B00"},
             ),
         ]
+
+    def when(self, area: Area, conditions: str, stop_if_true: bool = False, **look: Any) -> None:
+        """Give the numbers of which all conditions hold a look."""
+        look = self.styles.differential(**look)
+        self.add(area, type="formula", criteria=f"=AND({conditions})", format=look, stop_if_true=stop_if_true)
 
     def add(self, area: Area, **rule: Any) -> None:
         self.ws.conditional_format(area.top, area.left, area.bottom, area.right, rule)

@@ -24,6 +24,10 @@ from tinynet.workbook.sheet import (
 )
 from tinynet.workbook.style import Styles
 
+PORTRAIT, LANDSCAPE = (7.4 * 96, 10.3 * 96), (10.8 * 96, 6.9 * 96)  # the pixels of a printed page
+ROW, REPEATED = 20, 2  # the pixels of a row, and the rows that are repeated on every page
+TOO_SMALL, READABLE = 0.42, 0.6  # scales of a page
+
 
 class ColumnPage(Page):
     """Writes one sheet of rows and columns."""
@@ -44,6 +48,10 @@ class ColumnPage(Page):
         ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), widths["number"])
         for slot in self.sheet.slots:
             ws.set_column(slot.start + slot.width, slot.start + slot.width, widths["gap"])
+
+    def width_of(self, column: int) -> float:
+        gaps = (slot.start + slot.width for slot in self.sheet.slots)
+        return style.WIDTHS["gap" if column in gaps else "number"]
 
     def header(self) -> None:
         ws, row = self.ws, HEADER_ROW
@@ -76,7 +84,7 @@ class ColumnPage(Page):
             },
         )
         ws.freeze_panes(row + 1 + two_rows, FIRST_SLOT)
-        ws.repeat_rows(row)
+        ws.repeat_rows(row, row + two_rows)
 
     # Parts
     def part(self, band: Band, part: Part) -> None:
@@ -84,17 +92,11 @@ class ColumnPage(Page):
         for group in part.groups:
             self.group(group)
             self.pictures(group)
-        for rectangle in part.rectangles:
-            self.label(rectangle)
+        for top in dict.fromkeys(rectangle.top for rectangle in part.rectangles):
+            labels = [(r.left, _with_shape(r)) for r in part.rectangles if r.top == top]
+            self.labels(top - 1, labels, end=self.sheet.value_start)
         end = max((group.top + group.rows for group in part.groups), default=part.head + 1)
         self.ws.set_row(end, style.HEIGHTS["gap"])
-
-    def label(self, rectangle: Rectangle) -> None:
-        """Name a rectangle, with its shape, in the row above it."""
-        rows, columns = rectangle.ids.shape
-        text = f"{rectangle.label}  {rows}×{columns}" if columns > 1 else rectangle.label
-        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
-        self.ws.write_string(rectangle.top - 1, rectangle.left, text, grey)
 
     def group(self, group: Group) -> None:
         symbol = self.styles(bold=True, align="right", font_color=style.INK)
@@ -131,15 +133,35 @@ class ColumnPage(Page):
 
     # Paper
     def paper(self) -> tuple[bool, float]:
-        """As wide as the page, or as high as the longest pass."""
+        """As high as the longest pass and as wide as the sheet; where that is too small to be read, only as wide."""
         width = (self.right - FIRST_SLOT) * 63 + 110  # pixels, of which a printed inch has 96
         starts = [0, *(band.row for band in self.sheet.bands[1:]), self.sheet.bottom]
-        height = 20 * max(np.diff(starts)) + 40  # of the longest pass
-        portrait = min(7.4 * 96 / width, 10.3 * 96 / height)
-        landscape = min(10.8 * 96 / width, 6.9 * 96 / height)
-        widest = (10.8 if landscape > portrait else 7.4) * 96 / width
-        return landscape > portrait, min(widest, max(landscape, portrait, 0.4))
+        height = ROW * (max(np.diff(starts)) + REPEATED)  # of the longest pass
+        portrait = min(PORTRAIT[0] / width, PORTRAIT[1] / height)
+        landscape = min(LANDSCAPE[0] / width, LANDSCAPE[1] / height)
+        if max(portrait, landscape) >= TOO_SMALL:
+            return landscape > portrait, max(portrait, landscape)
+        upright = PORTRAIT[0] / width >= READABLE
+        return not upright, min(READABLE, (PORTRAIT if upright else LANDSCAPE)[0] / width)
 
     def breaks(self, landscape: bool, scale: float) -> list[int]:
-        """Every pass begins a page."""
-        return [band.row for band in self.sheet.bands if band.phase != "forward"]
+        """Every pass begins a page, and so does a part for which there is no more room."""
+        room = (LANDSCAPE if landscape else PORTRAIT)[1] / scale / ROW - REPEATED
+        heads = [part.head for part in self.sheet.parts] + [self.sheet.bottom]
+        found: list[int] = []
+        start = 0  # of the page
+        for band in self.sheet.bands:
+            if band.phase != "forward":
+                found.append(start := band.row)
+            for part in band.parts:
+                end = heads[heads.index(part.head) + 1]
+                if end - start > room + 1 and part.head > band.row + 1:
+                    found.append(start := part.head)
+        return found
+
+
+def _with_shape(rectangle: Rectangle) -> str:
+    """What a rectangle is called, with its shape."""
+    rows, columns = rectangle.ids.shape
+    label = f"{rectangle.label}{'ᵀ' * rectangle.turned}"
+    return f"{label}  {rows}×{columns}" if columns > 1 else label

@@ -19,7 +19,7 @@ from tinynet.workbook.families import (
     optimiser_title,
     parameter_of,
 )
-from tinynet.workbook.keys import Keys, keys_of, pairs
+from tinynet.workbook.keys import Keys, column_keys, pairs
 from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import (
     FIRST_SLOT,
@@ -80,7 +80,7 @@ class ColumnBuilder(Builder):
         summaries: set[tuple[int, int]] = set()
         families = [family for section in self.sections for family in section.families]
         for family in [*families, *self.gradients]:
-            keys = keys_of(family.blocks, self.tags)
+            keys = column_keys(family.blocks, self.tags, self.layout.timed)
             keys = keys[keys.tagged(self.layout.timed)]
             _, first = np.unique(keys.pairs, return_index=True)
             here = set(zip(keys.time[first].tolist(), keys.sample[first].tolist(), strict=True))
@@ -116,19 +116,18 @@ class ColumnBuilder(Builder):
                     continue
                 free = [slot for slot in slots if slot not in taken]
                 alone = sum(other.partner is not None for other in section.pieces) == 1
-                same = next((s for s in free if s.partner == piece.partner), None) if alone else None
+                same = next((s for s in free if piece.partner in s.partners), None) if alone else None
                 slot = same or next(iter(free), None)
                 if slot is None:
-                    slot = Slot(piece.partner, width)
-                    slots.append(slot)
+                    slots.append(slot := Slot())
                 slot.width = max(slot.width, width)
-                slot.shared |= slot.partner != piece.partner
+                slot.partners += [piece.partner] * (piece.partner not in slot.partners)
                 taken.append(slot)
                 piece.slots[self.sheet.update] = slot
             bias = max([bias, *biases.values()])
         vectors = [last_part(p.name) for p in self.pieces if p.partner is None]
-        odd = not all(name.startswith("b") for name in vectors)
-        return [*slots, *([Slot(None, bias, shared=odd)] if bias else [])]
+        biases_only = all(name.startswith("b") for name in vectors)
+        return [*slots, *([Slot(bias, vectors="bias" if biases_only else "vectors")] if bias else [])]
 
     def forward(self, homeless: list[Block]) -> None:
         band = self.band("forward")
@@ -212,7 +211,7 @@ class ColumnBuilder(Builder):
             left = self.slot_column(piece, bias, group)
             names = rectangle_name(piece.name, role, self.layout.symbols[piece.name])
             kind = "parameter" if role in ("parameter", "copy") else role
-            part.rectangles.append(Rectangle(*names, kind, ids, group.top, left))
+            part.rectangles.append(Rectangle(*names, kind, ids, group.top, left, piece.turned))
             rows = np.broadcast_to(group.top + np.arange(ids.shape[0])[:, None], ids.shape)
             columns = np.broadcast_to(left + np.arange(ids.shape[1]), ids.shape)
             self.layout.place(ids, self.sheet, rows, columns)
@@ -226,7 +225,7 @@ class ColumnBuilder(Builder):
 
     def group(self, family: Family) -> Group:
         """Place the cells of a family; a summary of all samples (and steps) stands at the right end of its step."""
-        keys = keys_of(family.blocks, self.tags)
+        keys = column_keys(family.blocks, self.tags, self.layout.timed)
         tagged = keys.tagged(self.layout.timed)
         standing = keys[tagged]
         row, column = standing.ranks(), self.columns(standing)

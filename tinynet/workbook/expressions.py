@@ -255,6 +255,27 @@ def leaves(expression: Expression) -> list[np.ndarray]:
     return []
 
 
+def most_complete(expression: Expression, n: int) -> tuple[int, int]:
+    """The first and the last, of n, of the elements whose formulas lack the fewest cells, which are 0 there."""
+    missing = _missing(expression)
+    if isinstance(missing, int) or not n:
+        return 0, max(n - 1, 0)
+    places = np.flatnonzero(missing == missing.min())
+    return int(places[0]), int(places[-1])
+
+
+def _missing(expression: Expression) -> np.ndarray | int:
+    """Of each element, how many cells its formula lacks; 0 where nobody lacks any."""
+    match expression:
+        case Cells(ids):
+            return 0 if ids.all() else (ids == 0).astype(int)
+        case Total(terms):
+            return sum((_missing(term) for _, term in terms), 0)
+        case Apply(_, operands):
+            return sum((_missing(operand) for operand in operands), 0)
+    return 0
+
+
 def dots(expression: Expression) -> list[Dot]:
     """Return the contractions inside an expression."""
     match expression:

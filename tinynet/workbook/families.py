@@ -61,6 +61,11 @@ class Piece:
     partner: str | None
     slots: dict[int, Any] = field(default_factory=dict)  # by round of training
 
+    @property
+    def turned(self) -> bool:
+        """Whether its rows are the parameter's columns."""
+        return self.places.shape[1] > 1 and bool(self.places[0, 1] != self.places[0, 0] + 1)
+
 
 @dataclass(eq=False)
 class Section:
@@ -130,20 +135,20 @@ class Families:
         return id(block) in self.of_block
 
     def _symbols(self) -> None:
-        forward = [f for f in self.all if f.phase == "forward"]
-        names = Counter((last_part(f.quantity), f.update) for f in forward)
-        for family in forward:
+        """A quantity is called by the last part of its name, if that is its alone; a gradient after what it is of."""
+        own = [f for f in self.all if f.phase == "forward" or (f.of is None and f.quantity[:2] != "d_")]
+        names = Counter((last_part(f.quantity), f.update) for f in own)
+        for family in own:
             short = last_part(family.quantity)
             alone = names[short, family.update] == 1
             family.symbol = short if alone else family.quantity
             if family.blocks[0].kind == "hyperparameter":
                 family.symbol = greek(family.symbol)
+        for family in (f for f in self.all if not f.symbol):
+            suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
+            base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
+            family.symbol = "δ" * (family.phase == "backward") + base + suffix
         for family in self.all:
-            if family.phase != "forward":
-                suffix = {None: "", "here": " ← t", "next": " ← t+1", "previous": " ← t-1"}[family.share]
-                base = family.of.symbol if family.of else last_part(family.quantity.removeprefix("d_"))
-                delta = "δ" if family.phase == "backward" and (family.of or family.quantity[:2] == "d_") else ""
-                family.symbol = delta + base + suffix
             if family.blocks[0].kind == "state" or family.blocks[0].value.replaces_state:
                 family.symbol = last_part(family.quantity).replace("old_", "old ")
 
@@ -259,7 +264,7 @@ class Families:
 
     def _is_target(self, family: Family) -> bool:
         block = family.blocks[0]
-        if block.time is not None or block.kind != "input":
+        if block.time is not None or block.kind not in ("input", "constant") or block.value.of is not None:
             return False
         users = [f for f in self.all if f.phase == "forward" and family in self.reads[id(f)]]
         inside = [dot for f in users for b in f.computed for dot in dots(b.expression)]  # type: ignore[arg-type]
@@ -327,7 +332,7 @@ class Families:
         rows = keys_of(family.blocks, self.tags).rows
         bias = places.ndim == 1
         grid = places[:, None] if bias else places
-        if grid.shape[0] != rows:
+        if grid.shape[0] != rows or (grid.shape[1] == rows and self._reads_columns(family, grid + block.ids.flat[0])):
             grid = grid.T
         if grid.shape[0] != rows:
             return None
@@ -335,6 +340,15 @@ class Families:
         if partner is None and grid.shape[1] > 1:
             partner = "weights"
         return Piece(name, block.value, grid, family, partner)
+
+    def _reads_columns(self, family: Family, ids: np.ndarray) -> bool:
+        """Tell whether an element of a quantity reads a column of a matrix: ``x @ W``."""
+        for dot in (d for b in family.computed for d in dots(b.expression)):  # type: ignore[arg-type]
+            for side in (dot.left, dot.right):
+                read = np.isin(ids, [] if side is None else side.numbers[:1])
+                if np.count_nonzero(read) > 1:
+                    return bool(np.count_nonzero(read.any(axis=1)) > 1)
+        return False
 
     def _partner(self, family: Family, ids: np.ndarray) -> str | None:
         """What weights are multiplied with in a sum of products; None for a bias, which may be a column."""

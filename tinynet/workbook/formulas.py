@@ -28,6 +28,8 @@ FUNCTIONS = {
     "log": "LN({})",
     "erf": "ERF({})",
     "sqrt": "SQRT({})",
+    "sin": "SIN({})",
+    "cos": "COS({})",
     "tanh": "TANH({})",
     "absolute": "ABS({})",
     "sign": "SIGN({})",

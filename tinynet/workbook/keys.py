@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinynet.workbook.plan import Block
 from tinynet.workbook.tags import NONE, Tags
+
+WHOLE = 1 << 30  # the time of what belongs to whole sequences: behind every step
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,14 @@ def keys_of(blocks: list[Block], tags: Tags) -> Keys:
     parts = [(block.ids, tags.time[block.value.index], tags.sample[block.value.index]) for block in blocks]
     ids, time, sample = (np.concatenate([part.reshape(-1) for part in column]) for column in zip(*parts, strict=True))
     return Keys(ids, np.repeat(np.arange(len(blocks)), [block.ids.size for block in blocks]), time, sample)
+
+
+def column_keys(blocks: list[Block], tags: Tags, timed: bool) -> Keys:
+    """The keys by which cells stand: among time steps, numbers for each sequence come behind the last step."""
+    keys = keys_of(blocks, tags)
+    found = [(tags.time[block.value.index], tags.sample[block.value.index]) for block in blocks if timed]
+    whole = [bool(time.ndim and np.all(time == NONE) and np.all(sample != NONE)) for time, sample in found]
+    return replace(keys, time=np.where(np.array(whole)[keys.block], WHOLE, keys.time)) if any(whole) else keys
 
 
 def pairs(time: np.ndarray, sample: np.ndarray) -> np.ndarray:

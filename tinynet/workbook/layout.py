@@ -52,7 +52,8 @@ class Layout:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.tags = Tags(plan.run)
+        nameless = [b for b in plan.blocks if b.value.quantity is None and b.expression is not None]
+        self.tags = Tags(plan.run, {b.value.index: b.time for b in nameless if b.time is not None})
         self.spatial = Spatial(plan.run)
         self.families = Families(plan, self.tags, self.spatial)
         updates = sorted({0} | {f.update for f in self.families.all} | {b.update for b in self.families.mirrored})

@@ -37,16 +37,18 @@ class MapPage(Page):
         self.ws.set_column(UNIT, UNIT, style.WIDTHS["unit"])
         self.ws.set_column(FIRST_SLOT, max(self.offset - 1, self.right), self.width)
 
+    def width_of(self, column: int) -> float:
+        return self.width
+
     def header(self) -> None:
         self.ws.freeze_panes(HEADER_ROW, FIRST_SLOT)
 
     def part(self, band: Band, part: Part) -> None:
         assert isinstance(part, MapPart)
         self.part_head(band, part)
-        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
         self.ws.set_row(part.head + 1, style.HEIGHTS["number"])
-        for column, text in part.labels:
-            self.ws.write_string(part.head + 1, column, text, grey)
+        for row in dict.fromkeys(row for row, *_ in part.labels):
+            self.labels(row, [(column, text) for r, column, text in part.labels if r == row], end=0)
         bold = self.styles(bold=True, align="right", valign="top", font_color=style.INK)
         for channel, (top, rows) in enumerate(part.strips):
             for row in range(top, top + rows):
@@ -56,8 +58,8 @@ class MapPage(Page):
                 self.ws.write_string(top, SYMBOL, f"channel {channel}", bold)
 
     def role(self, block: Block) -> str:
-        places = block.is_formula and block.value.array.dtype.kind in "iu"
-        return "place" if places else super().role(block)
+        role = super().role(block)
+        return "place" if role == "whole" and block.ids.ndim > 2 else role
 
     def look(self, role: str, small: bool, edge: bool) -> Any:
         return self.styles.square(role, small, self.width)
@@ -155,7 +157,7 @@ class MapPage(Page):
         """Strips stay whole."""
         room = (6.8 if landscape else 10.2) * 72 / scale  # the height of a page in points
         found: list[int] = []
-        used = 130.0  # the head of the sheet
+        used = 155.0  # the head of the sheet
         for part in self.sheet.parts:
             assert isinstance(part, MapPart)
             for i, (top, rows) in enumerate(part.strips):

@@ -17,6 +17,7 @@ from tinynet.workbook.plan import Block
 from tinynet.workbook.sheet import (
     FIRST_SLOT,
     HEADER_ROW,
+    SYMBOL,
     Band,
     Builder,
     Group,
@@ -230,6 +231,7 @@ class MapBuilder(Builder):
         for item, across in order:
             self._tile(item, across, top, left, height + 1)
             self._note(part, item, role, top, left)
+            self._number(part, item, across, top, left)
             left += min(across, item.ids.shape[1]) * (item.ids.shape[3] + 1)
         strips = tiles[0].channels
         if bars:
@@ -267,7 +269,22 @@ class MapBuilder(Builder):
             assert tiles.family is not None
             label = _short(tiles.family)
             part.groups.append(Group(top, tiles.ids.shape[2], tiles.family.symbol, tiles.family))
-        part.labels.append((left, f"{label}  {shape}".rstrip()))
+        part.labels.append((top - 1, left, f"{label}  {shape}".rstrip()))
+
+    @staticmethod
+    def _number(part: MapPart, tiles: Tiles, across: int, top: int, left: int) -> None:
+        """Call pictures that are typed in by their places: ``digits[3]``, and beside further rows ``[4] … [7]``."""
+        block = None if tiles.family is None or tiles.family.computed else tiles.family.blocks[0]
+        channels, count, height, width = tiles.ids.shape
+        if block is None or channels > 1 or count == 1 or len(block.ids) != count:
+            return
+        row, column, text = part.labels.pop()
+        label, _, shape = text.partition("  ")
+        for k in range(min(across, count)):
+            part.labels.append((row, column + k * (width + 1), f"{label}[{k}]" + f"  {shape}" * (k == 0)))
+        for first in range(across, count, across):  # between the rows nothing may stand: they are one block
+            last = min(first + across, count) - 1
+            part.labels.append((top + first // across * (height + 1), SYMBOL, f"[{first}] … [{last}]"))
 
     def _title(self, tiles: list[Tiles], role: str) -> str:
         """``conv1``, ``conv1: input with a border of zeros``, ``learning rate`` …"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from tinynet.workbook.words import Words, clipped
 from tinynet.workbook.worksheet import Looks, looks_of
 
 SENTENCE_ROW, WORKED_ROW = 3, 4
+PER_WIDTH = 1.35  # small letters in the width of a digit
+LONG = {"D": 170, "E": 120}  # characters of a long sentence, and of long worked numbers
 FIRST_STEP_ROW = 4  # of the Steps sheet, 0-based: step 0
 READS_COLUMN = 8  # of the Steps sheet: the marks of the blocks that a step reads
 BAND_TEXT = {
@@ -27,6 +30,19 @@ BAND_TEXT = {
 START = "start"
 START_HINT = "Blue numbers in amber frames are parameters, green cells are inputs: change one."
 START_SENTENCE = "Everything is computed. Choose a step in the orange cell to walk through it."
+
+
+def capitals(title: str) -> str:
+    """A title in capitals, in which δ stays δ."""
+    return re.sub(r"[^ ]+", lambda word: word[0] if re.search("[α-ω]", word[0]) else word[0].upper(), title)
+
+
+def fitted(label: str, room: int) -> str:
+    """``m: conv1.weight  3×3`` without its shape, its layer, its role or its end, where there is no room for them."""
+    name = label.partition("  ")[0]
+    short = re.sub(r"[^\s∂]*\.", "", name)
+    shorter = (label, name, short, short.rpartition(": ")[2])
+    return next((text for text in shorter if len(text) <= room), clipped(short, room))
 
 
 class Page:
@@ -69,6 +85,9 @@ class Page:
     def part(self, band: Band, part: Part) -> None:
         raise NotImplementedError
 
+    def width_of(self, column: int) -> float:
+        raise NotImplementedError
+
     def paper(self) -> tuple[bool, float]:
         """Whether a printed page lies on its side, and its scale, if that is neither too small nor too large."""
         raise NotImplementedError
@@ -104,8 +123,9 @@ class Page:
         ws.write_formula(CONTROL_ROW, self.wide[5], go, link, "go to block ▸")
         ws.write_url(CONTROL_ROW, self.wide[7], f"internal:'{READ_ME}'!A1", link, "Read me")
         ws.write_url(CONTROL_ROW, self.wide[8], f"internal:{STEPS}!A1", link, "All steps")
-        self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, bg_color=style.CREAM, font_color=style.INK))
-        self.sentence(WORKED_ROW, "numbers", "E", s(bg_color=style.CREAM, font_color="#A85400", font_size=11))
+        cream = {"bg_color": style.CREAM, "valign": "vcenter", "text_wrap": True}
+        self.sentence(SENTENCE_ROW, "what", "D", s(bold=True, font_color=style.INK, **cream))
+        self.sentence(WORKED_ROW, "numbers", "E", s(font_color="#A85400", font_size=11, **cream))
         self.hide_switch(s)
 
     def step_cell(self) -> None:
@@ -167,8 +187,10 @@ class Page:
         self.ws.write_formula(row, column, f"={self.step_entry(source)}", fmt, cached)
 
     def sentence(self, row: int, label: str, source: str, fmt: Any) -> None:
-        grey = self.styles(italic=True, align="right", font_size=9, bg_color=style.CREAM, font_color="#7A8190")
-        self.ws.set_row(row, 18)
+        small = {"italic": True, "align": "right", "valign": "vcenter", "font_size": 9}
+        grey = self.styles(**small, bg_color=style.CREAM, font_color="#7A8190")
+        narrow = len(self.wide) * style.WIDTHS["number"] < LONG[source]
+        self.ws.set_row(row, 30 if narrow else 18)
         self.ws.write_string(row, 0, label, grey)
         self.ws.write_blank(row, 1, None, grey)
         self.ws.merge_range(row, FIRST_SLOT, row, self.right - 1, "", fmt)
@@ -209,11 +231,11 @@ class Page:
     def part_head(self, band: Band, part: Part) -> None:
         fill = style.HEADS[band.phase]
         head = self.styles(bold=True, bg_color=fill, font_color=style.INK, valign="vcenter")
-        self.row_of(part.head, "head", part.title.upper(), head)
+        self.row_of(part.head, "head", capitals(part.title), head)
         equation = self.equations(part)
         if equation:
             plain = self.styles(bg_color=fill, font_color="#4A5368", valign="vcenter")
-            title = part.title.upper() + "    "
+            title = capitals(part.title) + "    "
             self.ws.write_rich_string(
                 part.head,
                 0,
@@ -236,6 +258,15 @@ class Page:
         text = "     ".join(self.words.of_family(family) for family in families)
         room = int(1.25 * style.WIDTHS["number"] * self.right) - len(part.title)
         return clipped(text, room)
+
+    def labels(self, row: int, labels: list[tuple[int, str]], end: int) -> None:
+        """Name what stands below, from a column on, as shortly as the room to the next name (or ``end``) asks for."""
+        grey = self.styles(italic=True, font_size=9, font_color="#7A8190", align="left")
+        labels = sorted(labels)
+        ends = [column for column, _ in labels[1:]] + [end]
+        for (column, text), stop in zip(labels, ends, strict=True):
+            room = int(PER_WIDTH * sum(map(self.width_of, range(column, stop)))) if stop > column else len(text)
+            self.ws.write_string(row, column, fitted(text, room), grey)
 
     # Cells
     def cells(self) -> None:
@@ -306,7 +337,7 @@ class Page:
             area = self.book.area(block.ids)
             message = f"Type a whole number from 0 to {choices - 1}."
             rule = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": choices - 1}
-            texts = {"error_title": "No such place", "error_message": message}
+            texts = {"error_title": "No such place", "error_message": message, "input_message": message}
             self.ws.data_validation(area.top, area.left, area.bottom, area.right, {**rule, **texts})
 
     def role(self, block: Block) -> str:
@@ -316,10 +347,10 @@ class Page:
         if counts and block.value.beside is None:
             return "class" if block.expression is None else "place"
         if block.expression is not None:
-            return "value"
+            return "whole" if block.is_whole else "value"
         if block.kind == "parameter":
             return "parameter"
-        return "class" if block.value.array.dtype.kind in "iub" else "input"
+        return "class" if block.is_whole else "input"
 
     # Paper
     def print_setup(self) -> None:

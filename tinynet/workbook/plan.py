@@ -7,6 +7,7 @@ cells; what has no name is written into the formula of the next quantity that ha
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from tinynet.backend import to_host
 from tinynet.primitives import TABLE
 from tinynet.primitives.structural import fields
 from tinynet.run import Run, Step, Value, full_name
+from tinynet.workbook.automatic import AutomaticNames
 from tinynet.workbook.expressions import (
     Apply,
     Cells,
@@ -57,6 +59,11 @@ class Block:
     def is_formula(self) -> bool:
         """Whether its cells hold formulas."""
         return self.expression is not None and not self.as_values
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its numbers are whole by their type: classes, lengths, comparisons."""
+        return self.value.array.dtype.kind in "iub"
 
     @property
     def kind(self) -> str:
@@ -103,8 +110,9 @@ class _Planner:
         self.is_leaf_cell, self.is_parameter_cell = bytearray(1), bytearray(1)  # by id
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.spreads: dict[tuple[tuple[int, ...], tuple[int, ...]], np.ndarray] = {}
-        self.automatic: Counter[tuple[str, int]] = Counter()
-        self.taken = {value.quantity for value in run.values}
+        self.automatic = AutomaticNames(run)
+        self.starts: list[int] = []  # the first cell of every block
+        self.copied: Counter[tuple[str, int]] = Counter()
         self.remembered: list[Value] = []  # by an optimiser, for the next round
         self.last_forward = max((v.update for v in run.values), default=0)
 
@@ -126,12 +134,16 @@ class _Planner:
         if value.kind == "constant" and (array.size == 1 or np.all(array == array.flat[0])):
             self.expressions[value.index] = Literal(np.asarray(float(array.flat[0])))
             if value.of is not None:
-                self.allocate(value, self.expressions[value.index], str(value.quantity), self.first_backward())
+                self.allocate(
+                    value, self.expressions[value.index], str(value.quantity), self.first_backward(value.update)
+                )
         else:
             self.allocate(value, None, value.quantity or value.kind, order=0)
 
-    def first_backward(self) -> int:
-        return next((step.number for step in self.run.steps if step.phase == "backward"), 0)
+    def first_backward(self, update: int) -> int:
+        """The first step of the backward pass of a round of training."""
+        backward = (step for step in self.run.steps if step.phase == "backward" and step.output.update == update)
+        return next((step.number for step in backward), 0)
 
     def keep(self, step: Step, expression: Expression) -> None:
         """Give the output of a step cells, or let its formula wait for the next quantity."""
@@ -145,15 +157,23 @@ class _Planner:
             self.materialise(value)
 
     def is_another_name(self, step: Step, ids: np.ndarray) -> bool:
-        """Tell whether a value is only a part of a leaf, or the gradient of an input put together from its parts."""
+        """Tell whether a value is only a part of a leaf, or the gradient of an input put together from its parts.
+
+        What joins several leaves at a time step has cells there, as it has at the other time steps.
+        """
         if step.phase == "forward":
-            return all(self.is_leaf_cell[i] for i in ids)
+            joins = step.output.time is not None and self.block_number(ids.min()) != self.block_number(ids.max())
+            return not joins and all(self.is_leaf_cell[i] for i in ids)
         of = step.output.of
         return of is not None and of.kind == "input" and bool(ids.all()) and len(set(ids.tolist())) == ids.size
 
+    def block_number(self, cell: int) -> int:
+        """Which block, counted as they came, a cell belongs to."""
+        return bisect(self.starts, cell)
+
     def materialise(self, value: Value) -> None:
-        name = value.quantity or self.automatic_name(self.made_by[value.index])
-        self.allocate(value, self.expressions[value.index], name, self.made_by[value.index].number)
+        step = self.made_by[value.index]
+        self.allocate(value, self.expressions[value.index], value.quantity or self.automatic.name(step), step.number)
         if value.replaces_state:  # what is read in this round too
             self.remembered.append(value)
         elif value.copy_of is not None:
@@ -170,28 +190,16 @@ class _Planner:
         plan, n = self.result, math.prod(value.shape)
         ids = np.arange(plan.cells + 1, plan.cells + n + 1, dtype=np.int32).reshape(value.shape)
         plan.cells += n
+        self.starts.append(int(ids.flat[0]) if n else plan.cells + 1)
         self.is_leaf_cell += bytes([expression is None or value.copy_of is not None]) * n
         self.is_parameter_cell += bytes([value.kind == "parameter" or value.copy_of is not None]) * n
         step = self.made_by.get(value.index)
         phase = step.phase if step is not None else "backward" if expression is not None else "forward"
-        time = value.time if value.quantity is not None or step is None else step.time
+        time = value.time if value.quantity is not None or step is None else self.automatic.times[value.index]
         update = value.update if update is None else update
         plan.blocks.append(Block(value, quantity, time, ids, expression, phase, order, update))
         plan.ids[value.index] = ids
         self.expressions[value.index] = Cells(ids.reshape(-1))
-
-    def automatic_name(self, step: Step) -> str:
-        """Call an unnamed intermediate after its last named operand: ``lstm.z_i`` gives ``lstm.multiply``."""
-        names = [o.quantity.removeprefix("new_") for o in step.operands if isinstance(o, Value) and o.quantity]
-        scopes = [name.rpartition(".")[0] for name in names]
-        base = f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
-        base = f"d_{base}" if step.phase == "backward" and not base.startswith("d_") else base
-        while True:  # each round of training counts anew: a quantity has the same name in all of them
-            self.automatic[base, step.output.update] += 1
-            number = self.automatic[base, step.output.update]
-            name = base if number == 1 else f"{base}_{number}"
-            if name not in self.taken:
-                return name
 
     # What each kind of primitive computes
     def expression(self, operand: object) -> Expression:
@@ -335,12 +343,12 @@ class _Planner:
             source = step.operands[0]
         step = self.made_by[value.index]
         if source.quantity is None:
-            name = self.automatic_name(step)
+            name = self.automatic.name(step)
         else:
             said = sorted(set(words)) or ["turned"] * (source is not value)
             base = "_".join([source.quantity, *said])
-            self.automatic[base, value.update] += 1
-            number = self.automatic[base, value.update]
+            self.copied[base, value.update] += 1
+            number = self.copied[base, value.update]
             name = base if number == 1 else f"{base}_{number}"
         self.allocate(value, self.expressions[value.index], name, step.number)
 

@@ -8,13 +8,18 @@ from tinynet.workbook import style
 from tinynet.workbook.book import CHECKS, STEPS, Area, Book, cell_name
 from tinynet.workbook.budget import values_only
 from tinynet.workbook.colours import CONTROL_ROW, UNSCALED, scales
+from tinynet.workbook.expressions import Position
 from tinynet.workbook.families import last_part
+from tinynet.workbook.keys import WHOLE
 from tinynet.workbook.plan import Block
-from tinynet.workbook.sheet import FIRST_SLOT, MapSheet, Sheet
+from tinynet.workbook.sheet import FIRST_SLOT, ColumnSheet, MapSheet, Sheet
 from tinynet.workbook.style import Styles
 from tinynet.workbook.time_steps import TIME_STEPS, state_gradients
 from tinynet.workbook.words import clipped
 from tinynet.workbook.yours import LIMIT, YOURS, fits, needed
+
+WIDE, CHARACTERS = 110, 135  # the column of texts, and how many characters surely fit into its width
+MOST_LINES = 27  # of a row, which a spreadsheet program shows
 
 
 class ReadMe:
@@ -27,7 +32,7 @@ class ReadMe:
         ws, s = self.ws, self.s
         ws.hide_gridlines(2)
         ws.set_column(0, 0, 27 if len(self.book.sheets) == 1 else 44)
-        ws.set_column(1, 1, 110)
+        ws.set_column(1, 1, WIDE)
         ws.set_row(0, 30)
         ws.write_string(
             0,
@@ -43,6 +48,7 @@ class ReadMe:
         self.how_to_read()
         self.colours()
         self.names(names)
+        ws.print_area(0, 0, self.row - 1, 1)
         ws.set_paper(9)
         ws.set_landscape()
         ws.fit_to_pages(1, 0)
@@ -54,12 +60,18 @@ class ReadMe:
         self.ws.write_blank(self.row, 1, None, fmt)
         self.row += 1
 
-    def line(self, left: str, text: str, link: str | None = None, fmt: Any = None) -> None:
+    def line(self, left: str, text: str, link: str | None = None) -> None:
         if link is not None:
-            self.ws.write_url(self.row, 0, f"internal:{link}", self.s(font_color="#2451B3", underline=1), left)
+            blue = self.s(font_color="#2451B3", underline=1, valign="vcenter")
+            self.ws.write_url(self.row, 0, f"internal:{link}", blue, left)
         else:
-            self.ws.write_string(self.row, 0, left, fmt or self.s(bold=True, font_color=style.INK))
-        self.ws.write_string(self.row, 1, text, self.s(font_color="#2B3140"))
+            self.ws.write_string(self.row, 0, left, self.s(bold=True, font_color=style.INK, valign="vcenter"))
+        self.text(text, self.s(font_color="#2B3140", text_wrap=True, valign="vcenter"))
+
+    def text(self, text: str, fmt: Any) -> None:
+        """Write beside what is explained, in as many lines as it takes."""
+        self.ws.write_string(self.row, 1, text, fmt)
+        self.ws.set_row(self.row, style.HEIGHTS["number"] * min(-(-len(text) // CHARACTERS), MOST_LINES))
         self.row += 1
 
     def where_to_go(self) -> None:
@@ -75,14 +87,11 @@ class ReadMe:
             self.line(sheet.name, self.about(sheet), f"'{sheet.name}'!A1")
         self.line(
             STEPS,
-            f"All {len(self.book.moments.all)} steps as a table: the equation, and one element worked out, live.",
+            f"Every step ({len(self.book.moments.all)}) as a table: the equation, and one element worked out, live.",
             f"{STEPS}!A1",
         )
-        self.line(
-            CHECKS,
-            "Is every cell what it was when this was recorded? And what did your edits do to the loss?",
-            f"{CHECKS}!A1",
-        )
+        loss = "" if self.book.run.loss is None else " And what did your edits do to the loss?"
+        self.line(CHECKS, f"Is every cell what it was when this was recorded?{loss}", f"{CHECKS}!A1")
         if fits(self.book):
             text = "Paste your own numbers beside ours: what differs turns red, and the first block that does is named."
             self.line(YOURS, text, f"{YOURS}!A1")
@@ -98,11 +107,12 @@ class ReadMe:
     def about(sheet: Sheet) -> str:
         """What a reader finds on a sheet."""
         again = f" Round {sheet.update + 1} of training." if sheet.update else ""
+        passes = " and ".join(band.phase for band in sheet.bands)
         if not isinstance(sheet, MapSheet):
-            return (again or " Rows of units: forward, backward and update below one another.").strip()
+            return again.strip() or f"Rows of units: {passes.replace(' and ', ', ', passes.count(' and ') - 1)}."
         if any(band.phase == "forward" for band in sheet.bands):
             return "Forward: each kernel beside the maps that it makes." + again
-        return "Backward and update: the gradients in the columns of what they belong to." + again
+        return f"{passes.capitalize()}: the gradients in the columns of what they belong to." + again
 
     def parameters(self) -> None:
         """How many parameters each layer has."""
@@ -143,38 +153,46 @@ class ReadMe:
 
     def how_to_read(self) -> None:
         self.head("How to read it")
-        timed = self.book.layout.timed
+        blocks, timed = self.book.plan.blocks, self.book.layout.timed
+        backward = any(block.phase == "backward" for block in blocks)
         if any(isinstance(sheet, MapSheet) for sheet in self.book.sheets):
             self.line("Squares = pixels", "Images in grey; feature maps in blue and red. One strip for each channel.")
             self.line(
                 "Left = kernels",
                 "A map is its kernel laid on every window of what is above: SUMPRODUCT(window, kernel).",
             )
-            self.line("Yellow = chosen", "The largest of each pooling window; only it passes the gradient back.")
-        self.line("Down = units", "Each row is one unit. Units, steps and samples are counted from 0, as in Python.")
-        right = (
-            "Each column is one time step, all samples of a batch under it. "
-            "The backward pass uses the same columns, read right to left."
-        )
-        self.line(
-            "Right = time" if timed else "Right = samples",
-            right if timed else "Each column is one sample of the batch.",
-        )
-        self.line("Left = weights", "Weights and biases stand on the rows of the quantity that they produce.")
-        self.line(
-            "Below = gradients",
-            "δx is dLoss/dx: the same rows and columns as its forward block, further down, in mirrored order.",
-        )
-        if timed and any(block.value.share for block in self.book.plan.blocks):
+            if any(isinstance(block.expression, Position) for block in blocks):
+                passes = "; only it passes the gradient back" * backward
+                self.line("Yellow = chosen", f"The largest of each pooling window{passes}.")
+        if any(isinstance(sheet, ColumnSheet) for sheet in self.book.sheets):
+            self.rows_and_columns(timed, backward)
+        if backward:
+            self.line(
+                "Below = gradients" if len(self.book.sheets) == 1 else "δ = gradient",
+                "δx is dLoss/dx: the same rows and columns as its forward block, further down, in mirrored order.",
+            )
+        if timed and any(block.value.share for block in blocks):
             self.line(
                 "δh ← t,  δh ← t+1",
                 "What arrives of a gradient from its own time step, and what arrives from the next one.",
             )
-        self.line(
-            "Edit anything framed",
-            "Parameters, inputs, targets and the learning rate are typed in; all else recomputes.",
-        )
+        named = {"parameter": "parameters", "input": "inputs", "hyperparameter": "the learning rate"}
+        typed = ", ".join(text for kind, text in named.items() if any(block.kind == kind for block in blocks))
+        self.line("Edit anything framed", f"Typed in: {typed}. All else recomputes.")
         self.row += 1
+
+    def rows_and_columns(self, timed: bool, backward: bool) -> None:
+        self.line("Down = units", "Each row is one unit. Units, steps and samples are counted from 0, as in Python.")
+        if timed:
+            reverse = " The backward pass uses the same columns, read right to left." * backward
+            self.line("Right = time", f"Each column is one time step, all samples of a batch under it.{reverse}")
+            columns = (sheet for sheet in self.book.sheets if isinstance(sheet, ColumnSheet))
+            if any(time == WHOLE for sheet in columns for time, _ in sheet.keys):
+                self.line("All steps", "Behind the last step stands what each sequence has once, such as its length.")
+        else:
+            self.line("Right = samples", "Each column is one sample of the batch.")
+        if any(block.kind == "parameter" for block in self.book.plan.blocks):
+            self.line("Left = weights", "Weights and biases stand on the rows of the quantity that they produce.")
 
     def colours(self) -> None:
         self.head("Colours")
@@ -186,7 +204,7 @@ class ReadMe:
             ),
             (
                 self.s(**swatch, border_color=style.LINE, bg_color=style.INPUT),
-                "input, target, learning rate, initial state: edit me",
+                "what else is typed in, such as inputs: edit me, too",
             ),
             (
                 self.s(**swatch, border_color=style.LINE, bg_color=style.ORANGE, bold=True),
@@ -205,10 +223,10 @@ class ReadMe:
         if frozen:
             self.ws.write_number(self.row, 0, 0.123, self.s(**swatch, **style.FROZEN))
             text = f"numbers only, they do NOT recompute (beyond the budget of cells): {', '.join(frozen)}"
-            self.ws.write_string(self.row, 1, clipped(text, 1000), self.s(font_color="#9C1C10", bold=True))
-            self.row += 1
+            self.text(clipped(text, 1000), self.s(font_color="#9C1C10", bold=True, text_wrap=True))
+        phases = {block.phase for block in self.book.plan.blocks}
         for kind, largest in scales(self.book).items():
-            if kind not in UNSCALED:
+            if kind not in UNSCALED and (not kind.startswith("gradients") or "backward" in phases):
                 self.line(
                     kind,
                     f"blue −{largest:g} · white 0 · red +{largest:g}   (one scale for all its blocks: colours compare)",
@@ -220,7 +238,7 @@ class ReadMe:
         plain = [name for name in names if not name.startswith(("d_", "new_"))]
         for start in range(0, len(plain), 12):
             self.line("values" if not start else "", ",  ".join(plain[start : start + 12]))
-        self.line(
-            "gradients, updated",
-            "d_ + name and new_ + name, for example " + ",  ".join([n for n in names if n not in plain][:3]),
-        )
+        others = [name for name in names if name not in plain]
+        if others:
+            text = f"d_ + name and new_ + name, for example {',  '.join(others[:3])}"
+            self.line("gradients, updated", text)

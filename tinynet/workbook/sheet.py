@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinynet.run import INITIAL
+from tinynet.workbook import style
 from tinynet.workbook.families import Family, Section, greek
+from tinynet.workbook.keys import WHOLE
 from tinynet.workbook.tags import NONE
 
 SYMBOL, UNIT, FIRST_SLOT = 0, 1, 2  # columns
@@ -19,18 +21,25 @@ MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 
 @dataclass(eq=False)
 class Slot:
-    """A stretch of columns for weights; the bias has its own. ``partner`` is what the first of them multiply."""
+    """A stretch of columns for weights, and what they multiply; or for vectors, and what these are called."""
 
-    partner: str | None
-    width: int
+    width: int = 0
     start: int = 0
-    shared: bool = False  # by weights of several partners, or by vectors that are not all biases
+    partners: list[str] = field(default_factory=list)
+    vectors: str = ""
 
     @property
     def head(self) -> str:
-        if self.partner is None:
-            return "vectors" if self.shared else "bias"
-        return "weights" if self.shared else f"from {self.partner}"
+        """``from x, h_l0``; what does not fit is left to the dots."""
+        if self.vectors or "weights" in self.partners:  # of some it is not known what they multiply
+            return self.vectors or "weights"
+        room = int(style.WIDTHS["number"] * self.width) - len(" …")
+        text = f"from {self.partners[0]}"
+        for partner in self.partners[1:]:
+            if len(text) + len(partner) > room:
+                return f"{text} …"
+            text += f", {partner}"
+        return text
 
 
 @dataclass(eq=False)
@@ -47,7 +56,7 @@ class Group:
 class Rectangle:
     """A block of parameter cells: the parameter itself, its gradient, its new value, or what is computed on the way.
 
-    ``label`` stands above it, ``symbol`` in equations.
+    ``label`` stands above it, ``symbol`` in equations; ``turned`` says that its rows are the parameter's columns.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Rectangle:
     ids: np.ndarray
     top: int
     left: int
+    turned: bool = False
 
 
 @dataclass(eq=False)
@@ -77,10 +87,10 @@ class Part:
 
 @dataclass(eq=False)
 class MapPart(Part):
-    """A part of a map sheet: strips (first row, rows), one for each channel, below a row of labels (column, text)."""
+    """A part of a map sheet: strips (first row, rows), one for each channel, below labels (row, column, text)."""
 
     strips: list[tuple[int, int]] = field(default_factory=list)
-    labels: list[tuple[int, str]] = field(default_factory=list)
+    labels: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -160,6 +170,8 @@ def time_heads(sheet: ColumnSheet) -> list[tuple[int, int, str]]:
         column = sheet.value_start + i
         if time == NONE:
             text = "value" if sample == NONE else f"sample {sample}"
+        elif time == WHOLE:
+            text = "all steps"
         else:
             text = "initial" if time == INITIAL else f"{CUT}t = {time}" if time in sheet.cuts else f"t = {time}"
         if heads and heads[-1][2] == text:

@@ -17,6 +17,8 @@ from tinynet.workbook.words import clipped
 from tinynet.workbook.worked import Worked
 
 MOST_SAID = 1000  # characters of an equation
+WIDE, CHARACTERS = 78, 80  # the columns of texts, and how many characters surely fit into their width
+MOST_LINES = 27  # of a row, which a spreadsheet program shows
 
 
 class StepsSheet:
@@ -26,12 +28,13 @@ class StepsSheet:
 
     def __init__(self, book: Book, ws: Any, styles: Styles):
         self.book, self.ws, self.s = book, ws, styles
-        self.worked = Worked(book.addresses, book.values)
+        self.worked = Worked(book.addresses, book.values, book.whole)
+        self.several_rounds = any(moment.blocks[0].update for moment in book.moments.all)
 
     def write(self) -> None:
         ws, s = self.ws, self.s
         ws.hide_gridlines(2)
-        for column, width in enumerate((6, 10, 8, 78, 78, 17, 5, 9)):
+        for column, width in enumerate((6, 10, 8, WIDE, WIDE, 17, 5, 9)):
             ws.set_column(column, column, width)
         ws.set_column(7, READS_COLUMN + MOST_READ, 6, None, {"hidden": 1})
         ws.set_row(0, 24)
@@ -60,22 +63,23 @@ class StepsSheet:
         self.ws.write_string(row, 2, "")
 
     def moment(self, moment: Moment) -> None:
-        ws, s, row = self.ws, self.s, FIRST_STEP_ROW + moment.number
-        band = s(font_color=style.BANDS[moment.phase], bold=True)
+        ws, row = self.ws, FIRST_STEP_ROW + moment.number
+
+        def s(**look: Any) -> Any:
+            return self.s(valign="top", **look)
+
         ws.write_number(row, 0, moment.number, s(align="center"))
-        ws.write_string(row, 1, moment.phase, band)
+        ws.write_string(row, 1, moment.phase, s(font_color=style.BANDS[moment.phase], bold=True))
         ws.write_string(row, 2, "" if moment.time is None else _head(moment.time), s())
-        ws.write_string(row, 3, self.sentence(moment), s())
-        block = moment.blocks[0]
+        sentence, block = self.sentence(moment), moment.blocks[0]
+        ws.write_string(row, 3, sentence, s(text_wrap=True))
         formula, text = self.worked.line(block, self.label(block))
-        ws.write_formula(row, 4, formula, s(font_color="#A85400"), text)
+        ws.write_formula(row, 4, formula, s(font_color="#A85400", text_wrap=True), text)
+        lines = max(-(-len(said) // CHARACTERS) for said in (sentence, text))
+        ws.set_row(row, style.HEIGHTS["number"] * min(lines, MOST_LINES))
         target = self.book.range(self.book.area(block.ids))
-        ws.write_string(
-            row,
-            5,
-            target.partition("!")[2] if len(self.book.sheets) == 1 else target,
-            s(font_color="#7A8190"),
-        )
+        where = target.partition("!")[2] if len(self.book.sheets) == 1 else target
+        ws.write_string(row, 5, where, s(font_color="#7A8190"))
         ws.write_url(row, 6, f"internal:{target}", s(font_color="#2451B3", underline=1, align="center"), "→")
         ws.write_string(row, 7, target)
 
@@ -94,25 +98,34 @@ class StepsSheet:
 
     def sentence(self, moment: Moment) -> str:
         """``t = 1: forget gate: f = σ(z_f)``; several equations at once where they belong to one moment."""
-        equations = [self.book.words.equation(block) for block in moment.blocks]
-        titles = list(dict.fromkeys(self.title(block) for block in moment.blocks if self.title(block)))
-        times = {block.time for block in moment.blocks if block.value.share not in ("next", "previous")} or {
-            moment.time
-        }
-        time = "" if moment.time is None or len(times) > 1 else f"{_head(moment.time)}:  "
+        equations = list(dict.fromkeys(self.book.words.equation(block) for block in moment.blocks))
+        titles = self.titles(moment.blocks)
         what = ", ".join(titles) + ":  " if titles and len(titles) < 5 else ""
         text = ";  ".join(equations)
         if len(text) >= 170:
             text = ";  ".join(clipped(equation, MOST_SAID) for equation in equations[:2])
             text += f";  … ({len(equations)} quantities)"
-        return time + what + text
+        return self.when(moment) + what + text
+
+    def when(self, moment: Moment) -> str:
+        """``round 2, t = 1:``, as far as there are several rounds of training and steps."""
+        blocks = [block for block in moment.blocks if block.value.share not in ("next", "previous")]
+        times = list(dict.fromkeys(block.time for block in blocks)) or [moment.time]
+        said = [f"round {moment.blocks[0].update + 1}"] if self.several_rounds else []
+        if None not in times:
+            ends = times if len(times) < 3 else [times[0], times[-1]]
+            said.append((", " if len(times) < 3 else " … ").join(_head(time) for time in ends))  # type: ignore[arg-type]
+        return ", ".join(said) + ":  " if said else ""
 
     @staticmethod
-    def title(block: Any) -> str:
-        if block.value.of is not None:
-            of = block.value.of.title.partition(":")[0]
-            return f"gradient: {of}" if of else ""
-        return block.value.title if len(block.value.title) < 60 else ""
+    def titles(blocks: list[Block]) -> list[str]:
+        """What the quantities are in words, each once: ``reset gate``, ``gradients of candidate, reset gate``."""
+        plain = [block.value.title for block in blocks if block.value.of is None and len(block.value.title) < 60]
+        of = [block.value.of.title.partition(":")[0] for block in blocks if block.value.of is not None]
+        gradients = list(filter(None, dict.fromkeys(of)))
+        if gradients:
+            gradients[0] = f"gradient{'s' * (len(gradients) > 1)} of {gradients[0]}"
+        return list(filter(None, dict.fromkeys(plain))) + gradients
 
 
 def _head(time: int) -> str:

@@ -18,6 +18,7 @@ ROLES: dict[str, dict[str, Any]] = {  # what a number is: some may be edited, a 
     "parameter": {"border_color": AMBER, "font_color": "#2451B3"},
     "input": {"bg_color": INPUT},
     "class": {"bg_color": INPUT, "num_format": "0"},
+    "whole": {"num_format": "0"},
     "place": {"num_format": "0", "font_color": "#7A8190"},
     "frozen": FROZEN,
     "value": {},

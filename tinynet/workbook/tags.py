@@ -9,7 +9,7 @@ Most values have one tag for all their elements. Such an array is a view of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -26,13 +26,17 @@ Of = dict[int, np.ndarray]  # by value index
 
 
 class Tags:
-    """``time`` and ``sample``: integer arrays by value index, in the shape of the value."""
+    """``time`` and ``sample``: integer arrays by value index, in the shape of the value.
 
-    def __init__(self, run: Run):
-        self.run = run
+    ``steps`` are the time steps of intermediates without a name that have cells, by value index.
+    """
+
+    def __init__(self, run: Run, steps: Mapping[int, int]):
+        self.run, self.steps = run, steps
         self.time: Of = {value.index: uniform(value.shape, NONE) for value in run.values}
         self.sample: Of = dict(self.time)
-        self.waiting = {value.index for value in run.values if value.kind == "input" and value.shape}
+        typed_in = [v for v in run.leaves if v.kind == "input" or (v.kind == "constant" and v.of is None)]
+        self.waiting = {value.index for value in typed_in if value.shape}
         self.parts = _parts_of_leaves(run)
         self._start()
         later = self._pass({value.index for value in run.values})
@@ -49,8 +53,8 @@ class Tags:
             if value.time is not None:
                 self.time[value.index] = uniform(value.shape, value.time)
             rows = len(value.shape) > 1 or (value.shape and value.array.dtype.kind in "iu")
-            if rows and value.index in self.waiting and (value.time is not None or value.index in contracted):
-                self.sample[value.index] = _index_of_axis(value.shape, contracted.get(value.index, 0))
+            if rows and value.index in self.waiting and value.index in contracted:
+                self.sample[value.index] = _index_of_axis(value.shape, contracted[value.index])
                 self.waiting.discard(value.index)
         for part, (leaf, places) in self.parts.items():
             value = self.run.values[part]
@@ -62,23 +66,34 @@ class Tags:
             self.waiting.discard(leaf.index)
 
     def _read_step_by_step(self) -> None:
-        """What enters a matrix product at a time step stands at that step.
+        """What enters a matrix product at a time step, or is joined to the state, stands at that step.
 
         Its rows are samples; right of its weights, its columns.
         """
         for step in self.run.steps:
-            if step.primitive != "matmul" or step.phase != "forward" or step.time is None:
-                continue
-            weights, _ = _leaf(step.operands[0], self.parts)
-            right = weights is not None and weights.kind == "parameter"
-            matrix = step.operands[right]
-            leaf, places = _leaf(matrix, self.parts)
-            if leaf is not None and leaf.index in self.waiting and leaf.time is None:
-                axis = len(matrix.shape) - (1 if right else 2)
-                _put(self.time, leaf, places, step.time)
-                _put(self.sample, leaf, places, _index_of_axis(matrix.shape, axis))
+            if step.phase == "forward" and step.time is not None:
+                for read, axis in self._read_by(step):
+                    leaf, places = _leaf(read, self.parts)
+                    if leaf is not None and leaf.index in self.waiting:
+                        _put(self.time, leaf, places, step.time if leaf.time is None else leaf.time)
+                        _put(self.sample, leaf, places, NONE if axis is None else _index_of_axis(read.shape, axis))
         timed = {index for index in self.waiting if np.any(self.time[index] != NONE)}
         self.waiting -= timed
+
+    def _read_by(self, step: Step) -> Iterator[tuple[Value, int | None]]:
+        """What a step multiplies by weights, joins, or takes for places, and the axis along which its samples lie."""
+        if step.primitive == "matmul":
+            weights, _ = _leaf(step.operands[0], self.parts)
+            right = weights is not None and weights.kind == "parameter"
+            yield step.operands[right], len(step.operands[right].shape) - (1 if right else 2)
+        elif step.primitive == "concatenate":
+            for operand in step.operands:
+                joined = step.arguments["axis"] % len(operand.shape)
+                yield operand, next((axis for axis in range(len(operand.shape)) if axis != joined), None)
+        for read in (o for o in step.operands if isinstance(o, Value) and o.array.dtype.kind in "iu"):
+            leaf, places = _leaf(read, self.parts)
+            if leaf is not None and places.size < leaf.array.size:  # those of one step of a sequence
+                yield read, 0 if read.shape else None
 
     def _contracted_leaves(self) -> dict[int, int]:
         """The leaves that enter a matrix product or a convolution, as they are or through a reshape: {index: axis}.
@@ -99,32 +114,44 @@ class Tags:
         return found
 
     def _adopt(self) -> set[int]:
-        """A target stands where it is used: it takes the tags of what is computed with it, element by element.
+        """A target stands where it is first used: it takes the tags of what is computed with it, element by element.
 
-        Returns the values (by their index) that have taken some.
+        So does what is only compared with another: it stands where the outcome is used. Returns the values (by their
+        index) that have taken some.
         """
         before = set(self.waiting)
-        for step in self.run.steps if self.waiting else []:
-            if TABLE[step.primitive].kind not in ("elementwise", "indexed"):
+        used: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of values without tags
+        for step in reversed(self.run.steps if self.waiting else []):
+            output = step.output.index
+            tags = used.get(output, (self.time[output], self.sample[output]))
+            if TABLE[step.primitive].kind not in ("elementwise", "indexed") or not _any(*tags):
                 continue
             for operand in step.operands:
                 if not isinstance(operand, Value) or operand.shape != step.output.shape:
                     continue
+                if not _any(self.time[operand.index], self.sample[operand.index]):
+                    used[operand.index] = tags
                 leaf, places = _leaf(operand, self.parts)
-                if leaf is None or leaf.index not in self.waiting:
-                    continue
-                if np.all(self.sample[step.output.index] == NONE) and np.all(self.time[step.output.index] == NONE):
-                    continue
-                for tags in (self.time, self.sample):
-                    tags[leaf.index] = tags[leaf.index].copy()  # its gradient may have the same
-                    _put(tags, leaf, places, tags[step.output.index])
-                self.waiting.discard(leaf.index)
+                if leaf is not None and leaf.index in before:
+                    self._take(leaf, places, *tags)
         samples = self._samples() if self.waiting else 0
         for value in (self.run.values[index] for index in self.waiting):
             # What is left is one row, or one number (such as a length), for each sample.
-            if len(value.shape) > 1 or value.shape[0] == samples:
+            counts = value.array.dtype.kind in "iub" and value.shape[0] == samples
+            if value.kind == "input" and (len(value.shape) > 1 or counts):
                 self.sample[value.index] = _index_of_axis(value.shape, 0)
         return before
+
+    def _take(self, leaf: Value, places: np.ndarray, time: np.ndarray, sample: np.ndarray) -> None:
+        """Let some elements of a leaf take these tags; one whose time is known already takes those of samples."""
+        found = [(self.time, time)] * (leaf.time is None) + [(self.sample, sample)]
+        if not _any(*(tag for _, tag in found)):
+            return
+        for own, tag in found:
+            if leaf.index in self.waiting:
+                own[leaf.index] = own[leaf.index].copy()  # its gradient may have the same
+            _put(own, leaf, places, tag)
+        self.waiting.discard(leaf.index)
 
     def _samples(self) -> int:
         return 1 + max((int(tag.max(initial=NONE)) for tag in self.sample.values()), default=NONE)
@@ -153,10 +180,11 @@ class Tags:
             self._as_its_quantity(value)
             return
         self.sample[value.index] = _propagate(step, self.sample, _first)
-        if value.time is None:
+        time = self.steps.get(value.index, value.time)
+        if time is None:
             self.time[value.index] = _propagate(step, self.time, _later)
         else:
-            self.time[value.index] = uniform(value.shape, value.time)
+            self.time[value.index] = uniform(value.shape, time)
 
     def _as_its_quantity(self, gradient: Value) -> None:
         """A gradient belongs where the quantity belongs."""
@@ -176,6 +204,11 @@ def _put(tags: Of, leaf: Value, places: np.ndarray, found: Any) -> None:
     if not tags[leaf.index].flags.writeable:
         tags[leaf.index] = tags[leaf.index].copy()
     tags[leaf.index].reshape(-1)[places] = found
+
+
+def _any(*tags: np.ndarray) -> bool:
+    """Whether anything is known of where a value belongs."""
+    return any(bool(np.any(tag != NONE)) for tag in tags)
 
 
 def _settled(tag: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from tinynet.run import time_label
 from tinynet.workbook import style
 from tinynet.workbook.book import READ_ME, Book, cell_name
+from tinynet.workbook.expressions import Cells, Literal
 from tinynet.workbook.families import Family
 from tinynet.workbook.sheet import HEADER_ROW, ColumnSheet
 from tinynet.workbook.style import Styles
@@ -21,10 +22,14 @@ FIRST_ROW = 4  # of the table, 0-based
 
 
 def state_gradients(book: Book) -> list[Family]:
-    """The gradients of states: of the quantities whose gradient also arrives from a neighbouring step."""
+    """The gradients of states: of the quantities whose gradient also arrives from a neighbouring step.
+
+    Those that only pass on what arrives, as that of a running total does, are as large at every step.
+    """
     families = [f for f in book.layout.families.all if f.phase == "backward"]
     states = {id(f.of) for f in families if f.share in ("next", "previous")}
-    return [f for f in families if f.share is None and id(f.of) in states]
+    found = [f for f in families if f.share is None and f.blocks[0].value.of is not None and id(f.of) in states]
+    return [f for f in found if not all(isinstance(block.expression, (Cells, Literal)) for block in f.blocks)]
 
 
 class TimeStepsSheet:
@@ -38,7 +43,8 @@ class TimeStepsSheet:
         ws, s = self.ws, self.s
         ws.hide_gridlines(2)
         ws.set_column(0, 0, 10)
-        ws.set_column(1, max(1, len(self.families)), 13)
+        longest = max(len(_head(family)) for family in self.families)
+        ws.set_column(1, len(self.families), max(13, 1.05 * longest + 1))
         ws.set_row(0, 24)
         ws.write_string(0, 0, "Time steps: how large the gradient is", s(bold=True, font_size=15, font_color=style.INK))
         ws.write_url(1, 0, f"internal:'{READ_ME}'!A1", s(font_color="#2451B3", underline=1), "Read me")
@@ -49,7 +55,7 @@ class TimeStepsSheet:
         dark = s(bold=True, font_color="#FFFFFF", bg_color=style.INK, align="center")
         ws.write_string(FIRST_ROW - 1, 0, "step", dark)
         for column, family in enumerate(self.families, start=1):
-            ws.write_string(FIRST_ROW - 1, column, f"size of {family.symbol}", dark)
+            ws.write_string(FIRST_ROW - 1, column, _head(family), dark)
         times = sorted({block.time for family in self.families for block in family.blocks if block.time is not None})
         for row, time in enumerate((t for t in times if t >= 0), start=FIRST_ROW):
             self.step(row, time)
@@ -86,7 +92,7 @@ class TimeStepsSheet:
             line = {"color": colours[i % len(colours)], "width": 2}
             chart.add_series(
                 {
-                    "name": f"size of {family.symbol}",
+                    "name": _head(family),
                     "categories": [TIME_STEPS, FIRST_ROW, 0, last, 0],
                     "values": [TIME_STEPS, FIRST_ROW, i + 1, last, i + 1],
                     "line": line,
@@ -99,3 +105,7 @@ class TimeStepsSheet:
         chart.set_legend({"position": "bottom"})
         chart.set_size({"width": 640, "height": 340})
         self.ws.insert_chart(FIRST_ROW - 1, len(self.families) + 2, chart)
+
+
+def _head(family: Family) -> str:
+    return f"size of {family.symbol}"

@@ -17,13 +17,16 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
+    most_complete,
 )
 from tinynet.workbook.families import Family, last_part
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, MULTIPLY, POWER, number
 from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block
+from tinynet.workbook.sheet import Rectangle
 
 SYMBOLS = {"sigmoid": "σ({})", "tanh": "tanh({})", "exp": "exp({})", "log": "ln({})", "erf": "erf({})", "sqrt": "√({})"}
+SYMBOLS |= {"sin": "sin({})", "cos": "cos({})"}
 SYMBOLS |= {"relu": "relu({})", "absolute": "|{}|", "sign": "sign({})"}
 SYMBOLS |= {"maximum": "max({}, {})", "minimum": "min({}, {})"}
 SIGNS = {
@@ -37,6 +40,9 @@ SIGNS = {
 }
 
 
+MOST_PARTS = 3  # that are said one by one
+
+
 class Words:
     """Knows what every cell is called."""
 
@@ -47,7 +53,7 @@ class Words:
         self.symbols = ["0"]
         self.number = np.zeros(plan.cells + 1, dtype=np.int32)  # of the symbol of every cell
         self.time = np.full(plan.cells + 1, np.iinfo(np.int32).min, dtype=np.int32)
-        self.names_of_pieces: set[str] = set()
+        self.pieces: dict[str, Rectangle] = {}  # by symbol
         self.equations: dict[int, str] = {}  # by the id of the block
         for block in plan.blocks:
             family = layout.families.of_block.get(id(block))
@@ -59,7 +65,7 @@ class Words:
             for part in sheet.parts:
                 for rectangle in part.rectangles:
                     self._call(rectangle.ids, rectangle.symbol)
-                    self.names_of_pieces.add(rectangle.symbol)
+                    self.pieces.setdefault(rectangle.symbol, rectangle)
 
     def _call(self, ids: np.ndarray, symbol: str) -> None:
         if symbol not in self.numbers:
@@ -83,18 +89,29 @@ class Words:
         over if others have numbers where it has nothing, a 0.
         """
         if id(block) not in self.equations:
-            nothing = np.broadcast_to(_nothing(block.expression), block.ids.size)
-            places = np.flatnonzero(nothing == nothing.min()).tolist() if nothing.size else [0]
-            first, last = self.element(block, places[0]), self.element(block, places[-1])
-            self.equations[id(block)] = first if first == last else f"{first}, …, {last}"
+            assert block.expression is not None
+            places = most_complete(block.expression, block.ids.size)
+            parts = self._parts(block)
+            first, last = (self.element(block, place) for place in places)
+            whole = f"{self.symbol(block.ids.flat[0])} = [{', '.join(parts)}]"
+            apart = first if first == last else f"{first}, …, {last}"
+            self.equations[id(block)] = whole if 1 < len(parts) <= MOST_PARTS else apart
         return self.equations[id(block)]
+
+    def _parts(self, block: Block) -> list[str]:
+        """What a block is put together from, such as the two states of a layer in both directions."""
+        ids = block.expression.ids if isinstance(block.expression, Cells) else np.zeros(0, dtype=int)
+        if not ids.all():
+            return []
+        _, first = np.unique(np.stack([self.number[ids], self.time[ids]]), axis=1, return_index=True)
+        return [self._name(int(ids[i]), block.time) for i in np.sort(first)]
 
     def element(self, block: Block, place: int) -> str:
         """The equation of one element of a block."""
         expression = block.expression
         assert expression is not None
         if isinstance(expression, Cells) and np.any(expression.ids == 0):
-            text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 around it"
+            text = f"{self._name(present(expression.ids)[0], block.time)}, and 0 elsewhere"
         else:
             text, _ = self._symbols(expression, place, block.time)
         return f"{self.symbol(block.ids.flat[place])} = {text or 0}"
@@ -114,6 +131,8 @@ class Words:
                 return f"{self._name(int(choices[i][0]), t)}[{self._name(int(index[i]), t)}]", ATOM
             case Dot(left, right, slides=True) if right is not None:
                 return f"{self._name(present(right[i])[0], t)} ∗ {self._name(present(left[i])[0], t)}", MULTIPLY
+            case Dot(left, right) if right is not None and left[i].any() and np.array_equal(left[i], right[i]):
+                return f"Σ {self._name(present(left[i])[0], t)}²", ADD
             case Dot(left, right):
                 return self._contraction(left[i], None if right is None else right[i], t), ADD
             case Total(terms):
@@ -156,32 +175,23 @@ class Words:
             cells = present(left)
             names = " + ".join(dict.fromkeys(self.symbol(i) if t is None else self._name(i, t) for i in cells))
             return f"Σ {names}" if len(cells) > 1 else names
-        rows: dict[int, set[int]] = {}  # in which each matrix is read
+        rows: dict[int, list[int]] = {}  # in which each matrix is read
         for a, row in zip(self.number[left].tolist(), self.layout.row[left].tolist(), strict=True):
-            rows.setdefault(a, set()).add(row)
+            rows.setdefault(a, []).append(row)
         both = (left > 0) & (right > 0)
         columns = [known[side[both]].tolist() for side in (left, right) for known in (self.number, self.time)]
         pairs = dict.fromkeys(zip(*columns, strict=True))
-        texts = (self._pair(self.symbols[a], i, self.symbols[b], j, t, len(rows[a]) > 1) for a, i, b, j in pairs)
+        texts = (self._pair(self.symbols[a], i, self.symbols[b], j, t, rows[a]) for a, i, b, j in pairs)
         return " + ".join(dict.fromkeys(texts)) or "0"
 
-    def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, transposed: bool) -> str:
-        if a not in self.names_of_pieces:
+    def _pair(self, a: str, time_of_a: int, b: str, time_of_b: int, t: int | None, rows: list[int]) -> str:
+        """``rows`` are those of the cells of ``a`` that are read: in several rows, a column of it."""
+        if a not in self.pieces:
             # A sum over time steps or samples: the steps themselves are not spelled out.
             return f"Σ {a}·{b}{'[t-1]' if t is None and time_of_b == time_of_a - 1 else ''}"
-        return f"{a}{'ᵀ' if transposed else ''}·{_named(b, time_of_b, t)}"
-
-
-def _nothing(e: Expression | None) -> np.ndarray:
-    """Of each element, how many cells are missing from its formula, in whose place is a 0."""
-    match e:
-        case Cells(ids):
-            return (ids == 0).astype(int)
-        case Total(terms):
-            return sum((_nothing(term) for _, term in terms), np.zeros(1, dtype=int))
-        case Apply(_, operands):
-            return sum((_nothing(operand) for operand in operands), np.zeros(1, dtype=int))
-    return np.zeros(1, dtype=int)
+        piece = self.pieces[a]
+        column = len(set(rows)) > 1 or (piece.ids.ndim == 2 and len(rows) < piece.ids.shape[1])
+        return f"{a}{'ᵀ' if column != piece.turned else ''}·{_named(b, time_of_b, t)}"
 
 
 def clipped(text: str, room: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -18,13 +18,14 @@ from tinynet.workbook.expressions import (
     Pick,
     Position,
     Total,
+    most_complete,
 )
 from tinynet.workbook.formulas import ADD, ATOM, COMPARE, COMPARISONS, LIMIT, MULTIPLY, POWER, choose
 from tinynet.workbook.plan import Block
 from tinynet.workbook.words import SIGNS, SYMBOLS, present, short
 
 SHOWN = 3  # products of a long sum that are worked out before the dots
-PLAIN, TINY = "0.000", "0.0E+0"
+PLAIN, TINY, WHOLE = "0.000", "0.0E+0", "0"
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,26 @@ class Live:
 
     formula: str
     value: float
+    whole: bool = False  # by its type, such as a class
+    subtracted: bool = False  # in parentheses where it is negative
 
     @property
     def format(self) -> str:
-        return TINY if 0 < abs(self.value) < 0.0005 else PLAIN
+        digits = WHOLE if self.whole else TINY if 0 < abs(self.value) < 0.0005 else PLAIN
+        return f"{digits};(-{digits})" if self.subtracted else digits
 
     def __str__(self) -> str:
         """What ``TEXT(formula, format)`` shows: ties of the decimal digits go away from zero, and zero has no sign."""
-        if self.format == TINY:
+        text = self.digits
+        return f"({text})" if self.subtracted and self.value < 0 else text
+
+    @property
+    def digits(self) -> str:
+        if self.format.startswith(TINY):
             mantissa, exponent = f"{self.value:.1E}".split("E")
             return f"{mantissa}E{int(exponent):+d}"
-        if abs(self.value) >= 1e15:
-            return f"{self.value:.3f}"
+        if self.whole or abs(self.value) >= 1e15:
+            return f"{self.value:.{0 if self.whole else 3}f}"
         return f"{Decimal(repr(self.value)).quantize(Decimal(PLAIN), ROUND_HALF_UP) + 0:f}"
 
 
@@ -55,16 +64,17 @@ Text = tuple[Parts, int]  # and how tightly it binds
 class Worked:
     """Works out elements, given where the cells stand and what they hold."""
 
-    def __init__(self, addresses: Addresses, values: np.ndarray):
-        self.addresses, self.values = addresses, values
+    def __init__(self, addresses: Addresses, values: np.ndarray, whole: np.ndarray):
+        self.addresses, self.values, self.whole = addresses, values, whole
 
     def line(self, block: Block, label: str) -> tuple[str, str]:
         """Return the formula of the text for one element of a block, and the text itself."""
-        place, where = 0, ", first element"
+        assert block.expression is not None
+        place, _ = most_complete(block.expression, block.ids.size)
         if block.ids.ndim > 2:  # of a map, the number that stands out
             place = int(np.abs(self.values[block.ids]).argmax())
-            where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
-        assert block.expression is not None
+        where = str([int(i) for i in np.unravel_index(place, block.ids.shape)])
+        where = ", first element" if place == 0 and block.ids.ndim < 3 else where
         parts, _ = self.render(block.expression, place)
         result: Parts = ["  =  ", self.live(int(block.ids.flat[place]))]
         formula, text = _as_text([f"{label}{where}:  ", *parts, *result])
@@ -72,7 +82,7 @@ class Worked:
 
     def live(self, cell: int) -> str | Live:
         reference = self.addresses.reference(cell, -1)
-        return "0" if reference is None else Live(reference, float(self.values[cell]))
+        return "0" if reference is None else Live(reference, float(self.values[cell]), bool(self.whole[cell]))
 
     def render(self, e: Expression, i: int) -> Text:
         """Element ``i`` of an expression."""
@@ -102,7 +112,8 @@ class Worked:
 
     def picked(self, choices: np.ndarray, index: int) -> Live:
         here, *cells = (self.addresses.reference(int(cell), -1) or "0" for cell in [index, *choices])
-        return Live(choose(here, cells), float(self.values[choices[int(self.values[index])]]))
+        chosen = choices[int(self.values[index])]
+        return Live(choose(here, cells), float(self.values[chosen]), bool(self.whole[chosen]))
 
     def several(self, cells: list[int], between: str) -> Parts:
         shown = [[self.live(cell)] for cell in cells[: 2 * SHOWN]]
@@ -121,6 +132,8 @@ class Worked:
         out: Parts = []
         for sign, term in terms:
             parts = _wrapped(self.render(term, i), ADD if sign > 0 else MULTIPLY)
+            if sign < 0 and isinstance(parts[0], Live):
+                parts = [replace(parts[0], subtracted=True), *parts[1:]]
             lead = f" {'+' if sign > 0 else '−'} " if out else "" if sign > 0 else "−"
             out += [lead, *parts]
         return out or ["0"]

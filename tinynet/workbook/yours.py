@@ -193,7 +193,7 @@ class YoursSheet:
         frame |= {"align": "center"}
         ws.write_number(TOLERANCE_ROW, 1, self.beside.tolerance, s(**frame, num_format="0E+0", bg_color=style.INPUT))
         ws.data_validation(TOLERANCE_ROW, 1, TOLERANCE_ROW, 1, {"validate": "decimal", "criteria": ">=", "value": 0})
-        ws.write_string(TOLERANCE_ROW, 2, "of a block's largest number, at least of 1: edit me", grey)
+        ws.write_string(TOLERANCE_ROW, 2, "relative to the block's largest number (at least 1): edit me", grey)
         ws.write_string(COUNT_ROW, 0, "numbers that differ", s(bold=True, font_color=style.INK))
         ws.write_formula(COUNT_ROW, 1, f"=SUM({self.column(DIFFER)})", s(**frame, num_format="0"), self.differing)
         wrapped = s(italic=True, font_size=9, font_color="#7A8190", text_wrap=True, valign="vcenter")

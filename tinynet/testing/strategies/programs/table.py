@@ -270,6 +270,7 @@ SMOOTH: dict[str, Operation] = {
     "log": _elementwise("(x + 3).log()"),
     "sqrt": _elementwise("(x + 3).sqrt() - 1"),
     "erf": _elementwise("tn.primitives.erf(x)"),
+    "sin, cos": _elementwise("tn.primitives.sin(x)", "tn.primitives.cos(x)"),
     "add": _elementwise("(x + y) / 2"),
     "subtract": _elementwise("(x - y) / 2"),
     "multiply": _elementwise("x * y / 2"),
