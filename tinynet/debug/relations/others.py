@@ -44,8 +44,7 @@ def _difference(seen: Beside, other: Other) -> Iterator[Hypothesis]:
     size = float(added @ added)
     k = float((seen.yours - seen.here) @ added) / size if size else 0.0
     said = SIGNS.get(round(k, 6))
-    a_reason = said is not None or seen.several
-    if k and a_reason and seen.fits(seen.here + k * added):
+    if k and (said or seen.several) and seen.fits(seen.here + k * added):
         text = f"{other.word} {said}" if said else f"{k:.4g} times {other.word} is added"
         yield from _beside(seen, other, f"{seen.name}: {text}", lambda x, w: x + k * w, fitted=said is None)
 
