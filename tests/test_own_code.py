@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -554,3 +555,35 @@ def test_code_is_compared_with_a_workbook(script, capsys):
 def test_one_clear_line_for_every_wrong_use(script, capsys, command, message):
     assert main(command.split()) == 2
     assert message in capsys.readouterr().err
+
+
+TALKS = """
+import argparse
+import numpy as np
+argparse.ArgumentParser().parse_args()
+x, W = np.ones((2, 3)), np.eye(3)
+def step():
+    z = x @ W
+    loss = np.sum(z**2)
+    print("loss", loss)
+    dz = 2 * z
+    dW = x.T @ dz
+    dz *= 1.001
+    return loss, dW
+"""
+
+
+def test_a_script_reads_its_own_arguments_and_prints_beside_the_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("talks.py").write_text(TALKS)
+    assert main(["compare", "talks.py:step", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["ok"] and err == "loss 6.0\n"
+
+
+@pytest.mark.parametrize(("tolerance", "count"), [("1e-9", 3), ("0.01", 4)])
+def test_a_tolerance_decides_what_is_taken_for_a_gradient(tmp_path, monkeypatch, capsys, tolerance, count):
+    monkeypatch.chdir(tmp_path)
+    Path("talks.py").write_text(TALKS)
+    assert main(["compare", "talks.py:step", "--tolerance", tolerance]) == 0
+    assert f"compared {count} values" in capsys.readouterr().out

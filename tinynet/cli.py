@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -194,7 +195,8 @@ def compare_files(arguments: argparse.Namespace) -> int:
     from tinynet.debug.apart import write_other_numbers
     from tinynet.debug.colour import coloured, wanted
 
-    report = _compared(arguments)
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():  # what your code prints is no JSON
+        report = _compared(arguments)
     if arguments.json:
         print(report.to_json())
     else:
@@ -361,7 +363,7 @@ def _parser() -> argparse.ArgumentParser:
         "mine",
         metavar="MINE",
         help="your arrays: .npz, .npy, .safetensors, or a workbook's sheet Yours; or your code, "
-        "path/to/script.py:function, whose variables are compared",
+        "path/to/script.py:function or path/to/script.py:object.method, whose variables are compared",
     )
     beside.add_argument(
         "book",

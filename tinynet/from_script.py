@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def function_of(reference: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent.resolve()))
-    with failing(reference):
+    with failing(reference), patch.object(sys, "argv", [file]):  # ours are not for a script that reads its own
         spec.loader.exec_module(module)
     function: Any = module
     for part in name.split("."):  # of an object in the script, too: net.step

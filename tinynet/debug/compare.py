@@ -62,6 +62,7 @@ class Report:
     leaves_others: bool = False  # whether arrays that are none of ours need not be compared
     gradients: tuple[str, ...] = ()  # parameters whose gradients were compared, if that is what was asked for
     missing: tuple[str, ...] = ()  # those whose gradients were not
+    data: tuple[str, ...] = ()  # arrays that have no gradient and were not taken for parameters
 
     @property
     def ok(self) -> bool:
@@ -79,6 +80,7 @@ class Report:
             "first": None if self.first is None else {k: _finite(x) for k, x in asdict(self.first).items()},
             "differing": self.differing,
             "missing": list(self.missing),
+            "data": list(self.data),
             "behind_ends": self.behind_ends,
             "unmatched": [
                 {"name": u.name, "shape": list(u.shape), "guesses": list(u.guesses)} for u in self.matched.unmatched
@@ -162,10 +164,14 @@ def compared(
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
+def searched(program: Program, matched: Matched, tolerance: float | None = None) -> Search:
+    """Somebody's numbers beside our values, in float64."""
+    return Search(program, matched.arrays, _allowed(matched, tolerance))
+
+
 def wrong_values(program: Program, matched: Matched, tolerance: float | None = None) -> set[int]:
     """The indexes of our values, in float64, from which somebody's numbers differ."""
-    search = Search(program, matched.arrays, _allowed(matched, tolerance), SECONDS)
-    return set(search.wrong(State({})))
+    return set(searched(program, matched, tolerance).wrong(State({})))
 
 
 def _allowed(matched: Matched, tolerance: float | None) -> float:
@@ -267,6 +273,8 @@ def _said_others(report: Report) -> list[str]:
     if names:
         more = f", … ({len(names)} variables)" if len(names) > MOST_NAMES else ""
         out.append(f"not compared: {', '.join(names[:MOST_NAMES])}{more}  (say what they are: --map MINE=OURS)")
+    if report.data:
+        out.append(f"taken for data, as there is no gradient of it: {', '.join(report.data)}")
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tinynet.debug.rounds import smaller_numbers
 from tinynet.run import Run, Value
 
 SECONDS = 20.0  # that a search may take
+SECONDS_MORE = 5.0  # that it goes on for, to see whether other reasons fit too
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
 MOST_CONTINUED = 6  # computations in which less is wrong, from which the search goes on
@@ -115,6 +117,7 @@ def _several(hypotheses: Iterator[Hypothesis], most: int) -> Iterator[list[Hypot
 
 
 def _awkward(sentence: str) -> int:
+    sentence = re.sub(r" \(a (sum|mean) instead of .*\)", "", sentence)  # a remark
     return len(sentence) + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
 
 
@@ -307,6 +310,7 @@ class Search:
                     left = self.wrong(next_state)
                     if not left:
                         attempt.whole.append(next_state)
+                        self.end = min(self.end, time.monotonic() + SECONDS_MORE)
                     elif self.rank[left[0]] > self.rank[attempt.target]:
                         attempt.partial.append((next_state, left))
 

@@ -26,6 +26,7 @@ class Held:
     line: int = 0  # the latest
     before: np.ndarray | None = None
     last: Any = None
+    when: int = 0  # it was noted last
     adds_up: bool = True  # no time step did more than to add to it
     carried: bool = False
 

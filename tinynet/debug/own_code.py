@@ -12,12 +12,16 @@ import numpy as np
 
 from tinynet.debug.arrays import read
 from tinynet.debug.compare import Report, compared, wrong_values
+from tinynet.debug.data import data_among
 from tinynet.debug.names import Matched, match
+from tinynet.debug.own_gradients import Chosen, choose
+from tinynet.debug.plain_numbers import plain_parameters, traced_with
 from tinynet.debug.program import Program
+from tinynet.debug.rest import add_the_rest
 from tinynet.debug.variables import Collector
 from tinynet.from_script import arguments_of, failing, function_of
 from tinynet.run import INITIAL, Run, time_label
-from tinynet.tracing import copies, trace_loss
+from tinynet.tracing import copies
 from tinynet.tracing.outside import arrays_outside, module_of, parts_of
 
 MOST_LINES = 20  # that are tried for variables which several lines assign to
@@ -47,22 +51,59 @@ def compare_code(
     with failing(function.__name__), copies(function, arguments, named) as (own, given, by_name):
         found = Collector()
         with found.collecting():
-            own(*given, **by_name)
+            result = own(*given, **by_name)
         kept = dict(_attributes(own, given, by_name))
-    mine = kept | found.numbers()
+    returned = found.returned(result)
+    handed_out = {name: item for name, (item, _) in returned.items()}
+    mine = handed_out | kept | found.numbers() | handed_out
     if run is not None:
         report = compared(run, match(run, read(mine), mapping), leaves_others=True, **options)
         _count_from_initial(report.matched.sources, mine)
         return report
-    book = trace_loss(function, *arguments, **named)
-    arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
-    matched = _matched(book, program, arrays, mine, mapping)
-    gradients, missing = _let_be(program, matched, function.__name__, found.own)
-    _count_from_initial(matched.sources, mine)
-    report = compared(book, matched, leaves_others=True, **options)
-    report = replace(report, gradients=gradients, missing=missing)
+    plain = plain_parameters({**module_of(function), **named}, _arrays(mine))
+    book, lost = _traced(function, arguments, named, plain)
+    chosen = _chosen(function.__name__, book, found, mine, mapping, options.get("tolerance"))
+    sources = chosen.matched.sources
+    sources.update({index: returned[name][1] for index, name in sources.items() if name in returned})
+    report = _explained(book, chosen, options)
+    data = data_among(chosen.missing, inspect.signature(function).parameters, chosen.gradients)
+    missing = tuple(name for name in chosen.missing if name not in data) + lost
+    report = replace(report, gradients=chosen.gradients, missing=missing, data=data)
     _check_loss(function.__name__, report)
     return report
+
+
+def _chosen(
+    name: str,
+    book: Run,
+    found: Collector,
+    mine: dict[str, Any],
+    mapping: Mapping[str, str] | None,
+    tolerance: float | None,
+) -> Chosen:
+    """Which of the variables ``mine`` of a function are compared with its run."""
+    arrays, program = _computed(read(mine), mine, book), Program(book.astype(np.float64))
+    matched = _matched(book, program, arrays, mine, mapping, tolerance)
+    add_the_rest(book, matched, arrays, found.inside(), mine)
+    chosen = choose(program, matched, name, found.own, tolerance)
+    _count_from_initial(matched.sources, mine)
+    return chosen
+
+
+def _traced(
+    function: Callable[..., Any], arguments: tuple, named: dict[str, Any], plain: Mapping[str, np.ndarray]
+) -> tuple[Run, tuple[str, ...]]:
+    """The run of a function, and the parameters that are plain numbers, which could not be followed as arrays."""
+    try:
+        return traced_with(function, arguments, named, plain), ()
+    except (TypeError, ValueError):
+        if not plain:
+            raise
+    return traced_with(function, arguments, named, {}), tuple(plain)
+
+
+def _arrays(mine: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: item for name, item in mine.items() if isinstance(item, np.ndarray)}
 
 
 def compare_script(
@@ -129,18 +170,19 @@ def _matched(
     arrays: dict[str, np.ndarray],
     mine: Mapping[str, Any],
     mapping: Mapping[str, str] | None,
+    tolerance: float | None,
 ) -> Matched:
     """By the names of variables. Where several lines assign to one, the line counts whose numbers are most right."""
     best = match(book, arrays, mapping, as_ours=True)
-    quality = _quality(program, best)
+    quality = _quality(program, best, tolerance)
     last = {name: np.asarray(list(mine[name].values())[-1]) for name in arrays if isinstance(mine[name], Mapping)}
     unknown = {item.name for item in best.unmatched}
     trials: list[dict[str, np.ndarray]] = [{name: array for name, array in last.items() if name in unknown}]
     trials += list(_exchanged(arrays))[:MOST_LINES]
     for trial in trials:  # the first: instead of a sum over time its last term, which ``=`` in place of ``+=`` leaves
         found = match(book, arrays | trial, mapping, as_ours=True)
-        if _quality(program, found) > quality:
-            arrays, best, quality = arrays | trial, found, _quality(program, found)
+        if _quality(program, found, tolerance) > quality:
+            arrays, best, quality = arrays | trial, found, _quality(program, found, tolerance)
     return best
 
 
@@ -152,35 +194,27 @@ def _exchanged(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]
             yield {variable: arrays[other], other: arrays[variable]}
 
 
-def _quality(program: Program, matched: Matched) -> tuple[int, int]:
+def _quality(program: Program, matched: Matched, tolerance: float | None) -> tuple[int, int]:
     """How many gradients of parameters were found, and how few of all numbers are wrong."""
     owners = [program.recorded.values[index].of for index in matched.arrays]
     found = sum(owner is not None and owner.kind == "parameter" for owner in owners)
-    return found, -len(wrong_values(program, matched))
+    return found, -len(wrong_values(program, matched, tolerance))
 
 
-def _let_be(program: Program, matched: Matched, name: str, own: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parameters whose gradients are compared, and those whose are not. Raises ValueError where none is.
+def _explained(book: Run, chosen: Chosen, options: dict[str, Any]) -> Report:
+    """With what may have been used as it is called, if one reason, or one as short, reproduces that too."""
+    report = compared(book, chosen.matched, leaves_others=True, **options)
+    if not chosen.undecided or _mistakes(report) == 1:
+        return report
+    fewer = {index: array for index, array in chosen.matched.arrays.items() if index not in chosen.undecided}
+    without = compared(book, replace(chosen.matched, arrays=fewer), leaves_others=True, **options)
+    return without if _mistakes(without) < _mistakes(report) or not np.isfinite(_mistakes(report)) else report
 
-    What is given is not compared, nor what the forward pass makes of it, which is right. If the gradients of what is
-    given agree, what else is called like a gradient is something else. (Only the function's ``own`` dx is that of x.)
-    """
-    book = program.recorded
-    gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
-    parameters = {str(of.name): index for of, index in gradients.items() if of.kind == "parameter"}
-    if not any(index in matched.arrays for index in parameters.values()):
-        called = ", ".join(list(parameters)[:6])
-        raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
-    wrong = wrong_values(program, matched)
-    given = {index for of, index in gradients.items() if of.kind == "input" and matched.sources.get(index) in own}
-    accused = bool(wrong & (given | set(parameters.values())))
-    for index in list(matched.arrays):
-        value = book.values[index]
-        let_be = value.of is None or not accused
-        if value.kind != "computed" or (index in wrong and let_be and value is not book.loss):
-            del matched.arrays[index]
-    there = tuple(called for called, index in parameters.items() if index in matched.arrays)
-    return there, tuple(called for called in parameters if called not in there)
+
+def _mistakes(report: Report) -> float:
+    """How many together are the reason; infinitely many where none was found."""
+    found = report.diagnosis.explanations if report.diagnosis is not None else ()
+    return min((len(explanation.sentences) for explanation in found), default=np.inf)
 
 
 def _check_loss(name: str, report: Report) -> None:

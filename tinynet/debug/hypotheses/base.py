@@ -95,6 +95,12 @@ class Facts:
                     owners.setdefault(operand.index, set()).update(mine)
         return {index for index, quantities in owners.items() if len(quantities) > 1}
 
+    def is_simple(self, number: float) -> bool:
+        """Whether a number that was measured has a reason: a small count, or a size or another constant of the run."""
+        known = np.array([*range(1, 11), *(float(abs(c)) for c in self.constants.values())])
+        near = np.array([abs(number), 1 / abs(number)] if number else [])
+        return bool(np.any(np.isclose(near[:, None], known, rtol=1e-6)))
+
     # Gates
     @property
     def gates(self) -> int:

@@ -50,7 +50,11 @@ def instead(facts: Facts, step: Step) -> Found:
     elif name == "power":
         yield from _of_power()
     elif name == "where":
-        yield "the mask is left out", lambda c, x, y: x + 0 * y
+        if isinstance(step.operands[1], Value) or step.operands[1] != 0:
+            yield "the mask is left out", lambda c, x, y: x + 0 * y
+        else:
+            yield "the mask is left out", lambda c, x, y: 0 * x + y
+            yield "what passes where the condition does not hold is left out", lambda c, x, y: x + 0 * y
         yield "the mask is the wrong way round", lambda c, x, y: P.where(c, y, x)
     elif name in ("sum", "max"):
         yield from _of_reduction(step)

@@ -23,7 +23,7 @@ def multiples(seen: Beside) -> Iterator[Hypothesis]:
     """Nothing, a multiple, or something added to all numbers."""
     if np.all(np.abs(seen.yours) <= seen.allowed):
         yield from shown_or_used(
-            f"{seen.name} is zero: it is never computed, or never added to", seen.made, lambda x: 0 * x
+            f"{seen.name} is zero, as if it was never computed, or never added to", seen.made, lambda x: 0 * x
         )
     weight = float(seen.here @ seen.here)
     factor = float(seen.yours @ seen.here) / weight if weight else 0.0
