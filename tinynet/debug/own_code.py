@@ -96,7 +96,7 @@ def _traced(
     """The run of a function, and the parameters that are plain numbers, which could not be followed as arrays."""
     try:
         return traced_with(function, arguments, named, plain), ()
-    except (TypeError, ValueError):
+    except Exception:  # code may do with a number what an array has no counterpart of
         if not plain:
             raise
     return traced_with(function, arguments, named, {}), tuple(plain)
