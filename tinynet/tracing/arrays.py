@@ -272,11 +272,24 @@ class Filled(Traced):
 
     @property
     def tensor(self) -> Tensor:  # type: ignore[override]
-        for place, index in self.waiting.items():
-            self._add(_placed(self.steps[place], index, self.shape))
+        rows = self._rows()
+        if rows:
+            self.whole, self.numbers = F.stack(rows, dim=next(iter(self.steps))[0]), None
+        else:
+            for place, index in self.waiting.items():
+                self._add(_placed(self.steps[place], index, self.shape))
         self.waiting.clear()
         self.is_read = True
         return self.whole
+
+    def _rows(self) -> list[Tensor]:
+        """The steps along one axis, if they are all there and nothing else is in the whole array."""
+        axes = {axis for axis, _ in self.waiting}
+        if self.numbers is None or len(axes) != 1:
+            return []
+        known, (axis,) = self.plain | self.steps, axes
+        rows = [known.get((axis, k)) for k in range(self.shape[axis])]
+        return [row for row in rows if row is not None] if all(row is not None for row in rows) else []
 
     def _add(self, part: Tensor) -> None:
         """Put in a part where nothing was: no cell has two terms, as in a workbook their sum is no formula."""
