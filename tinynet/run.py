@@ -139,6 +139,11 @@ class Run:
         """Gradients by the name of the value: ``run.grad["lstm.c[3]"]`` is dLoss/d(lstm.c[3])."""
         return Gradients(self)
 
+    @property
+    def total_gradients(self) -> dict[Value, Value]:
+        """The gradients of values as a whole, not the shares that come from a time step; of several the last."""
+        return {v.of: v for v in self.values if v.of is not None and v.share is None}
+
     def find(self, name: str) -> Value:
         """Return the value called ``name``. Raises KeyError with the nearest names."""
         for value in self.values:
@@ -291,9 +296,9 @@ class Gradients:
         return True
 
     def _of(self, value: Value) -> Value:
-        total = [v for v in self._run.values if v.of is value and v.share is None]
-        if total:
-            return total[-1]
+        total = self._run.total_gradients.get(value)
+        if total is not None:
+            return total
         step = self._run.step_of(value)
         if step is not None and TABLE[step.primitive].kind == "structural" and len(step.operands) == 1:
             # A named part of a leaf (``lstm.W_ii``): the same part of the leaf's gradient.

@@ -33,7 +33,7 @@ def choose(program: Program, matched: Matched, name: str, own: set[str], toleran
     gradient, if those of what is given do not follow from it. (Only the function's ``own`` dx is that of x.)
     """
     book = program.recorded
-    gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
+    gradients = {value: gradient.index for value, gradient in book.total_gradients.items()}
     parameters = {str(of.name): index for of, index in gradients.items() if of.kind == "parameter"}
     if not any(index in matched.arrays for index in parameters.values()):
         called = ", ".join(list(parameters)[:6])

@@ -109,7 +109,7 @@ class Program:
         if loss is None:
             return None
         tensors: dict[int, Any] = {}
-        wanted = {v.of.index for v in self.run.values if v.of is not None and v.share is None}
+        wanted = {value.index for value in self.run.total_gradients}
         for value in self.run.leaves:
             array = self.arrays[value.index]
             tensors[value.index] = Tensor(array, requires_grad=array.dtype.kind == "f")

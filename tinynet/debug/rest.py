@@ -30,7 +30,7 @@ def add_the_rest(
 
     ``arrays`` are all variables, ``inside`` those in dicts by the dict's name, ``ends`` what parameters are in the end.
     """
-    gradients = {value.of: value.index for value in book.values if value.of is not None and value.share is None}
+    gradients = {value: gradient.index for value, gradient in book.total_gradients.items()}
     parameters = {str(of.name): of for of in gradients if of.kind == "parameter"}
     missing = {name: of for name, of in parameters.items() if gradients[of] not in matched.arrays}
     known = [matched.arrays[index] for index in gradients.values() if index in matched.arrays]

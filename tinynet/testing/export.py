@@ -30,7 +30,7 @@ def write_counterexample(report: Report, path: Any) -> Path:
         run, inputs = _recorded(report)
         hand_written = isinstance(report.subject, HandWritten)
         beside = report.gradients if hand_written else report.numerical
-        of = {value.of.index: value for value in run.values if value.of is not None and value.share is None}
+        of = {value.index: gradient for value, gradient in run.total_gradients.items()}
         numbers = {of[i].index: array for i, array in zip(inputs, beside, strict=True) if array is not None and i in of}
         if numbers:
             title = "Counterexample: " + ("your gradients" if hand_written else "numerical derivatives")
