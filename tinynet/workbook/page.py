@@ -289,10 +289,8 @@ class Page:
     def formulas(self, blocks: list[Block]) -> None:
         if blocks:
             ids, looks = self.standing(blocks)
-            row, column = self.book.layout.row, self.book.layout.column
+            row, column, ws = self.book.layout.row, self.book.layout.column, self.ws
             texts, values = self.book.formulas, self.book.values
-
-            ws = self.ws
 
             def write() -> None:
                 ws.write_formulas(row[ids], column[ids], lambda k: texts.at(ids[k]), lambda k: values[ids[k]], looks)

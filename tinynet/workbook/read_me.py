@@ -19,7 +19,6 @@ from tinynet.workbook.words import clipped
 from tinynet.workbook.yours import LIMIT, YOURS, fits, needed
 
 WIDE, CHARACTERS = 110, 135  # the column of texts, and how many characters surely fit into its width
-MOST_LINES = 27  # of a row, which a spreadsheet program shows
 
 
 class ReadMe:
@@ -71,7 +70,7 @@ class ReadMe:
     def text(self, text: str, fmt: Any) -> None:
         """Write beside what is explained, in as many lines as it takes."""
         self.ws.write_string(self.row, 1, text, fmt)
-        self.ws.set_row(self.row, style.HEIGHTS["number"] * min(-(-len(text) // CHARACTERS), MOST_LINES))
+        self.ws.set_row(self.row, style.wrapped([text], CHARACTERS))
         self.row += 1
 
     def where_to_go(self) -> None:

@@ -18,7 +18,6 @@ from tinynet.workbook.worked import Worked
 
 MOST_SAID = 1000  # characters of an equation
 WIDE, CHARACTERS = 78, 80  # the columns of texts, and how many characters surely fit into their width
-MOST_LINES = 27  # of a row, which a spreadsheet program shows
 
 
 class StepsSheet:
@@ -75,8 +74,7 @@ class StepsSheet:
         ws.write_string(row, 3, sentence, s(text_wrap=True))
         formula, text = self.worked.line(block, self.label(block))
         ws.write_formula(row, 4, formula, s(font_color="#A85400", text_wrap=True), text)
-        lines = max(-(-len(said) // CHARACTERS) for said in (sentence, text))
-        ws.set_row(row, style.HEIGHTS["number"] * min(lines, MOST_LINES))
+        ws.set_row(row, style.wrapped([sentence, text], CHARACTERS))
         target = self.book.range(self.book.area(block.ids))
         where = target.partition("!")[2] if len(self.book.sheets) == 1 else target
         ws.write_string(row, 5, where, s(font_color="#7A8190"))

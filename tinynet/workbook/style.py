@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,15 @@ SMALL = "[>=0.0005]0.000;[<=-0.0005]-0.000;0.0E+0"
 
 WIDTHS = {"symbol": 10.5, "unit": 3, "number": 8.3, "gap": 1.3}
 HEIGHTS = {"band": 20, "head": 17, "labels": 12.5, "number": 15, "gap": 5}
+MOST_LINES = 27  # of a row, which a spreadsheet program shows
 
 Bin = tuple[float | None, float | None, str]  # above, up to (None for an open end), colour
+
+
+def wrapped(texts: Iterable[str], characters: int) -> float:
+    """The height of a row of texts that are wrapped where a line has so many characters."""
+    lines = max(-(-len(text) // characters) for text in texts)
+    return HEIGHTS["number"] * min(lines, MOST_LINES)
 
 
 class Styles:
