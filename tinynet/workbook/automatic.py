@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ class AutomaticNames:
     training; at the ends of a sequence, where an operand is another one, what has no partner there takes the place.
     """
 
-    def __init__(self, run: Run):
-        self.run = run
+    def __init__(self, run: Run, made_by: Mapping[int, Step]):
+        self.run, self.made_by = run, made_by
         self.taken = {value.quantity for value in run.values}
         self.names: dict[int, str] = {}  # by the number of the quantity
 
@@ -59,15 +60,13 @@ class AutomaticNames:
         return f"{scopes[-1]}.{step.primitive}" if scopes and scopes[-1] else step.primitive
 
     @cached_property
-    def made_by(self) -> dict[int, Step]:
-        return {step.output.index: step for step in self.run.steps}
-
-    @cached_property
     def times(self) -> dict[int, int | None]:
         """The time step of every unnamed value, by index: if no loop says it, where all of its elements belong."""
         nameless = [step for step in self.run.steps if step.output.quantity is None]
         found = {step.output.index: step.time for step in nameless}
-        if None in found.values():
+        times = chain((step.time for step in self.run.steps), (value.time for value in self.run.values))
+        timed = any(time is not None for time in times)
+        if timed and None in found.values():
             tags = Tags(self.run, {}).time
             for index in (index for index, time in found.items() if time is None):
                 one = tags[index].item(0) if tags[index].size else NONE

@@ -110,7 +110,7 @@ class _Planner:
         self.is_leaf_cell, self.is_parameter_cell = bytearray(1), bytearray(1)  # by id
         self.numbered: dict[tuple[int, ...], np.ndarray] = {}
         self.spreads: dict[tuple[tuple[int, ...], tuple[int, ...]], np.ndarray] = {}
-        self.automatic = AutomaticNames(run)
+        self.automatic = AutomaticNames(run, self.made_by)
         self.starts: list[int] = []  # the first cell of every block
         self.copied: Counter[tuple[str, int]] = Counter()
         self.remembered: list[Value] = []  # by an optimiser, for the next round
