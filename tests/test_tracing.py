@@ -380,18 +380,22 @@ def _rows_of(x):
     return a * b + sum(v * v for v in x) + sum(list(x)) - c
 
 
+def assert_followed(loss: Any, x: np.ndarray, path: Path) -> None:
+    """The numbers, the gradient and the workbook of a function of x are right."""
+    run = tn.trace(loss, x)
+    np.testing.assert_allclose(run.loss.array, loss(x.copy()), rtol=1e-14)
+    expected = numerical(lambda x: loss(x.copy()), {"x": x}, "x")
+    np.testing.assert_allclose(run.grad["x" if "x" in run else "x[initial]"], expected, rtol=1e-6, atol=1e-8)
+    run.to_excel(path)
+    assert verify(path).ok
+
+
 STYLES = [_exchanged, _running, _in_one_line, _layers, _masked_rows, _zeros_like_plain, _mean_loss, _rows_of]
 
 
 @pytest.mark.parametrize("function", STYLES, ids=lambda function: function.__name__)
 def test_numbers_gradients_and_workbook_of_many_styles(function, tmp_path: Path):
-    x = np.array([0.3, -0.7, 1.1])
-    run = tn.trace(function, x)
-    np.testing.assert_allclose(run.loss.array, function(x.copy()), rtol=1e-14)
-    expected = numerical(lambda x: function(x.copy()), {"x": x}, "x")
-    np.testing.assert_allclose(run.grad["x" if "x" in run else "x[initial]"], expected, rtol=1e-6, atol=1e-8)
-    run.to_excel(tmp_path / "book.xlsx")
-    assert verify(tmp_path / "book.xlsx").ok
+    assert_followed(function, np.array([0.3, -0.7, 1.1]), tmp_path / "book.xlsx")
 
 
 def test_parameters_in_nested_lists_are_leaves_and_one_array_is_one_leaf():
@@ -516,3 +520,15 @@ def test_whatever_is_put_into_an_array_and_read(actions: list[tuple[str, int]]):
     assert float(run["loss"]) == pytest.approx(code(x.copy()), rel=1e-12, abs=1e-12)
     again = run.replay(x=np.cos(x))
     assert float(again["loss"]) == pytest.approx(code(np.cos(x)), rel=1e-12, abs=1e-12)
+
+
+def test_code_without_integers_is_traced_once():
+    calls = []
+
+    def code(x):
+        calls.append(x)
+        return np.sum(np.linalg.inv(x))
+
+    with pytest.raises(TypeError, match=r"np\.inv is not traced"):
+        tn.trace(code, np.eye(2))
+    assert len(calls) == 2  # as it is, and traced

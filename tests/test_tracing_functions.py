@@ -11,8 +11,7 @@ import pytest
 
 import tinynet as tn
 from tests.gradients import spread
-from tests.test_tracing import numerical
-from tinynet.workbook import verify
+from tests.test_tracing import assert_followed
 
 A, B = spread(3, 4, seed=1), spread(2, 4, 3, seed=2)
 MASK = np.array([[True, False, True], [False, True, True]])
@@ -127,12 +126,7 @@ def test_numbers_gradients_and_workbook_are_right(case, tmp_path: Path):
     def loss(x):
         return (function(x) * weights).sum() + 0.0
 
-    run = tn.trace(loss, x)
-    np.testing.assert_allclose(run.loss.array, loss(x.copy()), rtol=1e-14)
-    expected = numerical(lambda x: loss(x.copy()), {"x": x}, "x")
-    np.testing.assert_allclose(run.grad["x" if "x" in run else "x[initial]"], expected, rtol=1e-6, atol=1e-8)
-    run.to_excel(tmp_path / "book.xlsx")
-    assert verify(tmp_path / "book.xlsx").ok
+    assert_followed(loss, x, tmp_path / "book.xlsx")
 
 
 def test_the_sigmoid_of_scipy():

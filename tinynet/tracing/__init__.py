@@ -12,7 +12,7 @@ from tinynet.recording import name, record
 from tinynet.run import Run
 from tinynet.tensor import Tensor
 from tinynet.tracing.arrays import Traced
-from tinynet.tracing.calls import Call, call_traced, called, copies, place_of
+from tinynet.tracing.calls import Call, call_traced, called, copies, has_integers, place_of
 from tinynet.tracing.leaving import PLAIN
 from tinynet.tracing.losses import flattened, own_losses
 from tinynet.tracing.moved import check_followed, integers_are_followed
@@ -38,8 +38,9 @@ def trace(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Run
     """
     with copies(function, arguments, named) as (own, given, options):
         expected = own(*given, **options)
-    with suppress(Exception):  # most code does more with integers than to index: then they stay as they are
-        return _traced(function, arguments, named, expected, integers=True)
+    if has_integers(function, arguments, named):
+        with suppress(Exception):  # most code does more with them than to index: then they stay as they are
+            return _traced(function, arguments, named, expected, integers=True)
     return _traced(function, arguments, named, expected, integers=False)
 
 

@@ -16,7 +16,7 @@ from tinynet.tracing.following import own_line
 from tinynet.tracing.leaves import Leaves, Numbers
 from tinynet.tracing.leaving import Leaving
 from tinynet.tracing.outside import arrays_outside, defaults_of, module_of
-from tinynet.tracing.shared import copied, parts_in
+from tinynet.tracing.shared import arrays_in, copied, parts_in
 from tinynet.tracing.stand_ins import standing_in
 from tinynet.tracing.variables import Variables
 
@@ -57,6 +57,14 @@ def called(
         run = own if owner is None else getattr(leaves.of(owner, ""), own.__name__)
         with patch.dict(module_of(own), outside), _defaults(found, defaults):
             return call_traced(run, leaves.tensors, bound.args, bound.kwargs, partly)
+
+
+def has_integers(function: Callable[..., Any], arguments: tuple, named: dict[str, Any]) -> bool:
+    """Whether arrays of integers are among what becomes leaves of a call."""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    owner, defaults = getattr(function, "__self__", None), list(defaults_of(function).values())
+    return bool(arrays_in((bound.arguments, arrays_outside(function), defaults, owner), "iu"))
 
 
 def call_traced(

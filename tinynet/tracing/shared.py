@@ -26,7 +26,7 @@ def parts_in(items: Any) -> dict[int, Part]:
     The largest of those that share their memory is the whole; of equal ones, the one that is no view.
     """
     by_owner: dict[int, list[tuple[str, np.ndarray]]] = {}
-    for label, array in _floats(items):
+    for label, array in arrays_in(items, "f"):
         by_owner.setdefault(id(_owner(array)), []).append((label, array))
     found: dict[int, Part] = {}
     for arrays in by_owner.values():
@@ -56,8 +56,8 @@ def copied(everything: Any) -> Any:
     return deepcopy(everything, memo)
 
 
-def _floats(items: Any) -> list[tuple[str, np.ndarray]]:
-    """Each array of floating point that is somewhere inside, once, with its path: ``layers.0.W``."""
+def arrays_in(items: Any, kinds: str) -> list[tuple[str, np.ndarray]]:
+    """Each array of these kinds of dtypes that is somewhere inside, once, with its path: ``layers.0.W``."""
     found, seen, waiting = list[tuple[str, np.ndarray]](), set[int](), [("", items)]
     while waiting:
         label, item = waiting.pop()
@@ -65,7 +65,7 @@ def _floats(items: Any) -> list[tuple[str, np.ndarray]]:
             continue
         seen.add(id(item))
         if isinstance(item, np.ndarray):
-            found += [(label, item)] if item.dtype.kind == "f" else []
+            found += [(label, item)] if item.dtype.kind in kinds else []
         else:
             waiting += [(f"{label}.{key}".lstrip("."), part) for key, part in reversed(parts_of(item).items())]
     return found
