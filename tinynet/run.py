@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -236,7 +235,7 @@ class Run:
         Raises RuntimeError while it is being recorded.
         """
         self.require_complete("written as JSON")
-        return json.dumps(serialization.encode(self), ensure_ascii=False, separators=(",", ":"))
+        return "".join(serialization.encoded(self))
 
     @classmethod
     def from_json(cls, text: str) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,30 +38,42 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def encode(run: Any) -> dict[str, Any]:
-    """Return the run as plain lists, dictionaries and numbers."""
-    from tinynet.run import LINKS, Value
-
-    def value(v):
-        out = {label: getattr(v, label) for label, usual in _LABELS.items() if getattr(v, label) != usual}
-        out |= {"shape": list(v.shape), "dtype": dtype_name(v.array.dtype)}
-        out |= {link: getattr(v, link).index for link in LINKS if getattr(v, link) is not None}
-        if v.kind != "computed":
-            out["data"] = to_host(v.array).reshape(-1).tolist()
-        return out
-
-    def step(s):
-        operands = [{"value": o.index} if isinstance(o, Value) else _encode(o) for o in s.operands]
-        arguments = {key: _encode(argument) for key, argument in s.arguments.items()}
-        return [s.primitive, operands, arguments, s.output.index, s.phase, s.time]
-
-    return {
+def encoded(run: Any) -> Iterator[str]:
+    """The run as JSON, piece by piece: all its lists and dictionaries at once would take more memory than the run."""
+    head = {
         "format": FORMAT,
         "description": run.description,
         "loss": None if run.loss is None else run.loss.index,
-        "values": [value(v) for v in run.values],
-        "steps": [step(s) for s in run.steps],
     }
+    yield _json(head)[:-1]
+    for name, rows in (("values", map(_value, run.values)), ("steps", map(_step, run.steps))):
+        yield f',"{name}":['
+        for number, row in enumerate(rows):
+            yield ("," if number else "") + _json(row)
+        yield "]"
+    yield "}"
+
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _value(value: Any) -> dict[str, Any]:
+    from tinynet.run import LINKS
+
+    out = {label: getattr(value, label) for label, usual in _LABELS.items() if getattr(value, label) != usual}
+    out |= {"shape": list(value.shape), "dtype": dtype_name(value.array.dtype)}
+    out |= {link: getattr(value, link).index for link in LINKS if getattr(value, link) is not None}
+    if value.kind != "computed":
+        out["data"] = to_host(value.array).reshape(-1).tolist()
+    return out
+
+
+def _step(step: Any) -> list[Any]:
+    from tinynet.run import Value
+
+    operands = [{"value": o.index} if isinstance(o, Value) else _encode(o) for o in step.operands]
+    arguments = {key: _encode(argument) for key, argument in step.arguments.items()}
+    return [step.primitive, operands, arguments, step.output.index, step.phase, step.time]
 
 
 def decode(text: str) -> Any:
