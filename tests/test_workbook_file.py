@@ -155,7 +155,22 @@ def test_any_text_becomes_a_legal_name(text: str):
     assert defined_name(name) == name
 
 
-ODD_NAMES = ["=1+1", "<b>&amp;\"'", "w" * 40, "a#b", "x[0]", "naïve ✓", "R1C1", "TRUE", "a!b", "Graph", "d_w", " ", "."]
+ODD_NAMES = [
+    "=1+1",
+    "<b>&amp;\"'",
+    "w" * 40,
+    "a#b",
+    "x[0]",
+    "naïve ✓",
+    "R1C1",
+    "TRUE",
+    "a!b",
+    "Graph",
+    "_x0041_",
+    "d_w",
+    " ",
+    ".",
+]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -13,6 +13,7 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from openpyxl.utils.escape import unescape
 from xlsxwriter.worksheet import Worksheet
 
 from tinynet.workbook import package, worksheet
@@ -107,6 +108,17 @@ def test_one_number_stands_for_a_row_or_a_column(tmp_path: Path):
     assert [read.cell(5, column).value for column in (1, 2)] == ["=C1", "=C2"]
 
 
+def test_texts_at_once_stand_in_the_cells(tmp_path: Path):
+    texts = [*TEXTS[1:], "  ends in a space "]
+    with xlsxwriter.Workbook(tmp_path / "x.xlsx") as book:
+        ws = book.add_worksheet("cells", worksheet_class=ExactWorksheet)
+        ws.write_texts(np.arange(len(texts)), 0, texts, book.add_format({"bold": True}))
+    read = openpyxl.load_workbook(tmp_path / "x.xlsx")["cells"]
+    # What spreadsheets undo everywhere, such as _x0001_, openpyxl leaves to us here
+    assert [unescape(read.cell(row, 1).value) for row in range(1, len(texts) + 1)] == texts and read["A1"].font.b
+    assert zipfile.ZipFile(tmp_path / "x.xlsx").read("xl/worksheets/sheet1.xml").count(b"inlineStr") == len(texts)
+
+
 def test_what_cannot_be_written_is_said(tmp_path: Path):
     for number in (np.nan, np.inf):
         with pytest.raises(ValueError, match="'cells' is not finite"), open_workbook(tmp_path / "x.xlsx") as book:
@@ -115,6 +127,11 @@ def test_what_cannot_be_written_is_said(tmp_path: Path):
     for row, column in ((0, 16_384), (1_048_576, 0)):
         with pytest.raises(ValueError, match="more rows or columns"), open_workbook(tmp_path / "x.xlsx") as book:
             book.add_worksheet("cells", worksheet_class=ExactWorksheet).write_number(row, column, 1)
+    with (
+        pytest.raises(ValueError, match="32,768 characters on the sheet 'cells'"),
+        open_workbook(tmp_path / "x.xlsx") as book,
+    ):
+        book.add_worksheet("cells", worksheet_class=ExactWorksheet).write_texts(np.arange(2), 0, ["a", "b" * 32_768])
     with pytest.raises(NotImplementedError), open_workbook(tmp_path / "x.xlsx") as book:
         book.add_worksheet("cells", worksheet_class=ExactWorksheet).write_boolean(0, 0, True)
     assert not list(tmp_path.iterdir())  # nor does anything half-written stay behind

@@ -22,9 +22,11 @@ from tinynet.workbook.layout import Layout
 from tinynet.workbook.plan import Block, Plan, make_plan
 from tinynet.workbook.sheet import Sheet
 from tinynet.workbook.stepping import Moments
+from tinynet.workbook.style import magnitude
 from tinynet.workbook.texts import Texts
 from tinynet.workbook.words import Words
 
+KINDS = ("activations", "weights", "gradients of activations", "gradients of weights")
 READ_ME, STEPS, CHECKS, GRAPH = "Read me", "Steps", "Checks", "Graph"
 
 
@@ -171,6 +173,19 @@ class Book:
     def forget(self) -> None:
         """Drop the grids, when all areas have been looked at; they are made again where one asks for them."""
         self.__dict__.pop("grids", None)
+
+    @cached_property
+    def scales(self) -> dict[str, float]:
+        """One magnitude for each kind of quantity, shared by all its blocks so that colours compare."""
+        groups: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+        for block in self.plan.blocks:
+            if not block.ids.size or block.kind in ("hyperparameter", "state", "input") or block.value.shape == ():
+                continue
+            kind = "weights" if block.kind == "parameter" or block in self.layout.families.mirrored else "activations"
+            kind = f"gradients of {kind}" if block.phase == "backward" or block.value.beside is not None else kind
+            groups[kind].append(block.ids.reshape(-1))
+        ids = {kind: np.concatenate(parts or [np.zeros(1, dtype=int)]) for kind, parts in groups.items()}
+        return {kind: magnitude(self.values[cells]) for kind, cells in ids.items()}
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from tinynet.workbook.rows import Rows
 from tinynet.workbook.runs import grouped
 from tinynet.workbook.sheet import Rectangle
 from tinynet.workbook.style import Styles
+from tinynet.workbook.texts import Texts
+
+Formulas = Callable[[np.ndarray], list[str]]  # those of any of many cells, by their places among them
 
 # Of a block's size: far above rounding, far below any edit that one can see. Where large numbers cancel, programs
 # differ in what is left of them: so much of the largest number of the book is no difference either.
@@ -233,22 +237,30 @@ class ChecksSheet:
         self.head("Block", "sum of squares, live", "recorded", "distance", "allowed", "differs")
         book = self.book
         entries = [entry for entry in book.entries if entry.kind in ("forward", "backward", "update")]
-        here = [book.range(entry.area) for entry in entries]
-        recorded = [book.recorded_range(entry.area) for entry in entries]
+        here = Texts(book.range(entry.area) for entry in entries)
+        recorded = Texts(book.recorded_range(entry.area) for entry in entries)
         sizes = np.array([self.sum_of_squares(entry) for entry in entries])
         rows = self.row + np.arange(len(entries))
         link = self.s(font_color="#2451B3")
-        for row, entry, place in zip(rows.tolist(), entries, here, strict=True):
-            self.ws.write_url(row, 0, f"internal:{place}", link, entry.name)
-        self.ws.write_formulas(rows, 2, [f"=SUMSQ({place})" for place in recorded], sizes, self.number)
-        live = [f"=SUMSQ({place})" for place in here]
-        distances = [f"=SQRT(SUMPRODUCT(({a}-{b})*({a}-{b})))" for a, b in zip(here, recorded, strict=True)]
+        for i, entry in enumerate(entries):
+            self.ws.write_url(int(rows[i]), 0, f"internal:{here[i]}", link, entry.name)
+
+        def squares(places: Texts) -> Formulas:
+            return lambda chosen: [f"=SUMSQ({place})" for place in places.at(chosen)]
+
+        def distances(chosen: np.ndarray) -> list[str]:
+            pairs = zip(here.at(chosen), recorded.at(chosen), strict=True)
+            return [f"=SQRT(SUMPRODUCT(({a}-{b})*({a}-{b})))" for a, b in pairs]
+
+        self.ws.write_formulas(rows, 2, squares(recorded), sizes, self.number)
         allowed = TOLERANCE * np.sqrt(sizes) + ROUNDING * float(np.abs(book.values).max())
-        self.compare(rows, live, sizes, distances, allowed)
+        self.compare(rows, squares(here), sizes, distances, allowed)
         return rows.tolist()
 
     def sum_of_squares(self, entry: Entry) -> float:
-        numbers = self.book.numbers_in(entry.area)
+        area, numbers = entry.area, self.book.values[entry.ids]
+        if numbers.size < (area.bottom - area.top + 1) * (area.right - area.left + 1):  # others stand between them
+            numbers = self.book.numbers_in(area)
         with np.errstate(over="ignore"):
             total = float(np.sum(numbers**2))
         if np.isinf(total):
@@ -259,7 +271,12 @@ class ChecksSheet:
         return total
 
     def compare(
-        self, rows: np.ndarray, live: list[str], numbers: np.ndarray, distances: list[str], allowed: np.ndarray
+        self,
+        rows: np.ndarray,
+        live: list[str] | Formulas,
+        numbers: np.ndarray,
+        distances: list[str] | Formulas,
+        allowed: np.ndarray,
     ) -> None:
         """Beside what was recorded: what is there now, how far it is from that, how far it may be, and the verdict."""
         if not rows.size:
@@ -269,8 +286,11 @@ class ChecksSheet:
         self.ws.write_formulas(rows, 1, live, numbers, self.number)
         self.ws.write_formulas(rows, 3, distances, zero, tiny)
         self.ws.write_numbers(rows, 4, allowed, tiny)
+
         # An error in the block is a difference too: it must not hide the verdict.
-        differs = [f"=IF(ISNUMBER(D{row}),IF(D{row}<=E{row},0,1),1)" for row in (rows + 1).tolist()]
+        def differs(chosen: np.ndarray) -> list[str]:
+            return [f"=IF(ISNUMBER(D{row}),IF(D{row}<=E{row},0,1),1)" for row in (rows[chosen] + 1).tolist()]
+
         self.ws.write_formulas(rows, 5, differs, zero, flag)
         red = self.s.differential(bg_color="#F9D7D2", font_color="#9C1C10", bold=True)
         rule = {"type": "formula", "criteria": f"=$F{rows[0] + 1}=1", "format": red}

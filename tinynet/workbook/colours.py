@@ -15,7 +15,6 @@ from tinynet.workbook.style import Styles
 
 CONTROL_ROW, HIDE_ROW = 2, 5  # of the network sheet: the orange cell, and the switch that hides what comes later
 GREYS = ["#FFFFFF", "#E4E4E4", "#C9C9C9", "#AEAEAE", "#929292", "#767676", "#5A5A5A", "#3E3E3E", "#222222"]
-KINDS = ("activations", "weights", "gradients of activations", "gradients of weights")
 UNSCALED = ("inputs", "pictures", "states")
 
 
@@ -24,7 +23,6 @@ class Colours:
 
     def __init__(self, book: Book, sheet: Sheet, ws: Any, styles: Styles, offset: int):
         self.book, self.sheet, self.ws, self.styles, self.offset = book, sheet, ws, styles, offset
-        self.scales = scales(book)
 
     def write(self) -> None:
         for kind, areas in self.areas().items():
@@ -72,7 +70,6 @@ class Colours:
 
     def rules(self, kind: str, areas: list[Area]) -> None:
         """Where the step stands comes first; only then the colour of the number."""
-        largest = self.scales[kind]
         for area in areas:
             number = cell_name(area.top, area.left)
             zero = f"ISNUMBER({number}),{number}=0" if kind.startswith("gradients") or kind == "states" else ""
@@ -84,7 +81,7 @@ class Colours:
                 self.greys(area)
             if zero:
                 self.when(area, zero, num_format="0")
-            for low, high, colour in [] if kind in UNSCALED else style.diverging(largest):
+            for low, high, colour in [] if kind in UNSCALED else style.diverging(self.book.scales[kind]):
                 self.bin(area, low, high, self.styles.differential(bg_color=colour))
 
     def greys(self, area: Area) -> None:
@@ -130,21 +127,3 @@ class Colours:
 
     def add(self, area: Area, **rule: Any) -> None:
         self.ws.conditional_format(area.top, area.left, area.bottom, area.right, rule)
-
-
-def scales(book: Book) -> dict[str, float]:
-    """One magnitude for each kind of quantity, shared by all its blocks so that colours compare."""
-    groups: dict[str, list[np.ndarray]] = {
-        k: [] for k in ("activations", "weights", "gradients of activations", "gradients of weights")
-    }
-    for block in book.plan.blocks:
-        if not block.ids.size or block.kind in ("hyperparameter", "state", "input") or block.value.shape == ():
-            continue
-        weight = block.kind == "parameter" or block in book.layout.families.mirrored
-        kind = "weights" if weight else "activations"
-        kind = f"gradients of {kind}" if block.phase == "backward" or block.value.beside is not None else kind
-        groups[kind].append(book.values[block.ids].reshape(-1))
-    return {
-        **dict.fromkeys(UNSCALED, 1.0),
-        **{kind: style.magnitude(np.concatenate(parts or [np.zeros(1)])) for kind, parts in groups.items()},
-    }

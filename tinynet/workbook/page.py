@@ -303,7 +303,7 @@ class Page:
         sheet, row, column = layout.sheet, layout.row, layout.column
 
         def write() -> None:
-            ids = np.flatnonzero(sheet[1:] == index) + 1
+            ids = np.flatnonzero(sheet[1:] == index).astype(np.int32) + 1
             ws.write_numbers(row[ids], column[ids] + offset, mark[ids])
 
         ws.later.append(write)

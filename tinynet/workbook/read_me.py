@@ -7,7 +7,7 @@ from typing import Any
 from tinynet.workbook import style
 from tinynet.workbook.book import CHECKS, STEPS, Area, Book, cell_name
 from tinynet.workbook.budget import values_only
-from tinynet.workbook.colours import CONTROL_ROW, UNSCALED, scales
+from tinynet.workbook.colours import CONTROL_ROW
 from tinynet.workbook.expressions import Position
 from tinynet.workbook.families import last_part
 from tinynet.workbook.keys import WHOLE
@@ -224,8 +224,8 @@ class ReadMe:
             text = f"numbers only, they do NOT recompute (beyond the budget of cells): {', '.join(frozen)}"
             self.text(clipped(text, 1000), self.s(font_color="#9C1C10", bold=True, text_wrap=True))
         phases = {block.phase for block in self.book.plan.blocks}
-        for kind, largest in scales(self.book).items():
-            if kind not in UNSCALED and (not kind.startswith("gradients") or "backward" in phases):
+        for kind, largest in self.book.scales.items():
+            if not kind.startswith("gradients") or "backward" in phases:
                 self.line(
                     kind,
                     f"blue −{largest:g} · white 0 · red +{largest:g}   (one scale for all its blocks: colours compare)",

@@ -83,11 +83,16 @@ class StepsSheet:
 
     def reads(self) -> None:
         """The marks of what every step reads; step 0 reads nothing."""
-        marks = np.zeros((len(self.book.moments.all) + 1, MOST_READ), dtype=int)
+        marks = np.zeros((len(self.book.moments.all) + 1, MOST_READ), dtype=np.int32)
         for moment in self.book.moments.all:
             marks[moment.number, : len(moment.reads)] = moment.reads
-        rows, columns = np.indices(marks.shape).reshape(2, -1)
-        self.ws.write_numbers(FIRST_STEP_ROW + rows, READS_COLUMN + columns, marks.reshape(-1))
+        ws = self.ws
+
+        def write() -> None:
+            rows, columns = np.indices(marks.shape).reshape(2, -1)
+            ws.write_numbers(FIRST_STEP_ROW + rows, READS_COLUMN + columns, marks.reshape(-1))
+
+        ws.later.append(write)
 
     def label(self, block: Block) -> str:
         """What the first element of a block is called in words: ``c[3]``."""

@@ -93,7 +93,9 @@ def magnitude(numbers: np.ndarray) -> float:
     sizes = sizes[sizes > 0]
     if not sizes.size:
         return 1.0
-    size = min(max(float(np.quantile(sizes, 0.95)), 1e-300), 1e300)  # whose powers of ten are numbers too
+    size = min(
+        max(float(np.quantile(sizes, 0.95, overwrite_input=True)), 1e-300), 1e300
+    )  # whose powers of ten are numbers too
     power = 10.0 ** np.floor(np.log10(size))
     return float(next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= size * 0.999) * power)
 

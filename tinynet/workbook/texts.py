@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-BITS = 14
-PAGE = 1 << BITS  # texts
+BITS = 6
+PAGE = 1 << BITS  # texts: so few that a page finds room in what smaller things have left free
 
 
 class Texts:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import chain, pairwise
 from operator import itemgetter
+from sys import intern
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,17 @@ class ExactWorksheet(Worksheet):
 
         self.lots.append(Lot(_keys(rows, columns), xml))
 
+    def write_texts(self, rows: Any, columns: Any, texts: Sequence[str], looks: Any = None) -> None:
+        """Write the texts (n,) into the cells themselves: among the shared ones they would take memory to the end."""
+        looks = _looks(looks, len(texts))
+
+        def xml(places: np.ndarray) -> list[str]:
+            some = [self._escape_control_characters(self._fitting(texts[i])) for i in places.tolist()]
+            cells = zip(looks.of(places), _escaped(some), strict=True)
+            return [f'{style} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>' for style, text in cells]
+
+        self.lots.append(Lot(_keys(rows, columns), xml))
+
     def write_formulas(
         self,
         rows: Any,
@@ -97,7 +109,7 @@ class ExactWorksheet(Worksheet):
     # One cell
     def _put(self, row: int, column: int, cell_format: Any, content: str) -> int:
         self.keys.append(row * DOWN + column)
-        self.xml.append(_style(cell_format) + content)
+        self.xml.append(intern(_style(cell_format) + content))  # many cells are alike
         return 0
 
     def _write_number(self, row: int, column: int, number: float, cell_format: Any = None) -> int:
@@ -107,14 +119,17 @@ class ExactWorksheet(Worksheet):
         return 0 if cell_format is None else self._put(row, column, cell_format, "/>")
 
     def _write_string(self, row: int, column: int, string: str, cell_format: Any = None) -> int:
-        """XlsxWriter cuts a text that is too long, and only returns a number. Raises ValueError instead."""
-        if len(string) > MAX_TEXT // 2 and len(string.encode("utf-16-le")) > 2 * MAX_TEXT:
-            raise ValueError(
-                f"a text of {len(string):,} characters on the sheet {self.name!r} does not fit into a cell, which "
-                f"holds {MAX_TEXT:,}: shorten the title, description or name that begins {string[:40]!r}"
-            )
-        index = self.str_table._get_shared_string_index(string)
+        index = self.str_table._get_shared_string_index(self._fitting(string))
         return self._put(row, column, cell_format, f' t="s"><v>{index}</v></c>')
+
+    def _fitting(self, text: str) -> str:
+        """XlsxWriter cuts a text that is too long, and only returns a number. Raises ValueError instead."""
+        if len(text) > MAX_TEXT // 2 and len(text.encode("utf-16-le")) > 2 * MAX_TEXT:
+            raise ValueError(
+                f"a text of {len(text):,} characters on the sheet {self.name!r} does not fit into a cell, which "
+                f"holds {MAX_TEXT:,}: shorten the title, description or name that begins {text[:40]!r}"
+            )
+        return text
 
     def _write_rich_string(self, row: int, column: int, *parts: Any) -> int:
         result = super()._write_rich_string(row, column, *parts)
@@ -240,7 +255,8 @@ def _looks(looks: Any, n: int) -> Looks:
 
 
 def _keys(rows: Any, columns: Any) -> np.ndarray:
-    return np.multiply(rows, DOWN, dtype=np.int64) + columns
+    keys = np.multiply(rows, DOWN, dtype=np.int64)
+    return np.add(keys, columns, out=keys if keys.ndim else None)
 
 
 def _escaped(texts: list[str]) -> list[str]:

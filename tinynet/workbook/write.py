@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import tinynet
 from tinynet.backend import to_host
 from tinynet.collection import without_collection
 from tinynet.run import Run
+from tinynet.serialization import encoded
 from tinynet.workbook.book import CHECKS, GRAPH, READ_ME, STEPS, Area, Book
 from tinynet.workbook.budget import BUDGET, WARN, forecast, values_only
 from tinynet.workbook.checks import ChecksSheet
@@ -134,7 +135,7 @@ def write_book(book: Book, target: Path, beside: Beside | None = None) -> None:
 
 def _fill(out: Any, book: Book, beside: Beside | None = None) -> None:
     """Put everything on the sheets of a workbook."""
-    styles, run = Styles(out), book.run.to_json()
+    styles = Styles(out)
 
     def sheet(name: str) -> Any:
         return out.add_worksheet(name, worksheet_class=ExactWorksheet)
@@ -161,7 +162,7 @@ def _fill(out: Any, book: Book, beside: Beside | None = None) -> None:
     for layout_sheet, ws in zip(book.sheets, recorded, strict=True):
         _write_recorded(book, layout_sheet, ws)
         ws.hide()
-    _write_graph(book, run, graph)
+    _write_graph(book, graph)
     graph.hide()
     for name, area in names.items():
         out.define_name(name, "=" + book.range(area, absolute=True))
@@ -211,11 +212,26 @@ def _write_recorded(book: Book, sheet: Any, ws: Any) -> None:
     ws.later.append(numbers)
 
 
-def _write_graph(book: Book, text: str, ws: Any) -> None:
+def _write_graph(book: Book, ws: Any) -> None:
     """The run as JSON, so that the workbook can be verified and read back."""
     settings = {"detail": book.detail, "title": book.title, "budget": book.budget, "version": tinynet.__version__}
+    run = book.run
+
+    def program() -> None:
+        texts = list(_chunks(encoded(run)))
+        ws.write_texts(2 + np.arange(len(texts)), 0, texts)
+
     ws.write_string(0, 0, FORMAT)
     ws.write_string(1, 0, json.dumps(settings, ensure_ascii=False))
-    size = CHUNK if max(text) <= "\uffff" else CHUNK // 2  # beyond that, a letter counts for two
-    for i, start in enumerate(range(0, len(text), size)):
-        ws.write_string(2 + i, 0, text[start : start + size])
+    ws.later.append(program)
+
+
+def _chunks(pieces: Iterable[str]) -> Iterator[str]:
+    """The same JSON in texts that fill a cell. Where ``_x0041_`` is an A to a spreadsheet, JSON has other words."""
+    left = ""
+    for piece in pieces:
+        text = left + piece.replace("_x", r"\u005fx")
+        end = len(text) - len(text) % CHUNK
+        yield from (text[start : start + CHUNK] for start in range(0, end, CHUNK))
+        left = text[end:]
+    yield left
