@@ -246,6 +246,8 @@ REFUSED = {
     "a plain number": (lambda x: x[int(x[0, 0])].sum(), TypeError, "cannot be taken out as a plain one"),
     "a plain array": (lambda x: np.eye(3).dot(x[0]), TypeError, "cannot be put into a plain one"),
     "an unknown function": (lambda x: np.linalg.svd(x), TypeError, "np.svd is not traced"),
+    "an unknown option": (lambda x: np.reshape(x, -1, order="F"), TypeError, "np.reshape with order is not traced"),
+    "too many arguments": (lambda x: np.ravel(x, "F"), TypeError, "np.ravel of 2 arguments is not traced"),
     "nothing": (lambda x: 3.0, ValueError, "nothing that <lambda> returns is computed from its arrays"),
     "integers": (lambda x: x.astype(int).sum(), TypeError, "cannot be turned into int64"),
     "their own error": (lambda x: x[7], IndexError, "7"),
@@ -261,6 +263,11 @@ def test_what_cannot_be_followed_is_refused(case):
     function, kind, words = REFUSED[case]
     with pytest.raises(kind, match=words):
         tn.trace(function, spread(2, 3))
+
+
+def test_lists_of_numbers_are_no_arrays():
+    with pytest.raises(ValueError, match=r"<lambda> is given no NumPy arrays of floating point.*: turn lists into"):
+        tn.trace(lambda x: 2 * x[0], [1.0, 2.0])
 
 
 def test_without_a_single_number_there_is_no_backward_pass():

@@ -55,6 +55,8 @@ FUNCTIONS = {
     "stack": lambda x: np.stack([x[0], [1.0, 2.0, 3.0]], axis=1),
     "r_": lambda x: np.r_[1.0, x[0], 0:2, x.sum()],
     "c_": lambda x: np.c_[np.ones(2), x],
+    "clip by names": lambda x: np.clip(x, a_min=-0.5, a_max=0.5) + np.clip(x, min=0.1, max=x[0]),
+    "clip at one end": lambda x: np.clip(x, 0.1, None) + np.clip(x, None, 0.3) + x.clip(-0.2) + np.clip(x, None, x * x),
     "append": lambda x: np.append(1.0, x) * np.append(x, [[7.0]]),
     "append rows": lambda x: np.append(x, [[1.0, 2.0, 3.0]], axis=0),
     "insert": lambda x: np.insert(x[0], 1, 2.0),

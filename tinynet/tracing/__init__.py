@@ -53,6 +53,11 @@ def _traced(
         _check_same(function, expected, call.result)
         results = _results(call)
         outputs = [x for x in results if x.requires_grad]
+        if not call.inputs:
+            raise ValueError(
+                f"{function.__name__} is given no NumPy arrays of floating point, and reads none from its module: "
+                "turn lists into arrays by np.array"
+            )
         if not outputs:
             raise ValueError(f"nothing that {function.__name__} returns is computed from its arrays of floating point")
         loss = next((x for x in outputs if x.size == 1), None)

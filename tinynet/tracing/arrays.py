@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn
@@ -106,10 +107,15 @@ class Traced(NDArrayOperatorsMixin):
             return function(*self._taken_out(args), **arguments)
         if function.__name__ in ("zeros_like", "ones_like"):
             return Filled(self.shape, float(function.__name__ == "ones_like"))
-        if function.__name__ not in FUNCTIONS:
+        ours = FUNCTIONS.get(function.__name__)
+        if ours is None:
             raise TypeError(f"np.{function.__name__} is not traced")
         target = arguments.pop("out", None)
-        result = _wrapped(FUNCTIONS[function.__name__](*unwrapped(args), **unwrapped(arguments)))
+        try:
+            result = _wrapped(ours(*unwrapped(args), **unwrapped(arguments)))
+        except TypeError:
+            _check_signature(function.__name__, ours, args, arguments)
+            raise
         if target is None:
             return result
         target[...] = result
@@ -435,6 +441,15 @@ def _without_masks(part: Any) -> tuple[Any, ...]:
         return (list(part),)
     is_mask = isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype.kind == "b"
     return np.nonzero(part) if is_mask else (part,)
+
+
+def _check_signature(name: str, ours: Callable, args: tuple, arguments: dict) -> None:
+    """Raises TypeError where NumPy's function has arguments that ours has not."""
+    try:
+        inspect.signature(ours).bind(*args, **arguments)
+    except TypeError:
+        given = f"with {', '.join(arguments)}" if arguments else f"of {len(args)} arguments"
+        raise TypeError(f"np.{name} {given} is not traced") from None
 
 
 def unwrapped(item: Any) -> Any:

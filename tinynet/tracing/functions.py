@@ -104,6 +104,12 @@ def _maximum(a: Any, b: Any) -> Tensor:
     return P.maximum(a, b)
 
 
+def _clipped(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    above = x if low is None else F.maximum(operand(x), low)
+    return above if high is None else F.minimum(operand(above), high)
+
+
 def _padded(x: Tensor, width: Any, mode: str, number: Any) -> Tensor:
     if mode != "constant" or np.any(np.asarray(number)):
         raise TypeError(f"np.pad with {mode} {number} is not traced, only with zeros")
@@ -214,7 +220,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pad": lambda x, width, mode="constant", constant_values=0: _padded(x, width, mode, constant_values),
     "norm": lambda x, order=None, axis=None, keepdims=False: _norm(x, order, axis, keepdims),
     "outer": lambda a, b: operand(a).reshape(-1, 1) * operand(b).reshape(1, -1),
-    "clip": lambda x, low, high: F.minimum(F.maximum(x, low), high),
+    "clip": _clipped,
     "var": lambda x, axis=None, ddof=0, keepdims=False: _variance(operand(x), axis, keepdims, ddof),
     "std": lambda x, axis=None, ddof=0, keepdims=False: _variance(operand(x), axis, keepdims, ddof).sqrt(),
     "average": lambda x, *arguments, **options: _average(operand(x), *arguments, **options),
