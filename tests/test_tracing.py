@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -263,6 +264,16 @@ def test_what_cannot_be_followed_is_refused(case):
     function, kind, words = REFUSED[case]
     with pytest.raises(kind, match=words):
         tn.trace(function, spread(2, 3))
+
+
+def test_variables_of_pythons_own_library_name_nothing():
+    def forward(x, W):
+        with nullcontext(x @ W) as z:  # whose own name for it is enter_result
+            h = np.tanh(z)
+        return (h * h).sum()
+
+    run = tn.trace(forward, spread(2, 3), spread(3, 2))
+    assert [name for name in run.names if not name.startswith("d_")] == ["x", "W", "z", "h", "loss"]
 
 
 def test_lists_of_numbers_are_no_arrays():

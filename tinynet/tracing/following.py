@@ -10,7 +10,9 @@ from typing import Any
 
 from tinynet.tracing.loops import has_loops, time_step
 
-LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+STANDARD = sysconfig.get_path("stdlib")
+PACKAGES = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+LIBRARIES = (STANDARD, *PACKAGES)
 
 
 class Following:
@@ -28,8 +30,9 @@ class Following:
         self.called_at: dict[int, int | None] = {}
 
     def follows(self, frame: FrameType) -> bool:
-        """Whether a function that is called is somebody's, and not of a library."""
-        return not is_ours(frame)
+        """Whether a function that is called is somebody's, and not Python's own: packages may be."""
+        file = frame.f_code.co_filename
+        return not is_ours(frame) and (not file.startswith(STANDARD) or file.startswith(PACKAGES))
 
     def after(self, frame: FrameType, line: int, time: int | None) -> None:
         """Called when a line, which ran at a time step, is done."""
