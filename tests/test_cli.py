@@ -315,6 +315,7 @@ WRONG = {
     "export rnn --colour": "unrecognized arguments: --colour",
     "export rnn -o x.csv": "x.csv does not end in .xlsx",
     "export rnn -o missing/x.xlsx": "there is no folder missing",
+    "export rnn --truncate 1,2,3": "'1,2,3' has 3 numbers: expected k or k1,k2",
     "export rnn -o work": "work does not end in .xlsx",
     "export mlp --inputs 64 --batch 1000": "formula cells, the budget is 100,000",
     "export missing.py:run": "there is no script missing.py",

@@ -542,7 +542,7 @@ def test_options(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tinynet("compare wrong.npz lstm.xlsx --tolerance 10") == 0
     assert "tolerance 1e+01" in capsys.readouterr().out
     np.savez("named.npz", snapshot=wrong()["dh"], state=wrong()["c"])
-    assert tinynet("compare named.npz lstm.xlsx --no-explain --map snapshot=d_layer.h state=layer.c") == 1
+    assert tinynet("compare --map snapshot=d_layer.h --map state=layer.c named.npz lstm.xlsx --no-explain") == 1
     assert "(your snapshot[2], step 44)" in capsys.readouterr().out
     assert tinynet("compare wrong.npz lstm.xlsx --json") == 1
     found, expected = json.loads(capsys.readouterr().out), json.loads(compare(recorded("lstm"), wrong()).to_json())

@@ -134,7 +134,7 @@ def _steps_back(text: str) -> tuple[int, int]:
     """``k`` or ``k1,k2``."""
     numbers = _numbers(text)
     if len(numbers) > 2:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers: expected k or k1,k2")
     return numbers[0], numbers[-1]
 
 
@@ -374,7 +374,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     beside.add_argument("--arrays", metavar="FILE", help="what the function is called with, by name (.npz)")
     beside.add_argument(
-        "--map", type=_pair, nargs="+", default=[], metavar="MINE=OURS", help="what a name of yours means"
+        "--map",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="MINE=OURS",
+        help="what a name of yours means; once for each",
     )
     beside.add_argument("--no-explain", dest="explain", action="store_false", help="do not look for the reason")
     beside.add_argument("--tolerance", type=float, help="share of a quantity's largest number (default: by dtype)")

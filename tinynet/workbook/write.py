@@ -89,7 +89,7 @@ def write(
 def _target(path: Any) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
-        raise ValueError(f"{target.name} does not end in .xlsx: that is the only format written")
+        raise ValueError(f"{target} does not end in .xlsx: that is the only format written")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}: make it first")
     return target
