@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -243,12 +245,40 @@ def test_if_nothing_fits_it_says_so_and_offers_nothing() -> None:
     )
 
 
-def test_if_the_time_runs_out_it_says_so() -> None:
+def lstm_with_noise() -> dict[str, Any]:
     mine = numbers("lstm")
-    mine["c"] = mine["c"] + np.random.default_rng(0).normal(size=mine["c"].shape)
-    report = compare(recorded("lstm"), mine, seconds=0)
+    return mine | {"c": mine["c"] + np.random.default_rng(0).normal(size=mine["c"].shape)}
+
+
+def test_if_the_effort_is_spent_it_says_so() -> None:
+    report = compare(recorded("lstm"), lstm_with_noise(), effort=0)
     assert report.diagnosis is not None and not report.diagnosis.complete and not report.diagnosis.explanations
-    assert "the time ran out before all were tried" in str(report)
+    assert "it stopped before all were tried" in str(report)
+
+
+def test_more_effort_tries_more() -> None:
+    reports = [compare(recorded("lstm"), lstm_with_noise(), effort=effort) for effort in (0.01, 0.1)]
+    (less, more) = (report.diagnosis for report in reports)
+    assert less is not None and more is not None and 0 < less.tried < more.tried
+
+
+@pytest.mark.parametrize("effort", [-1.0, float("nan")])
+def test_an_effort_is_a_number_from_0(effort: float) -> None:
+    with pytest.raises(ValueError, match="expected a number from 0"):
+        compare(recorded("lstm"), lstm_with_noise(), effort=effort)
+
+
+@pytest.mark.parametrize("effort", [1.0, 0.01])
+def test_a_slow_machine_finds_what_a_fast_one_does(effort: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> tuple[Any, ...]:
+        diagnosis = compare(recorded(bug.network), numbers(bug.network, bug=bug), effort=effort).diagnosis
+        assert diagnosis is not None
+        return diagnosis.explanations, diagnosis.tried, diagnosis.complete
+
+    bug = ID["lstm-b_hh-missing-of-short"]
+    fast, clock = found(), count(0.0, 100.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert found() == fast
 
 
 @pytest.mark.parametrize("network", [network for network in NETWORKS if network != "adam"])

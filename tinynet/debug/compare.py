@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.arrays import read
-from tinynet.debug.diagnose import SECONDS, Diagnosis, Search, State
+from tinynet.debug.diagnose import Diagnosis, Search, State
 from tinynet.debug.names import Matched, match
 from tinynet.debug.program import Program
 from tinynet.run import Run, Value
@@ -123,17 +123,18 @@ def compare(
     mapping: Mapping[str, str] | None = None,
     explain: bool = True,
     tolerance: float | None = None,
-    seconds: float = SECONDS,
+    effort: float = 1.0,
 ) -> Report:
     """Compare arrays with a run, in the order of execution; see ``Report``.
 
     ``mine`` is a mapping of arrays (NumPy, PyTorch, CuPy, lists), or the path of a file of them; whole sequences
     (T, N, H) or (N, T, H), or single steps. ``mapping`` says what names mean that cannot be guessed. ``tolerance`` is a
     share of the largest number of a quantity; by default it follows the least precise dtype that came in. With
-    ``explain``, what differs is explained by a search of at most ``seconds``; see ``tinynet.debug.diagnose``.
+    ``explain``, what differs is explained by a search, whose limit is ``effort``: how much it may compute, where 1 is
+    about 20 s. It is no time, so that the answer is the same on every machine; see ``tinynet.debug.diagnose``.
     Raises ValueError where nothing can be compared.
     """
-    return compared(run, match(run, read(mine), mapping), explain, tolerance, seconds)
+    return compared(run, match(run, read(mine), mapping), explain, tolerance, effort)
 
 
 def compared(
@@ -141,7 +142,7 @@ def compared(
     matched: Matched,
     explain: bool = True,
     tolerance: float | None = None,
-    seconds: float = SECONDS,
+    effort: float = 1.0,
     leaves_others: bool = False,
 ) -> Report:
     """As ``compare``, of arrays in our places; the others may be let be: the report is ``ok`` where the rest agrees."""
@@ -150,9 +151,11 @@ def compared(
     if not matched.arrays:
         names = ", ".join(item.name for item in matched.unmatched) or "nothing"
         raise ValueError(f"none of your arrays could be matched ({names}): name them after ours, or map them")
+    if not effort >= 0:
+        raise ValueError(f"effort is {effort}, expected a number from 0: 10 lets the search compute ten times as much")
     exact, dtype = run.astype(np.float64), str(matched.dtype)
     program, allowed = Program(exact), _allowed(matched, tolerance)
-    search = Search(program, matched.arrays, allowed, seconds)
+    search = Search(program, matched.arrays, allowed, effort)
     wrong = search.wrong(State({}))
     if not wrong:
         return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact, None, False, leaves_others)
@@ -281,7 +284,7 @@ def _said_others(report: Report) -> list[str]:
 def _said_why(diagnosis: Diagnosis) -> list[str]:
     tried = f"{diagnosis.tried:,} hypotheses tried in {diagnosis.seconds:.1f} s"
     if not diagnosis.explanations:
-        end = "" if diagnosis.complete else "; the time ran out before all were tried"
+        end = "" if diagnosis.complete else "; it stopped before all were tried, --effort 10 goes on"
         return [f"WHY  no edit of the computation that was tried reproduces your numbers ({tried}{end})"]
     out: list[str] = []
     for n, explanation in enumerate(diagnosis.explanations):

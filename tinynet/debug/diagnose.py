@@ -19,10 +19,10 @@ from tinynet.debug.many import evaluate_each
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.relations import Brought, relations
 from tinynet.debug.rounds import smaller_numbers
+from tinynet.debug.work import OPERATIONS
 from tinynet.run import Run, Value
 
-SECONDS = 20.0  # that a search may take
-SECONDS_MORE = 5.0  # that it goes on for, to see whether other reasons fit too
+MORE = 0.25  # of the work that a search may do: done after the first reason, to see whether others fit too
 MOST_BUGS = 3
 MOST_FIRST = 3  # values that are tried as the first one
 MOST_CONTINUED = 6  # computations in which less is wrong, from which the search goes on
@@ -44,7 +44,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found, and how many hypotheses were tried; ``complete`` is False where time ran out.
+    """What was found, and how many hypotheses were tried; ``complete`` is False where it was stopped by its limit.
 
     Where several explanations fit, ``other`` is the same network on numbers for which they differ.
     """
@@ -143,15 +143,20 @@ class _Read(dict[int, np.ndarray]):
 
 
 class Search:
-    """Looks for the edits that turn a run's numbers into those of ``mine`` ({value index: array})."""
+    """Looks for the edits that turn a run's numbers into those of ``mine`` ({value index: array}).
 
-    def __init__(self, program: Program, mine: Mapping[int, np.ndarray], tolerance: float, seconds: float = SECONDS):
+    ``effort`` is how much it may compute, in units of ``OPERATIONS``.
+    """
+
+    def __init__(self, program: Program, mine: Mapping[int, np.ndarray], tolerance: float, effort: float = 1.0):
         self.program, self.tolerance = program, tolerance
         self.irrelevant = irrelevant(program, mine, tolerance)
         self.mine = {i: self._relevant(i, array) for i, array in mine.items()}
         self.hypotheses = Hypotheses(program)
         self.fitted: dict[tuple, list[Hypothesis]] = {}  # by search, value and state
-        self.tried, self.end = 0, time.monotonic() + seconds
+        self.tried, self.work = 0, program.work
+        self.more = MORE * effort * OPERATIONS
+        self.end = self.work.operations + effort * OPERATIONS
         self.order = sorted(mine, key=lambda index: (program.made_by.get(index, -1), index))
         self.rank = {index: n for n, index in enumerate(self.order)}
         self.scales = self._scales()
@@ -174,6 +179,7 @@ class Search:
     # Comparing
     def agrees(self, index: int, array: np.ndarray) -> np.ndarray:
         """Where an array is theirs, or need not be."""
+        self.work.add(1, self.mine[index].size)
         with np.errstate(all="ignore"):
             distance = np.abs(np.asarray(array, float) - self.mine[index])
             size = np.abs(np.where(np.isfinite(self.mine[index]), self.mine[index], 0.0))
@@ -260,7 +266,7 @@ class Search:
         found = self._found(attempts)
         explanations = tuple(self._distinct(found, len(wrong)))
         other = self.other.recorded if len(explanations) > 1 else None
-        return Diagnosis(explanations, self.tried, time.monotonic() - start, time.monotonic() < self.end, other)
+        return Diagnosis(explanations, self.tried, time.monotonic() - start, self.work.operations < self.end, other)
 
     def _starts(self) -> Iterator[State]:
         """Our computation, and the same numbers computed in another way."""
@@ -310,12 +316,12 @@ class Search:
                     left = self.wrong(next_state)
                     if not left:
                         attempt.whole.append(next_state)
-                        self.end = min(self.end, time.monotonic() + SECONDS_MORE)
+                        self.end = min(self.end, self.work.operations + self.more)
                     elif self.rank[left[0]] > self.rank[attempt.target]:
                         attempt.partial.append((next_state, left))
 
     def _fitting(self, search: Hypothesise, state: State, target: int) -> Iterator[Hypothesis]:
-        """The hypotheses that reproduce ``target``, while there is time."""
+        """The hypotheses that reproduce ``target``, up to the limit."""
         key = (search.__name__, target, state.sentences, frozenset(state.edit.touched))
         if key in self.fitted:
             yield from self.fitted[key]
@@ -327,9 +333,10 @@ class Search:
             before = self._leading_to(state.edit)
             hypotheses = (h for h in hypotheses if not before.isdisjoint(h.edit.touched))
         for some in _several(hypotheses, self._at_once(nearby)):
-            if time.monotonic() > self.end:
+            if self.work.operations >= self.end:
                 return
             self.tried += len(some)
+            self.work.add(sum(len(hypothesis.edit.touched) for hypothesis in some))
             for hypothesis in self._that_fit(some, state, target, nearby):
                 fitted.append(hypothesis)
                 yield hypothesis
