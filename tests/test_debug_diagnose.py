@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from itertools import count
 from types import SimpleNamespace
@@ -17,11 +16,12 @@ import pytest
 
 import tinynet as tn
 from tests import test_wrong
-from tests.bugs_measured import Found, Remembering, falsely_found, measured, numbers, recorded
+from tests.bugs_measured import Found, Memory, falsely_found, measured, numbers, recorded, remembering
 from tests.wrong import BUGS, Variant, variants
 from tests.wrong import NETWORKS as THEIRS
 from tests.wrong.data import KINDS, data
 from tinynet.debug import Report, compare
+from tinynet.debug.comparison import Comparison
 from tinynet.debug.hypotheses import Hypotheses
 from tinynet.debug.program import Program
 
@@ -300,20 +300,21 @@ def test_no_sentence_says_that_an_operation_is_used_instead_of_itself() -> None:
 # Every explanation is computed again, by nothing that the search had computed
 
 
-def computed_again(search: Remembering, sentences: tuple[str, ...]) -> bool:
+def computed_again(memory: Memory, sentences: tuple[str, ...]) -> bool:
     """Does a fresh program with the edits of these sentences give all the numbers that were brought?"""
-    fresh = Remembering(Program(search.program.run.astype(np.float64)), search.mine, search.tolerance)
-    states = [state for state in search.found if state.sentences == sentences]
-    repeated = [search.repeated(state, fresh) for state in states]
+    searched = memory.comparison
+    fresh = Comparison(Program(searched.program.run.astype(np.float64)), searched.mine, searched.tolerance)
+    states = [state for state in memory.found if state.sentences == sentences]
+    repeated = [memory.repeated(state, fresh) for state in states]
     return any(state is not None and agree(fresh, state.changed) for state in repeated)
 
 
-def agree(search: Remembering, changed: dict[int, np.ndarray]) -> bool:
-    for index, mine in search.mine.items():
-        ours = np.asarray(changed.get(index, search.program.arrays[index]), float)
-        values, family = search.program.run.values, search.program.run.values[index].quantity
-        alike = [search.program.arrays[i] for i in search.mine if values[i].quantity == family]
-        allowed = search.tolerance * max(1e-12, *(float(np.abs(array).max(initial=0)) for array in alike))
+def agree(beside: Comparison, changed: dict[int, np.ndarray]) -> bool:
+    arrays, values = beside.program.arrays, beside.program.run.values
+    for index, mine in beside.mine.items():
+        ours = np.asarray(changed.get(index, arrays[index]), float)
+        alike = [arrays[i] for i in beside.mine if values[i].quantity == values[index].quantity]
+        allowed = beside.tolerance * max(1e-12, *(float(np.abs(array).max(initial=0)) for array in alike))
         if not np.all((np.abs(ours - mine) <= allowed) | (ours == mine) | (np.isnan(ours) & np.isnan(mine))):
             return False
     return True
@@ -323,11 +324,10 @@ def agree(search: Remembering, changed: dict[int, np.ndarray]) -> bool:
     "bug", ["lstm-carry-h-dropped", "rnn-dh0-of-first-step", "gru-db_out-mean", "mlp-relu-leaks", "conv_net-ties-all"]
 )
 def test_every_explanation_that_is_offered_reproduces_every_number(bug: str) -> None:
-    with mock.patch.object(importlib.import_module("tinynet.debug.compare"), "Search", Remembering):
+    with remembering() as memory:
         report = compare(recorded(ID[bug].network, ID[bug].data), numbers(ID[bug].network, ID[bug].data, 0, ID[bug]))
-    search = Remembering.latest
     assert report.diagnosis is not None and report.diagnosis.explanations
     offered = [e.sentences for e in report.diagnosis.explanations]
-    assert all(computed_again(search, sentences) for sentences in offered)
+    assert all(computed_again(memory, sentences) for sentences in offered)
     alike = [tuple(a.split("; ")) for e in report.diagnosis.explanations for a in e.alike]
-    assert all(computed_again(search, sentences) for sentences in alike if len(sentences) == 1)
+    assert all(computed_again(memory, sentences) for sentences in alike if len(sentences) == 1)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.arrays import read
-from tinynet.debug.diagnose import Diagnosis, Search, State
+from tinynet.debug.comparison import Comparison
 from tinynet.debug.names import Matched, match
 from tinynet.debug.program import Program
+from tinynet.debug.search import Diagnosis, Search
 from tinynet.run import Run, Value
 from tinynet.workbook.book import Book
 
@@ -131,7 +132,7 @@ def compare(
     (T, N, H) or (N, T, H), or single steps. ``mapping`` says what names mean that cannot be guessed. ``tolerance`` is a
     share of the largest number of a quantity; by default it follows the least precise dtype that came in. With
     ``explain``, what differs is explained by a search, whose limit is ``effort``: how much it may compute, where 1 is
-    about 20 s. It is no time, so that the answer is the same on every machine; see ``tinynet.debug.diagnose``.
+    about 20 s. It is no time, so that the answer is the same on every machine; see ``tinynet.debug.search``.
     Raises ValueError where nothing can be compared.
     """
     return compared(run, match(run, read(mine), mapping), explain, tolerance, effort)
@@ -154,38 +155,38 @@ def compared(
     if not effort >= 0:
         raise ValueError(f"effort is {effort}, expected a number from 0: 10 lets the search compute ten times as much")
     exact, dtype = run.astype(np.float64), str(matched.dtype)
-    program, allowed = Program(exact), _allowed(matched, tolerance)
-    search = Search(program, matched.arrays, allowed, effort)
-    wrong = search.wrong(State({}))
+    allowed = _allowed(matched, tolerance)
+    beside = Comparison(Program(exact), matched.arrays, allowed)
+    wrong = beside.wrong()
     if not wrong:
         return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact, None, False, leaves_others)
     differing = Counter(str(exact.values[i].quantity) for i in wrong)
-    first = _first(exact, program, search, matched, wrong[0], allowed)
-    diagnosis = search.run() if explain else None
-    beyond = search.behind_ends(wrong)
+    first = _first(exact, beside, matched, wrong[0])
+    diagnosis = Search(beside, effort).run() if explain else None
+    beyond = beside.behind_ends(wrong)
     count = len(matched.arrays)
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
-def searched(program: Program, matched: Matched, tolerance: float | None = None) -> Search:
+def laid_beside(program: Program, matched: Matched, tolerance: float | None = None) -> Comparison:
     """Somebody's numbers beside our values, in float64."""
-    return Search(program, matched.arrays, _allowed(matched, tolerance))
+    return Comparison(program, matched.arrays, _allowed(matched, tolerance))
 
 
 def wrong_values(program: Program, matched: Matched, tolerance: float | None = None) -> set[int]:
     """The indexes of our values, in float64, from which somebody's numbers differ."""
-    return set(searched(program, matched, tolerance).wrong(State({})))
+    return set(laid_beside(program, matched, tolerance).wrong())
 
 
 def _allowed(matched: Matched, tolerance: float | None) -> float:
     return TOLERANCES.get(str(matched.dtype), TOLERANCES["float16"]) if tolerance is None else tolerance
 
 
-def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
-    ours, yours = np.asarray(program.arrays[index], float), np.asarray(search.mine[index], float)
+def _first(run: Run, beside: Comparison, matched: Matched, index: int) -> Difference:
+    ours, yours = (np.asarray(numbers[index], float) for numbers in (beside.program.arrays, beside.mine))
     with np.errstate(all="ignore"):
         distance = np.where(np.isfinite(ours - yours), np.abs(ours - yours), np.inf)
-    bad = distance > allowed * search.scales[index]
+    bad = distance > beside.allowed[index]
     place = np.unravel_index(int(np.argmax(bad)), ours.shape) if ours.shape else ()
     value = run.values[index]
     equation, cell, step = _in_the_workbook(run, value, place)
@@ -198,7 +199,7 @@ def _first(run: Run, program: Program, search: Search, matched: Matched, index: 
         float(ours[place]),
         float(yours[place]),
         float(distance[place]),
-        allowed * search.scales[index],
+        beside.allowed[index],
         equation,
         cell,
     )

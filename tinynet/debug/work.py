@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 NUMBERS = 2_000  # that take as long as it takes to call an operation at all: some 6 µs
 OPERATIONS = 3_000_000  # that a search may take: about 20 s (15 to 35, by what is searched)
+MORE = 0.25  # of that, once a reason was found: to see whether others fit too
 
 
 @dataclass
@@ -17,3 +18,20 @@ class Work:
     def add(self, operations: int, numbers: int = 0) -> None:
         """Count operations, and the numbers that all of them read and write."""
         self.operations += operations + numbers / NUMBERS
+
+
+class Limit:
+    """How much may still be done: ``effort`` times ``OPERATIONS``."""
+
+    def __init__(self, work: Work, effort: float):
+        self.work, self.whole = work, effort * OPERATIONS
+        self.end = work.operations + self.whole
+
+    @property
+    def reached(self) -> bool:
+        """Whether no more may be done."""
+        return self.work.operations >= self.end
+
+    def only_some_more(self) -> None:
+        """Go on for a while only."""
+        self.end = min(self.end, self.work.operations + MORE * self.whole)
