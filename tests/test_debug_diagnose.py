@@ -84,7 +84,7 @@ SAMPLE = {
     "lstm-b_hh-missing-of-short": "bias_hh_l0 is left out",
     "gru-carry-h-dropped-of-short": "the share of dh from step t+1 is missing",
     "gru-reset-before": "r multiplies h before the matrix product",
-    "gru-carry-h-without-factor-z": "at all steps but the initial state: z[t+1] is left out as a factor",
+    "gru-carry-h-without-factor-z": "at all steps but the initial state: the factor z is left out",
     "gru-carry-n-without-reset": "dz_n is used for gate n",
     "gru-dr-without-bias": "dr: b_hn times dz_n is missing",
     "gru-h0-at-every-step": "everywhere, h[initial] is used where h[t-1] belongs",

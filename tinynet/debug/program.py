@@ -12,6 +12,7 @@ import numpy as np
 from tinynet import autograd
 from tinynet.backend import to_host
 from tinynet.debug.rounds import as_series
+from tinynet.debug.shifts import without_shifts
 from tinynet.debug.work import Work
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
@@ -55,7 +56,7 @@ class Program:
     """The steps of a run, and what each of its values holds (float64); ``work`` is what was computed of them again."""
 
     def __init__(self, run: Run):
-        self.recorded, self.run = run, as_series(run)
+        self.recorded, self.run = run, without_shifts(as_series(run))
         self.steps: list[Step] = self.run.steps
         self.arrays: list[np.ndarray] = [to_host(value.array) for value in run.values]
         self.made_by = {step.output.index: i for i, step in enumerate(self.steps)}

@@ -10,19 +10,24 @@ from functools import cached_property
 import numpy as np
 
 from tinynet.debug.comparison import Comparison
-from tinynet.debug.hypotheses import SHOWN_ONLY
+from tinynet.debug.hypotheses import SHOWN_ONLY, is_mask
 from tinynet.debug.program import Edit, Program
 from tinynet.debug.rounds import smaller_numbers
 from tinynet.debug.search.state import State
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
+    "term of add is kept",
+    "the second term is",
+    "a part of the sum",
+    "the parameter is left out",
     "1 / ",
     "holds",
     "multiplied by",
     "is used where",
     "instead of",
-    "only the",
+    "only the first",
+    "only the last",
     "in the forward pass",
     "everywhere",
     "at t =",
@@ -30,6 +35,7 @@ AWKWARD = (
     " 0]",
     "1 in its place",
 )
+CLEARER = 10  # letters less, as which a word counts that says what kind of mistake it is
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,9 @@ class Explanation:
 
 def awkward(sentence: str) -> int:
     """How little a sentence says: the larger, the less."""
-    sentence = re.sub(r" \(a (sum|mean) instead of .*\)", "", sentence)  # a remark
-    return len(sentence) + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
+    sentence = re.sub(r" \(a (sum|mean) instead of .*\)|: `=` instead of `\+=`", "", sentence)  # a remark
+    length = len(sentence) - CLEARER * ("the derivative of" in sentence)
+    return length + 100 * sum((1 + rank) for rank, word in enumerate(reversed(AWKWARD)) if word in sentence)
 
 
 class Explanations:
@@ -72,7 +79,7 @@ class Explanations:
                 groups.append((elsewhere, [state]))
         for _, members in groups:
             best = min(members, key=lambda s: (len(s.sentences), sum(map(awkward, s.sentences))))
-            others = (m.sentences for m in members if m is not best)
+            others = (m.sentences for m in members if m.sentences != best.sentences)
             yield Explanation(best.sentences, wrong, tuple(dict.fromkeys("; ".join(o) for o in others)))
 
     def _same(self, a: dict[int, np.ndarray] | None, b: dict[int, np.ndarray] | None) -> bool:
@@ -102,7 +109,7 @@ class Explanations:
         leaves = {
             v.index: v.array + rng.normal(size=v.shape) * max(float(np.abs(v.array).max(initial=0)), 0.1) * 0.5
             for v in given
-            if v.array.dtype.kind == "f" and not _is_mask(v.array)
+            if v.array.dtype.kind == "f" and not is_mask(v.array)
         }
         return Program(self.program.recorded._recomputed(leaves | smaller_numbers(self.program.recorded)))
 
@@ -117,9 +124,3 @@ def _telling(found: list[State]) -> list[State]:
     said = {state.sentences for state in found}
     used = [(state, tuple(x.removesuffix(SHOWN_ONLY) for x in state.sentences)) for state in found]
     return [state for state, sentences in used if sentences == state.sentences or sentences not in said]
-
-
-def _is_mask(array: np.ndarray) -> bool:
-    """Whether an array holds 0 and one other number: what is dropped, and the scale of what is not."""
-    numbers = np.unique(array)
-    return array.size > 2 and len(numbers) == 2 and 0 in numbers

@@ -104,8 +104,10 @@ class Search:
         for kinds, further in ((likely, own), (at_all_steps, own), (anywhere, anywhere)):
             for attempt in attempts:
                 self._attempt(attempt, kinds)
-                if attempt.whole:
+                if any(not state.fitted for state in attempt.whole):
                     return attempt.whole
+            if any(attempt.whole for attempt in attempts):  # with a number that was measured
+                return [state for attempt in attempts for state in attempt.whole]
             for attempt in sorted(attempts, key=_least_wrong):
                 whole = self._continued(attempt, MOST_BUGS - 1, further)
                 if whole:
