@@ -17,6 +17,7 @@ from tinynet.debug.search.state import State
 
 # What says least about the mistake comes last; otherwise the shorter sentence is the better one.
 AWKWARD = (
+    "factor is kept",
     "term of add is kept",
     "the second term is",
     "a part of the sum",
