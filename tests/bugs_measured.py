@@ -8,10 +8,10 @@ The explanation is *true* if it foretells what the buggy code computes on other 
 
 from __future__ import annotations
 
-import importlib
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -24,11 +24,14 @@ from tests import test_wrong
 from tests.test_debug_names import tinynet_conv_net
 from tests.wrong import NETWORKS, Bug, Variant, data
 from tinynet.debug import Report, compare
-from tinynet.debug.diagnose import Explanation, Search, State
+from tinynet.debug.comparison import Comparison
+from tinynet.debug.hypotheses import Hypothesis
 from tinynet.debug.names import match
 from tinynet.debug.program import Program
+from tinynet.debug.search import Explanation
+from tinynet.debug.search.following import following
+from tinynet.debug.search.state import State
 
-comparing = importlib.import_module("tinynet.debug.compare")  # the name stands for the function
 ELSEWHERE = 3  # what is added to a seed for other numbers of the same sizes
 
 
@@ -55,36 +58,44 @@ class Found:
         return bool(self.explanations)
 
 
-class Remembering(Search):
-    """A search that can say how a state came about."""
+class Memory:
+    """How the states of a search came about."""
 
-    latest: Remembering
+    comparison: Comparison  # what was searched
 
-    def __init__(self, *arguments: Any):
-        super().__init__(*arguments)
-        self.before: dict[int, tuple[State, Any]] = {}
+    def __init__(self) -> None:
+        self.before: dict[int, tuple[State, Hypothesis]] = {}
         self.found: list[State] = []
-        Remembering.latest = self
 
-    def _consequences(self, hypothesis: Any, state: State) -> Iterator[State]:
-        for following in super()._consequences(hypothesis, state):
-            self.before[id(following)] = state, hypothesis
-            self.found.append(following)  # kept, so that no other gets its id
-            yield following
+    def following(self, comparison: Comparison, hypothesis: Hypothesis, state: State) -> Iterator[State]:
+        self.comparison = comparison
+        for next_state in following(comparison, hypothesis, state):
+            self.before[id(next_state)] = state, hypothesis
+            self.found.append(next_state)  # kept, so that no other gets its id
+            yield next_state
 
     def states(self, explanation: Explanation) -> list[State]:
         """The states, all of which reproduce everything, that an explanation may stand for."""
-        return [s for s in self.found if s.sentences == explanation.sentences and not self.wrong(s)]
+        said = (state for state in self.found if state.sentences == explanation.sentences)
+        return [state for state in said if not self.comparison.wrong(state.changed)]
 
-    def repeated(self, state: State, there: Search) -> State | None:
+    def repeated(self, state: State, there: Comparison) -> State | None:
         """What the same hypotheses lead to on other numbers."""
         if id(state) not in self.before:  # where the search began
             changed = there.program.evaluate(state.edit)
             return None if changed is None else State(changed, (), state.edit)
         parent, hypothesis = self.before[id(state)]
         start = self.repeated(parent, there)
-        following = [] if start is None else list(Search._consequences(there, hypothesis, start))
-        return next((s for s in following if s.sentences == state.sentences), None)
+        states = [] if start is None else list(following(there, hypothesis, start))
+        return next((s for s in states if s.sentences == state.sentences), None)
+
+
+@contextmanager
+def remembering() -> Iterator[Memory]:
+    """Remember how the search within comes to what it finds."""
+    memory = Memory()
+    with mock.patch("tinynet.debug.search.search.following", memory.following):
+        yield memory
 
 
 @lru_cache(maxsize=200)
@@ -112,14 +123,13 @@ def numbers(network: str, kind: str = "plain", seed: int = 0, bug: Any = None, *
 def measured(bug: Bug, seed: int = 0, truth: bool = True) -> Found:
     """Compare what one bug computes with our run."""
     run, mine = recorded(bug.network, bug.data, seed), numbers(bug.network, bug.data, seed, bug)
-    with mock.patch.object(comparing, "Search", Remembering):
+    with remembering() as memory:
         start = time.process_time()
         report = compare(run, mine)
         seconds = time.process_time() - start
-    search = Remembering.latest
     found = Found(bug, seed, report, seconds, placed(bug, report, mine))
     if truth and found.named:
-        verdicts = {"; ".join(e.sentences): is_true(bug, seed, search, e) for e in found.explanations}
+        verdicts = {"; ".join(e.sentences): is_true(bug, seed, memory, e) for e in found.explanations}
         found.true, found.any_true = next(iter(verdicts.values())), any(verdicts.values())
         found.untrue = tuple(sentence for sentence, true in verdicts.items() if not true)
     return found
@@ -149,15 +159,13 @@ def _differs(program: Program, report: Report, i: int) -> bool:
     return not np.all(np.abs(ours - yours) <= report.tolerance * max(1e-12, float(np.abs(ours).max(initial=0))))
 
 
-def is_true(bug: Bug, seed: int, search: Remembering, explanation: Explanation) -> bool:
+def is_true(bug: Bug, seed: int, memory: Memory, explanation: Explanation) -> bool:
     """Does an explanation also reproduce what the same code computes from numbers that the search never saw?"""
     run, mine = (f(bug.network, bug.data, seed + ELSEWHERE) for f in (recorded, lambda *a: numbers(*a, bug=bug)))
-    exact = run.astype(np.float64)
-    program = Program(exact)
-    there = Search(program, match(run, mine).arrays, search.tolerance)
-    for state in search.states(explanation):
-        repeated = search.repeated(state, there)
-        if repeated is not None and not there.wrong(repeated):
+    there = Comparison(Program(run.astype(np.float64)), match(run, mine).arrays, memory.comparison.tolerance)
+    for state in memory.states(explanation):
+        repeated = memory.repeated(state, there)
+        if repeated is not None and not there.wrong(repeated.changed):
             return True
     return False
 

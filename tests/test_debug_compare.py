@@ -508,6 +508,7 @@ WRONG_USE = {
     "compare wrong.npz lstm.xlsx --map h=layer.nothing": "layer.nothing",
     "compare wrong.npz lstm.xlsx --map nothing=layer.h": "nothing",
     "compare wrong.npz lstm.xlsx --tolerance much": "invalid float value: 'much'",
+    "compare wrong.npz lstm.xlsx --effort=-1": "effort is -1.0, expected a number from 0",
 }
 
 
@@ -524,6 +525,11 @@ def test_wrong_use_is_one_line_and_exit_code_2(line: str, here: Path, capsys: py
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "inf"])
 def test_a_tolerance_that_is_none_is_refused(tolerance: str, here: Path) -> None:
     assert tinynet(f"compare wrong.npz lstm.xlsx --no-explain --tolerance {tolerance}") == 2
+
+
+def test_without_effort_it_looks_for_no_reason(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tinynet("compare wrong.npz lstm.xlsx --effort 0") == 1
+    assert "it stopped before all were tried, --effort 10 goes on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", ["npz", "npy", "safetensors"])

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import importlib
+import time
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -15,11 +16,12 @@ import pytest
 
 import tinynet as tn
 from tests import test_wrong
-from tests.bugs_measured import Found, Remembering, falsely_found, measured, numbers, recorded
+from tests.bugs_measured import Found, Memory, falsely_found, measured, numbers, recorded, remembering
 from tests.wrong import BUGS, Variant, variants
 from tests.wrong import NETWORKS as THEIRS
 from tests.wrong.data import KINDS, data
 from tinynet.debug import Report, compare
+from tinynet.debug.comparison import Comparison
 from tinynet.debug.hypotheses import Hypotheses
 from tinynet.debug.program import Program
 
@@ -82,7 +84,7 @@ SAMPLE = {
     "lstm-b_hh-missing-of-short": "bias_hh_l0 is left out",
     "gru-carry-h-dropped-of-short": "the share of dh from step t+1 is missing",
     "gru-reset-before": "r multiplies h before the matrix product",
-    "gru-carry-h-without-factor-z": "at all steps but the initial state: z[t+1] is left out as a factor",
+    "gru-carry-h-without-factor-z": "at all steps but the initial state: the factor z is left out",
     "gru-carry-n-without-reset": "dz_n is used for gate n",
     "gru-dr-without-bias": "dr: b_hn times dz_n is missing",
     "gru-h0-at-every-step": "everywhere, h[initial] is used where h[t-1] belongs",
@@ -243,12 +245,40 @@ def test_if_nothing_fits_it_says_so_and_offers_nothing() -> None:
     )
 
 
-def test_if_the_time_runs_out_it_says_so() -> None:
+def lstm_with_noise() -> dict[str, Any]:
     mine = numbers("lstm")
-    mine["c"] = mine["c"] + np.random.default_rng(0).normal(size=mine["c"].shape)
-    report = compare(recorded("lstm"), mine, seconds=0)
+    return mine | {"c": mine["c"] + np.random.default_rng(0).normal(size=mine["c"].shape)}
+
+
+def test_if_the_effort_is_spent_it_says_so() -> None:
+    report = compare(recorded("lstm"), lstm_with_noise(), effort=0)
     assert report.diagnosis is not None and not report.diagnosis.complete and not report.diagnosis.explanations
-    assert "the time ran out before all were tried" in str(report)
+    assert "it stopped before all were tried" in str(report)
+
+
+def test_more_effort_tries_more() -> None:
+    reports = [compare(recorded("lstm"), lstm_with_noise(), effort=effort) for effort in (0.01, 0.1)]
+    (less, more) = (report.diagnosis for report in reports)
+    assert less is not None and more is not None and 0 < less.tried < more.tried
+
+
+@pytest.mark.parametrize("effort", [-1.0, float("nan")])
+def test_an_effort_is_a_number_from_0(effort: float) -> None:
+    with pytest.raises(ValueError, match="expected a number from 0"):
+        compare(recorded("lstm"), lstm_with_noise(), effort=effort)
+
+
+@pytest.mark.parametrize("effort", [1.0, 0.01])
+def test_a_slow_machine_finds_what_a_fast_one_does(effort: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> tuple[Any, ...]:
+        diagnosis = compare(recorded(bug.network), numbers(bug.network, bug=bug), effort=effort).diagnosis
+        assert diagnosis is not None
+        return diagnosis.explanations, diagnosis.tried, diagnosis.complete
+
+    bug = ID["lstm-b_hh-missing-of-short"]
+    fast, clock = found(), count(0.0, 100.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert found() == fast
 
 
 @pytest.mark.parametrize("network", [network for network in NETWORKS if network != "adam"])
@@ -270,20 +300,21 @@ def test_no_sentence_says_that_an_operation_is_used_instead_of_itself() -> None:
 # Every explanation is computed again, by nothing that the search had computed
 
 
-def computed_again(search: Remembering, sentences: tuple[str, ...]) -> bool:
+def computed_again(memory: Memory, sentences: tuple[str, ...]) -> bool:
     """Does a fresh program with the edits of these sentences give all the numbers that were brought?"""
-    fresh = Remembering(Program(search.program.run.astype(np.float64)), search.mine, search.tolerance)
-    states = [state for state in search.found if state.sentences == sentences]
-    repeated = [search.repeated(state, fresh) for state in states]
+    searched = memory.comparison
+    fresh = Comparison(Program(searched.program.run.astype(np.float64)), searched.mine, searched.tolerance)
+    states = [state for state in memory.found if state.sentences == sentences]
+    repeated = [memory.repeated(state, fresh) for state in states]
     return any(state is not None and agree(fresh, state.changed) for state in repeated)
 
 
-def agree(search: Remembering, changed: dict[int, np.ndarray]) -> bool:
-    for index, mine in search.mine.items():
-        ours = np.asarray(changed.get(index, search.program.arrays[index]), float)
-        values, family = search.program.run.values, search.program.run.values[index].quantity
-        alike = [search.program.arrays[i] for i in search.mine if values[i].quantity == family]
-        allowed = search.tolerance * max(1e-12, *(float(np.abs(array).max(initial=0)) for array in alike))
+def agree(beside: Comparison, changed: dict[int, np.ndarray]) -> bool:
+    arrays, values = beside.program.arrays, beside.program.run.values
+    for index, mine in beside.mine.items():
+        ours = np.asarray(changed.get(index, arrays[index]), float)
+        alike = [arrays[i] for i in beside.mine if values[i].quantity == values[index].quantity]
+        allowed = beside.tolerance * max(1e-12, *(float(np.abs(array).max(initial=0)) for array in alike))
         if not np.all((np.abs(ours - mine) <= allowed) | (ours == mine) | (np.isnan(ours) & np.isnan(mine))):
             return False
     return True
@@ -293,11 +324,10 @@ def agree(search: Remembering, changed: dict[int, np.ndarray]) -> bool:
     "bug", ["lstm-carry-h-dropped", "rnn-dh0-of-first-step", "gru-db_out-mean", "mlp-relu-leaks", "conv_net-ties-all"]
 )
 def test_every_explanation_that_is_offered_reproduces_every_number(bug: str) -> None:
-    with mock.patch.object(importlib.import_module("tinynet.debug.compare"), "Search", Remembering):
+    with remembering() as memory:
         report = compare(recorded(ID[bug].network, ID[bug].data), numbers(ID[bug].network, ID[bug].data, 0, ID[bug]))
-    search = Remembering.latest
     assert report.diagnosis is not None and report.diagnosis.explanations
     offered = [e.sentences for e in report.diagnosis.explanations]
-    assert all(computed_again(search, sentences) for sentences in offered)
+    assert all(computed_again(memory, sentences) for sentences in offered)
     alike = [tuple(a.split("; ")) for e in report.diagnosis.explanations for a in e.alike]
-    assert all(computed_again(search, sentences) for sentences in alike if len(sentences) == 1)
+    assert all(computed_again(memory, sentences) for sentences in alike if len(sentences) == 1)

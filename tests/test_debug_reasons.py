@@ -53,6 +53,11 @@ def test_no_gradient_comes_from_the_next_step_through_any_state() -> None:
     assert found == (("no gradient comes from step t+1, through any state",),)
 
 
+def test_the_carry_is_cut_at_one_step() -> None:
+    found = reasons("lstm", "dW db", carried=lambda net, right, state, t: (t != 1) * right(state, t))
+    assert found == (("no gradient comes from the step after t = 1, through any state",),)
+
+
 def test_mistakes_in_two_gradients_are_explained_apart() -> None:
     def dW_hh(net: Any, right: Any) -> Array:
         return sum(net.d_from_h(t).T @ net["h", t] for t in range(net.T))

@@ -220,7 +220,7 @@ def _compared(arguments: argparse.Namespace) -> Any:
 
     mine: Any = arguments.mine
     mapping = dict(pair.split("=", 1) for pair in arguments.map)
-    options = {"explain": arguments.explain, "tolerance": arguments.tolerance}
+    options = {"explain": arguments.explain, "tolerance": arguments.tolerance, "effort": arguments.effort}
     run = None if arguments.book is None else workbook.load(arguments.book)
     if re.search(r"\.py:[\w.]+$", mine):
         arrays = {} if arguments.arrays is None else read_state(Path(arguments.arrays))
@@ -382,6 +382,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what a name of yours means; once for each",
     )
     beside.add_argument("--no-explain", dest="explain", action="store_false", help="do not look for the reason")
+    beside.add_argument("--effort", type=float, default=1.0, help="how much the search may compute (1: about 20 s)")
     beside.add_argument("--tolerance", type=float, help="share of a quantity's largest number (default: by dtype)")
     beside.add_argument("--json", action="store_true", help="the report as JSON")
     beside.add_argument("-o", "--output", metavar="FILE", help="a workbook with your numbers beside ours")

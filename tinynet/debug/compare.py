@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.debug.arrays import read
-from tinynet.debug.diagnose import SECONDS, Diagnosis, Search, State
+from tinynet.debug.comparison import Comparison
 from tinynet.debug.names import Matched, match
 from tinynet.debug.program import Program
+from tinynet.debug.search import Diagnosis, Search
 from tinynet.run import Run, Value
 from tinynet.workbook.book import Book
 
@@ -123,17 +124,18 @@ def compare(
     mapping: Mapping[str, str] | None = None,
     explain: bool = True,
     tolerance: float | None = None,
-    seconds: float = SECONDS,
+    effort: float = 1.0,
 ) -> Report:
     """Compare arrays with a run, in the order of execution; see ``Report``.
 
     ``mine`` is a mapping of arrays (NumPy, PyTorch, CuPy, lists), or the path of a file of them; whole sequences
     (T, N, H) or (N, T, H), or single steps. ``mapping`` says what names mean that cannot be guessed. ``tolerance`` is a
     share of the largest number of a quantity; by default it follows the least precise dtype that came in. With
-    ``explain``, what differs is explained by a search of at most ``seconds``; see ``tinynet.debug.diagnose``.
+    ``explain``, what differs is explained by a search, whose limit is ``effort``: how much it may compute, where 1 is
+    about 20 s. It is no time, so that the answer is the same on every machine; see ``tinynet.debug.search``.
     Raises ValueError where nothing can be compared.
     """
-    return compared(run, match(run, read(mine), mapping), explain, tolerance, seconds)
+    return compared(run, match(run, read(mine), mapping), explain, tolerance, effort)
 
 
 def compared(
@@ -141,7 +143,7 @@ def compared(
     matched: Matched,
     explain: bool = True,
     tolerance: float | None = None,
-    seconds: float = SECONDS,
+    effort: float = 1.0,
     leaves_others: bool = False,
 ) -> Report:
     """As ``compare``, of arrays in our places; the others may be let be: the report is ``ok`` where the rest agrees."""
@@ -150,39 +152,41 @@ def compared(
     if not matched.arrays:
         names = ", ".join(item.name for item in matched.unmatched) or "nothing"
         raise ValueError(f"none of your arrays could be matched ({names}): name them after ours, or map them")
+    if not effort >= 0:
+        raise ValueError(f"effort is {effort}, expected a number from 0: 10 lets the search compute ten times as much")
     exact, dtype = run.astype(np.float64), str(matched.dtype)
-    program, allowed = Program(exact), _allowed(matched, tolerance)
-    search = Search(program, matched.arrays, allowed, seconds)
-    wrong = search.wrong(State({}))
+    allowed = _allowed(matched, tolerance)
+    beside = Comparison(Program(exact), matched.arrays, allowed)
+    wrong = beside.wrong()
     if not wrong:
         return Report(len(matched.arrays), allowed, dtype, None, {}, matched, exact, None, False, leaves_others)
     differing = Counter(str(exact.values[i].quantity) for i in wrong)
-    first = _first(exact, program, search, matched, wrong[0], allowed)
-    diagnosis = search.run() if explain else None
-    beyond = search.behind_ends(wrong)
+    first = _first(exact, beside, matched, wrong[0])
+    diagnosis = Search(beside, effort).run() if explain else None
+    beyond = beside.behind_ends(wrong)
     count = len(matched.arrays)
     return Report(count, allowed, dtype, first, dict(differing), matched, exact, diagnosis, beyond, leaves_others)
 
 
-def searched(program: Program, matched: Matched, tolerance: float | None = None) -> Search:
+def laid_beside(program: Program, matched: Matched, tolerance: float | None = None) -> Comparison:
     """Somebody's numbers beside our values, in float64."""
-    return Search(program, matched.arrays, _allowed(matched, tolerance))
+    return Comparison(program, matched.arrays, _allowed(matched, tolerance))
 
 
 def wrong_values(program: Program, matched: Matched, tolerance: float | None = None) -> set[int]:
     """The indexes of our values, in float64, from which somebody's numbers differ."""
-    return set(searched(program, matched, tolerance).wrong(State({})))
+    return set(laid_beside(program, matched, tolerance).wrong())
 
 
 def _allowed(matched: Matched, tolerance: float | None) -> float:
     return TOLERANCES.get(str(matched.dtype), TOLERANCES["float16"]) if tolerance is None else tolerance
 
 
-def _first(run: Run, program: Program, search: Search, matched: Matched, index: int, allowed: float) -> Difference:
-    ours, yours = np.asarray(program.arrays[index], float), np.asarray(search.mine[index], float)
+def _first(run: Run, beside: Comparison, matched: Matched, index: int) -> Difference:
+    ours, yours = (np.asarray(numbers[index], float) for numbers in (beside.program.arrays, beside.mine))
     with np.errstate(all="ignore"):
         distance = np.where(np.isfinite(ours - yours), np.abs(ours - yours), np.inf)
-    bad = distance > allowed * search.scales[index]
+    bad = distance > beside.allowed[index]
     place = np.unravel_index(int(np.argmax(bad)), ours.shape) if ours.shape else ()
     value = run.values[index]
     equation, cell, step = _in_the_workbook(run, value, place)
@@ -195,7 +199,7 @@ def _first(run: Run, program: Program, search: Search, matched: Matched, index: 
         float(ours[place]),
         float(yours[place]),
         float(distance[place]),
-        allowed * search.scales[index],
+        beside.allowed[index],
         equation,
         cell,
     )
@@ -281,7 +285,7 @@ def _said_others(report: Report) -> list[str]:
 def _said_why(diagnosis: Diagnosis) -> list[str]:
     tried = f"{diagnosis.tried:,} hypotheses tried in {diagnosis.seconds:.1f} s"
     if not diagnosis.explanations:
-        end = "" if diagnosis.complete else "; the time ran out before all were tried"
+        end = "" if diagnosis.complete else "; it stopped before all were tried, --effort 10 goes on"
         return [f"WHY  no edit of the computation that was tried reproduces your numbers ({tried}{end})"]
     out: list[str] = []
     for n, explanation in enumerate(diagnosis.explanations):

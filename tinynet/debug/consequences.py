@@ -12,9 +12,9 @@ from enum import Enum, auto
 
 import numpy as np
 
-from tinynet.debug.diagnose import Search
+from tinynet.debug.comparison import Comparison
 from tinynet.debug.hypotheses.base import Family, family_of
-from tinynet.debug.program import Edit, Program
+from tinynet.debug.program import Edit
 
 MOST_STEPS = 3000  # of a program that is computed for each of these:
 MOST_SIZES = 6  # by which, and by whose square root, somebody's gradients are tried to be too large
@@ -31,8 +31,8 @@ class Verdict(Enum):
 class Consequences:
     """What follows from somebody's gradients for those that nothing follows from (``ends``, by value index)."""
 
-    def __init__(self, program: Program, search: Search, ends: Iterable[int]):
-        self.program, self.search, self.ends = program, search, set(ends)
+    def __init__(self, comparison: Comparison, ends: Iterable[int]):
+        self.program, self.comparison, self.ends = comparison.program, comparison, set(ends)
         self.known: dict[int, np.ndarray] = {}  # the wrong numbers that he did use
         self.now: dict[int, np.ndarray] = {}  # what follows from these, by value index
         self.scales: list[float] = []  # that he takes out later, as 1/m
@@ -54,7 +54,7 @@ class Consequences:
     def _first(self, waiting: dict[Family, list[int]]) -> Family | None:
         """The quantity that is not as expected at the first place; where he scales, any may be such a one."""
         wrong = {family: [i for i in group if self.scales or not self._agree([i])] for family, group in waiting.items()}
-        places = {family: min(self.search.rank[i] for i in group) for family, group in wrong.items() if group}
+        places = {family: min(self.comparison.rank[i] for i in group) for family, group in wrong.items() if group}
         return min(places, key=places.__getitem__) if places else None
 
     def _judge(self, group: list[int]) -> Verdict:
@@ -69,15 +69,15 @@ class Consequences:
 
     def _effect(self, group: list[int], scale: float) -> Verdict:
         """Whether more of his ends follow from these numbers, and none less; then they are known from now on."""
-        his = {i: self.search.mine[i] / scale for i in group}
+        his = {i: self.comparison.mine[i] / scale for i in group}
         after = self.program.evaluate(Edit(), self.known | his)
         if after is None:
             return Verdict.UNUSED
         changed = gained = lost = False
         for i in self.ends:
             old, new = self._expected(i), after.get(i, self.program.arrays[i])
-            before, then = self.search.agrees(i, old), self.search.agrees(i, new)
-            changed = changed or not np.allclose(old, new, rtol=1e-9, atol=self.search.allowed[i])
+            before, then = self.comparison.agrees(i, old), self.comparison.agrees(i, new)
+            changed = changed or not np.allclose(old, new, rtol=1e-9, atol=self.comparison.allowed[i])
             gained, lost = gained or bool(np.any(then & ~before)), lost or bool(np.any(before & ~then))
         if gained and not lost:
             self.known, self.now = self.known | his, after
@@ -87,7 +87,7 @@ class Consequences:
 
     def _agree(self, group: Iterable[int]) -> bool:
         """Whether his numbers are what is expected of those before."""
-        return all(np.all(self.search.agrees(i, self._expected(i))) for i in group)
+        return all(np.all(self.comparison.agrees(i, self._expected(i))) for i in group)
 
     def _expected(self, index: int) -> np.ndarray:
         return self.now.get(index, self.program.arrays[index])
@@ -103,7 +103,7 @@ class Consequences:
     def _note_scale(self, group: list[int]) -> None:
         """Remember how many times what is expected these are."""
         ours = np.concatenate([np.ravel(self._expected(i)) for i in group])
-        his = np.concatenate([np.ravel(self.search.mine[i]) for i in group])
+        his = np.concatenate([np.ravel(self.comparison.mine[i]) for i in group])
         size = float(ours @ ours)
         scale = float(ours @ his) / size if size else 0.0
         near = [scale * (1 - 1e-6), scale * (1 + 1e-6)]

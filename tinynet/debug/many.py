@@ -87,6 +87,7 @@ class _Many:
 
     def _together(self, i: int, step: Step) -> np.ndarray | None:
         """The same operation for every edit; None where there is no other way than one by one."""
+        self.program.work.add(1, self.program.numbers[i] * len(self.edits))
         primitive, arguments, rank = TABLE[step.primitive], step.arguments, len(step.output.shape)
         operands = [self._of_all(o) for o in step.operands]
         matrices = all(np.ndim(x) - every >= 2 for x, every in operands)

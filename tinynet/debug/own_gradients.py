@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tinynet.debug.compare import searched
+from tinynet.debug.compare import laid_beside
 from tinynet.debug.consequences import Consequences, Verdict
-from tinynet.debug.diagnose import State
 from tinynet.debug.names import Matched
 from tinynet.debug.program import Program
 from tinynet.run import Value
@@ -38,14 +37,14 @@ def choose(program: Program, matched: Matched, name: str, own: set[str], toleran
     if not any(index in matched.arrays for index in parameters.values()):
         called = ", ".join(list(parameters)[:6])
         raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
-    search = searched(program, matched, tolerance)
-    wrong = set(search.wrong(State({})))
+    comparison = laid_beside(program, matched, tolerance)
+    wrong = set(comparison.wrong())
     his = {index for index in matched.arrays if _variable(matched.sources[index]) in own}
     given = {index for of, index in gradients.items() if of.kind == "input" and index in his}
     asked = matched.arrays.keys() & (given | set(parameters.values()))
     computed = {index for index in matched.arrays if book.values[index].of is not None}
     ends = asked | ((his & computed) - _leading_to(program, parameters.values()))
-    consequences = Consequences(program, search, ends)
+    consequences = Consequences(comparison, ends)
     verdicts = consequences.judge(computed - ends) if wrong & asked else dict.fromkeys(computed - asked, Verdict.UNUSED)
     for index in list(matched.arrays):
         value, forward = book.values[index], index not in computed and book.values[index] is not book.loss

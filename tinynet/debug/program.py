@@ -12,6 +12,8 @@ import numpy as np
 from tinynet import autograd
 from tinynet.backend import to_host
 from tinynet.debug.rounds import as_series
+from tinynet.debug.shifts import without_shifts
+from tinynet.debug.work import Work
 from tinynet.primitives import TABLE
 from tinynet.run import Run, Step, Value
 from tinynet.tensor import Tensor
@@ -51,14 +53,16 @@ def _after(first: Change | None, second: Change) -> Change:
 
 
 class Program:
-    """The steps of a run, and what each of its values holds (float64)."""
+    """The steps of a run, and what each of its values holds (float64); ``work`` is what was computed of them again."""
 
     def __init__(self, run: Run):
-        self.recorded, self.run = run, as_series(run)
+        self.recorded, self.run = run, without_shifts(as_series(run))
         self.steps: list[Step] = self.run.steps
         self.arrays: list[np.ndarray] = [to_host(value.array) for value in run.values]
         self.made_by = {step.output.index: i for i, step in enumerate(self.steps)}
         self._places: dict[int, np.ndarray | None] = {}  # of structural steps, by step
+        self.work = Work()
+        self.numbers = [_numbers_of(step) for step in self.steps]
         self.readers: dict[int, list[int]] = {}
         for i, step in enumerate(self.steps):
             for operand in step.operands:
@@ -92,6 +96,7 @@ class Program:
 
     def compute(self, i: int, step: Step, edit: Edit, changed: Mapping[int, Any]) -> Any:
         """What a step gives with an edit, where some values have ``changed``."""
+        self.work.add(1, self.numbers[i])
 
         def look(index: int) -> Any:
             return changed[index] if index in changed else self.arrays[index]
@@ -175,6 +180,11 @@ class Program:
             if any(_index(o) in found for o in step.operands):
                 found.add(step.output.index)
         return found
+
+
+def _numbers_of(step: Step) -> int:
+    """How many numbers a step reads and writes."""
+    return step.output.array.size + sum(o.array.size for o in step.operands if isinstance(o, Value))
 
 
 def _index(operand: Any) -> int | None:

@@ -6,7 +6,18 @@ written instead.
 """
 
 from tinynet.debug.hypotheses.about import Hypotheses
-from tinynet.debug.hypotheses.base import SHOWN_ONLY, Facts, Family, Hypothesis, family_of, symbol
+from tinynet.debug.hypotheses.base import SHOWN_ONLY, Facts, Family, Hypothesis, family_of, is_mask, symbol
 from tinynet.debug.hypotheses.replacements import functions, softmax
 
-__all__ = ["SHOWN_ONLY", "Facts", "Family", "Hypotheses", "Hypothesis", "family_of", "functions", "softmax", "symbol"]
+__all__ = [
+    "SHOWN_ONLY",
+    "Facts",
+    "Family",
+    "Hypotheses",
+    "Hypothesis",
+    "family_of",
+    "functions",
+    "is_mask",
+    "softmax",
+    "symbol",
+]

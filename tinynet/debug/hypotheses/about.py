@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from tinynet.debug import windows
 from tinynet.debug.hypotheses.base import Facts, Family, Hypothesis, Members, alone, family_of, symbol
-from tinynet.debug.hypotheses.carried import nothing_carried
+from tinynet.debug.hypotheses.carried import nothing_carried, truncated
 from tinynet.debug.hypotheses.everywhere import everywhere
-from tinynet.debug.hypotheses.factors import moved_factors, slopes
+from tinynet.debug.hypotheses.factors import forgotten_factors, moved_factors, slopes
 from tinynet.debug.hypotheses.losses import other_losses
 from tinynet.debug.hypotheses.operations import other_operations
 from tinynet.debug.hypotheses.order import reordered
@@ -85,6 +85,7 @@ class Hypotheses(Facts):
         for said, group in groups.items():
             yield from of_all(self, list(dict.fromkeys(family_of(v) for v in group)), said)
         yield from nothing_carried(self)
+        yield from truncated(self)
 
     def _here(self, family: Family, values: Members, where: str) -> Iterator[Hypothesis]:
         """What may be wrong in how ``values`` of a quantity are computed, at the steps that ``where`` says."""
@@ -94,6 +95,7 @@ class Hypotheses(Facts):
         yield from other_operations(self, values, title)
         yield from reordered(self, values, title)
         yield from other_shares(self, values, title)
+        yield from forgotten_factors(self, values, title)
         yield from slopes(self, values, title)
         if not where:
             yield from moved_factors(self, values, target)

@@ -47,6 +47,12 @@ def family_of(value: Value) -> Family:
     return str(value.quantity), value.update if value.kind == "computed" else 0
 
 
+def is_mask(array: np.ndarray) -> bool:
+    """Whether an array holds 0 and one other number: what is dropped, and the scale of what is not."""
+    numbers = np.unique(array)
+    return array.size > 2 and len(numbers) == 2 and 0 in numbers
+
+
 def symbol(quantity: str) -> str:
     """``d_here_lstm.h`` → ``dh from its own step``, ``lstm.W_ii`` → ``W_ii``."""
     for prefix, said in (
@@ -202,11 +208,15 @@ class Facts:
         """What an operand is called where it is referred to by ``key``."""
         if operand.quantity is None:
             return self._said_unnamed(operand)
-        word = symbol(operand.quantity)
+        word = self.called(operand)
         away = key[2]
         if away == "initial":
             return f"the initial {word}"
         return word if not away else f"{word}[t{away:+d}]"
+
+    def called(self, value: Value) -> str:
+        """What a quantity is called; of what was drawn at random, what it is for."""
+        return "the mask" if value.kind == "constant" and is_mask(value.array) else symbol(str(value.quantity))
 
     def _said_unnamed(self, operand: Value) -> str:
         """By the names of what it is computed from; one quantity that was only moved about keeps its name."""

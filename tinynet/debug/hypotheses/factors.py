@@ -8,10 +8,51 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, symbol
+from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, Place, symbol
 from tinynet.debug.hypotheses.replacements import functions
-from tinynet.debug.program import Compute, Edit, Look
+from tinynet.debug.program import Change, Compute, Edit, Look
+from tinynet.primitives import TABLE
 from tinynet.run import Step, Value
+
+
+def forgotten_factors(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
+    """Of a product without a name, that the backward pass reads once more, only one factor is read."""
+    edits: dict[str, dict[Place, Change]] = {}
+    for index in values.values():
+        for i in facts.local(index):
+            for k, operand in enumerate(facts.run.steps[i].operands if facts.run.steps[i].phase != "forward" else ()):
+                path = _forward_product(facts, operand)
+                for factor, other in (path[-1].operands, path[-1].operands[::-1]) if path else ():
+                    word = facts.said(factor, facts.reference(factor, path[-1].time))
+                    edits.setdefault(word, {})[i, k] = _only(other.index, path[-1].output.index, path[:-1])
+    for word, reads in edits.items():
+        yield Hypothesis(f"{title}: the factor {word} is left out", Edit(reads=reads))
+
+
+def _only(factor: int, product: int, moves: list[Step]) -> Change:
+    """One factor, in the places where the product is read."""
+
+    def change(x: Any, look: Look) -> Any:
+        found = look(factor) + 0 * look(product)
+        for step in reversed(moves):
+            found = TABLE[step.primitive](found, **step.arguments)
+        return found
+
+    return change
+
+
+def _forward_product(facts: Facts, operand: Any) -> list[Step]:
+    """The steps of the forward pass that move a product of two named factors, the last first, and the product."""
+    found: list[Step] = []
+    while isinstance(operand, Value) and operand.quantity is None and operand.index in facts.program.made_by:
+        step = facts.run.steps[facts.program.made_by[operand.index]]
+        found.append(step)
+        if step.primitive == "multiply" and step.phase == "forward":
+            return found if all(isinstance(f, Value) and f.quantity is not None for f in step.operands) else []
+        if TABLE[step.primitive].kind != "structural" or len(step.operands) != 1:
+            break
+        operand = step.operands[0]
+    return []
 
 
 def slopes(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:

@@ -14,13 +14,15 @@ from tinynet.primitives import TABLE
 from tinynet.run import Step, Value
 
 Found = Iterator[tuple[str, Plain]]  # functions of the operands
+MOST_SOURCES = 3  # that a factor without a name is called by
 UNARY = ("tanh", "sigmoid", "relu", "exp", "log", "sqrt", "absolute", "negative")
 
 
 def other_operations(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
     """Each operation that computes ``values`` is another one."""
     for places in _alike(facts, values).values():
-        for label, compute in instead(facts, facts.run.steps[places[0]]):
+        step = facts.run.steps[places[0]]
+        for label, compute in (*_without_a_factor(facts, step), *instead(facts, step)):
             steps = dict.fromkeys(places, lambda look, *x, f=compute: f(*x))
             yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
 
@@ -35,7 +37,35 @@ def _alike(facts: Facts, values: Members) -> dict[Key, list[int]]:
             operands = tuple(facts.reference(o, base) if isinstance(o, Value) else o for o in step.operands)
             key = (step.primitive, str(step.arguments) if step.primitive != "getitem" else "", operands)
             groups.setdefault((*key, step.output.shape), []).append(i)
-    return groups
+    return groups | dict(_with_the_end(groups))
+
+
+def _with_the_end(groups: dict[Key, list[int]]) -> Iterator[tuple[Key, list[int]]]:
+    """Each group with one more operation: at the first step, say, where one operand is an initial state."""
+    alone = [(key, places[0]) for key, places in groups.items() if len(places) == 1]
+    for key, places in groups.items():
+        for other, i in alone if len(places) > 1 else ():
+            name, arguments, operands, shape = key
+            same = sum(a == b for a, b in zip(operands, other[2], strict=False))
+            if other[:2] == (name, arguments) and other[3] == shape and same == len(operands) - 1 == len(other[2]) - 1:
+                yield (*key, "and", i), [*places, i]
+
+
+def _without_a_factor(facts: Facts, step: Step) -> Found:
+    """One factor of a product is forgotten."""
+    if step.primitive != "multiply" or not all(isinstance(o, Value) for o in step.operands):
+        return
+    if step.operands[0] is step.operands[1]:  # a square
+        return
+    for k, keep in ((0, lambda x, y: y + 0 * x), (1, lambda x, y: x + 0 * y)):
+        factor = step.operands[k]
+        sources = facts.sources(factor)
+        if factor.quantity is not None and factor.kind != "hyperparameter":  # there may be several products of that
+            word = facts.said(factor, facts.reference(factor, step.time))
+            called = f"{word} is left out as a factor" if word.startswith("the ") else f"the factor {word} is left out"
+            yield called, keep
+        elif sources and sources.count(", ") < MOST_SOURCES:
+            yield f"the factor that is computed from {sources} is left out", keep
 
 
 def instead(facts: Facts, step: Step) -> Found:

@@ -65,6 +65,7 @@ def likely(facts: Facts, value: Value, said: str) -> Found:
             yield f"{how.format(said)} is used where {said} belongs", function
     elif kind == "b":
         yield f"{said} is left out, as if it held everywhere", lambda x: P.equal(x, x)
+        yield f"{said} is the wrong way round", lambda x: P.equal(x, 0)
     else:
         yield from _counted(said)
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
 
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, alone
+from tinynet.debug.hypotheses.parts import parts_of
 from tinynet.debug.hypotheses.reads import other_quantities
-from tinynet.debug.hypotheses.replacements import likely, rarely, softmax
+from tinynet.debug.hypotheses.replacements import likely, rarely, softmax, taken
 from tinynet.debug.program import Edit
+from tinynet.run import Value
+
+MOST_PARTS = 5  # that are put in every other order
 
 
 def other_results(facts: Facts, values: Members, target: str, where: str) -> Iterator[Hypothesis]:
@@ -32,3 +39,16 @@ def rearranged(facts: Facts, values: Members, target: str) -> Iterator[Hypothesi
         sample, made = facts.run.values[next(iter(values.values()))], facts.made(values)
         for label, change in rarely(facts, sample, target):
             yield Hypothesis(label, Edit(outputs=dict.fromkeys(made, alone(change))))
+        yield from _blocks_in_other_order(facts, sample, made, target)
+
+
+def _blocks_in_other_order(facts: Facts, sample: Value, made: list[int], target: str) -> Iterator[Hypothesis]:
+    """What is used in parts, or the gradient of such a value, is put together from its parts in another order."""
+    axis, parts = parts_of(facts, sample)
+    names = [part.name for part in parts]
+    for order in permutations(range(len(parts))) if len(parts) <= MOST_PARTS else ():
+        if list(order) != sorted(order):
+            places = np.concatenate([np.arange(parts[k].start, parts[k].stop) for k in order])
+            changed = alone(lambda x, p=places: taken(x, axis, p))
+            text = f"the parts of {target} are in the order {', '.join(names[k] for k in order)}"
+            yield Hypothesis(f"{text} instead of {', '.join(names)}", Edit(outputs=dict.fromkeys(made, changed)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from tinynet.debug.hypotheses.base import Facts, Hypothesis, Members, symbol
 from tinynet.debug.hypotheses.operations import UNARY
-from tinynet.debug.program import Compute, Edit, Look
+from tinynet.debug.hypotheses.overwritten import of_repeated_places, put_over_each_other, summed
+from tinynet.debug.program import Compute, Edit
 from tinynet.primitives import TABLE
 from tinynet.primitives.core import Primitive
 from tinynet.run import Value
@@ -19,6 +19,8 @@ def other_shares(facts: Facts, values: Members, title: str) -> Iterator[Hypothes
     for index in values.values():
         for label, root, compute in shares_of(facts, index):
             edits.setdefault(label, {})[root] = compute
+        for label, i, compute in of_repeated_places(facts, index):
+            edits.setdefault(label, {})[i] = compute
     for label, steps in edits.items():
         yield Hypothesis(f"{title}: {label}", Edit(steps=steps))
 
@@ -32,10 +34,11 @@ def shares_of(facts: Facts, index: int) -> Iterator[tuple[str, int, Compute]]:
         return
     for k in sorted({0, n - 1}):
         share = _said(facts, terms[k], k)
-        yield f"only the share of {share} is kept: `=` instead of `+=`", root, _summed([terms[k]])
-        yield f"the share of {share} is missing", root, _summed([t for j, t in enumerate(terms) if j != k])
-        yield f"the share of {share} is counted twice", root, _summed([*terms, terms[k]])
-    yield "the mean of the shares instead of their sum", root, _summed(terms, 1 / n)
+        yield f"only the share of {share} is kept: `=` instead of `+=`", root, summed([terms[k]])
+        yield f"the share of {share} is missing", root, summed([t for j, t in enumerate(terms) if j != k])
+        yield f"the share of {share} is counted twice", root, summed([*terms, terms[k]])
+    yield "the mean of the shares instead of their sum", root, summed(terms, 1 / n)
+    yield from put_over_each_other(facts, root, terms)
 
 
 def moved_terms(facts: Facts, values: Members, title: str) -> Iterator[Hypothesis]:
@@ -77,15 +80,3 @@ def _said(facts: Facts, term: Value, k: int) -> str:
     if len(times) == 1:
         return f"t = {times.pop()}"
     return symbol(term.quantity) if term.quantity else ("the first term" if k == 0 else "the last term")
-
-
-def _summed(terms: list[Value], scale: float = 1.0) -> Compute:
-    """The sum of these terms alone."""
-
-    def compute(look: Look, *operands: Any) -> Any:
-        total = look(terms[0].index)
-        for term in terms[1:]:
-            total = total + look(term.index)
-        return scale * total
-
-    return compute

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynet.debug.hypotheses import Hypothesis, symbol
 from tinynet.debug.program import Edit
-from tinynet.debug.relations.base import Beside, Brought, clip, members_of, said_of, shown_or_used
+from tinynet.debug.relations.base import HERE, Beside, Brought, clip, members_of, said_of, shown_or_used
 from tinynet.run import Value
 
 
@@ -29,12 +29,14 @@ def multiples(seen: Beside) -> Iterator[Hypothesis]:
     factor = float(seen.yours @ seen.here) / weight if weight else 0.0
     if abs(factor) > 1e-12 and seen.fits(factor * seen.here):
         said = said_of(factor)
-        fitted = "the factor" in said
+        fitted = HERE in said
         if seen.several or not fitted:
             yield from shown_or_used(f"{seen.name} {said}", seen.made, lambda x: factor * x, fitted)
     added = float(np.mean((seen.yours - seen.here)[seen.counts])) if seen.several else 0.0
     if added and seen.fits(seen.here + added):
-        yield from shown_or_used(f"{added:.4g} is added to all of {seen.name}", seen.made, lambda x: x + added, True)
+        number = f"{added:.4g}" if seen.brought.facts.is_simple(added) else f"a number{HERE} {added:.4g})"
+        text = f"{number} is added to all of {seen.name}"
+        yield from shown_or_used(text, seen.made, lambda x: x + added, True)
 
 
 def clipped(seen: Beside) -> Iterator[Hypothesis]:

@@ -58,6 +58,7 @@ class Beside:
 
     def fits(self, array: np.ndarray) -> bool:
         """Whether these numbers are yours."""
+        self.brought.facts.program.work.add(1, self.yours.size)
         return bool(np.all((np.abs(array - self.yours) <= self.allowed) | ~self.counts))
 
     @property
@@ -104,6 +105,7 @@ def clip(x: Array, bound: float) -> Array:
     return P.minimum(P.maximum(x, -bound), bound)
 
 
+HERE = " (in these data"  # before a number that was measured: in others it may be another
 NAMED = {-1.0: "has the wrong sign", 2.0: "is twice what it should be", 0.5: "is half of what it should be"}
 
 
@@ -116,4 +118,4 @@ def said_of(factor: float) -> str:
         return f"is divided by {round(1 / factor)} once too often (a mean instead of a sum?)"
     if abs(factor) > 1 and abs(factor - round(factor)) < 1e-6:
         return f"is {round(factor)} times too large (a sum instead of a mean?)"
-    return f"is multiplied by the factor {factor:.6g}"
+    return f"is a multiple of what it should be{HERE} {factor:.6g} times)"

@@ -12,7 +12,7 @@ from tinynet import primitives as P
 from tinynet.debug.hypotheses import SHOWN_ONLY, Hypothesis, family_of, functions, softmax, symbol
 from tinynet.debug.hypotheses.base import Members
 from tinynet.debug.program import Array, Change, Edit
-from tinynet.debug.relations.base import Beside
+from tinynet.debug.relations.base import HERE, Beside
 from tinynet.run import Value
 
 SIGNS = {-1.0: "is missing", 1.0: "is added once too often"}
@@ -45,7 +45,7 @@ def _difference(seen: Beside, other: Other) -> Iterator[Hypothesis]:
     k = float((seen.yours - seen.here) @ added) / size if size else 0.0
     said = SIGNS.get(round(k, 6))
     if k and (said or seen.several) and seen.fits(seen.here + k * added):
-        text = f"{other.word} {said}" if said else f"{k:.4g} times {other.word} is added"
+        text = f"{other.word} {said}" if said else f"a multiple of {other.word} is added{HERE} {k:.4g} times)"
         yield from _beside(seen, other, f"{seen.name}: {text}", lambda x, w: x + k * w, fitted=said is None)
 
 
@@ -119,7 +119,7 @@ def _plus_product(sign: float, a: int, b: int) -> Change:
 def _others(seen: Beside) -> Iterator[Other]:
     """Every quantity that could stand beside the members: at the same step, the one before, the one after."""
     facts, sample = seen.brought.facts, seen.members[0]
-    for family, others in facts.seen(facts.run.steps[facts.program.made_by[sample]].phase):
+    for _, others in facts.seen(facts.run.steps[facts.program.made_by[sample]].phase):
         first = facts.run.values[next(iter(others.values()))]
         alike = first.array.size > 1 or facts.program.arrays[sample].size == 1  # one number beside many says nothing
         if first.array.dtype.kind not in "fb" or not alike:
@@ -129,7 +129,7 @@ def _others(seen: Beside) -> Iterator[Other]:
             if pairs and all(facts.is_constant(j) for j in pairs.values()):
                 continue
             if pairs and (len(seen.members) <= 2 or len(pairs) >= len(seen.members) - 1):
-                word = symbol(family[0]) + (f"[t{away:+d}]" if away else "")
+                word = facts.called(first) + (f"[t{away:+d}]" if away else "")
                 yield Other(word, pairs, np.concatenate([_laid(seen, i, pairs.get(i)) for i in seen.members]))
 
 
@@ -154,18 +154,23 @@ def _laid(seen: Beside, i: int, j: int | None) -> np.ndarray:
 
 
 def _read(seen: Beside) -> Iterator[Other]:
-    """The gradients that the members are computed from."""
-    facts = seen.brought.facts
+    """The gradients that the members are computed from, and those that these are computed from."""
     found: dict[str, dict[int, int]] = {}
     for i in seen.members:
-        for n in facts.local(i):
-            for operand in facts.run.steps[n].operands:
-                if isinstance(operand, Value) and operand.of is not None and operand.shape == facts.run.values[i].shape:
-                    found.setdefault(family_of(operand)[0], {})[i] = operand.index
+        near = _gradients_read(seen, i, i)
+        for operand in [further for o in near for further in (o, *_gradients_read(seen, o.index, i))]:
+            found.setdefault(family_of(operand)[0], {})[i] = operand.index
     for quantity, pairs in found.items():
         if len(pairs) == len(seen.members):
             numbers = np.concatenate([_laid(seen, i, pairs[i]) for i in seen.members])
             yield Other(symbol(quantity), pairs, numbers)
+
+
+def _gradients_read(seen: Beside, value: int, like: int) -> list[Value]:
+    """The gradients that a value is computed from and that have the shape of another."""
+    facts, shape = seen.brought.facts, seen.brought.facts.run.values[like].shape
+    read = (o for n in facts.local(value) for o in facts.run.steps[n].operands if isinstance(o, Value))
+    return [o for o in read if o.of is not None and o.shape == shape]
 
 
 def _softmaxes(seen: Beside) -> list[tuple[str, Callable[[Array], Array]]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet.debug.hypotheses import Hypothesis, family_of
 from tinynet.debug.program import Edit
-from tinynet.debug.relations.base import Brought, clip, said_of
+from tinynet.debug.relations.base import HERE, Brought, clip, said_of
 from tinynet.run import Value
 
 
@@ -38,7 +38,7 @@ def of_all_parameters(brought: Brought, value: Value, allowed: Mapping[int, floa
     c = _share(yours[first], here[first])
     if c and all_fit({i: c * here[i] for i in yours}):
         text = f"{role}: each {said_of(c)}"
-        yield Hypothesis(text, Edit(outputs={m: (lambda x, look: c * x) for m in made.values()}))
+        yield Hypothesis(text, Edit(outputs={m: (lambda x, look: c * x) for m in made.values()}), fitted=HERE in text)
     bounds = {i: float(np.abs(yours[i]).max(initial=0)) for i in yours}
     for limit, said in ((dict.fromkeys(yours, max(bounds.values())), "all"), (bounds, "each")):
         if all(limit[i] > allowed[i] for i in yours) and all_fit(
