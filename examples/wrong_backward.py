@@ -25,7 +25,8 @@ def loss_and_gradients(inputs, targets):
     p = np.zeros((steps, len(by)))
     loss = 0.0
     for t in range(steps):
-        h[t] = np.tanh(Wxh[:, inputs[t]] + Whh @ h[t - 1] + bh)
+        z = Wxh[:, inputs[t]] + Whh @ h[t - 1] + bh
+        h[t] = np.tanh(z)
         y = Why @ h[t] + by
         p[t] = np.exp(y) / np.sum(np.exp(y))
         loss -= np.log(p[t, targets[t]])
@@ -37,8 +38,8 @@ def loss_and_gradients(inputs, targets):
         dy[targets[t]] -= 1
         dWhy += np.outer(dy, h[t])
         dby += dy
-        dh = Why.T @ dy  # wrong: what comes from the next step, dh_next, is left out
-        dz = (1 - h[t] ** 2) * dh
+        dh = Why.T @ dy + dh_next
+        dz = (1 - h[t]) ** 2 * dh  # wrong: the square belongs to h[t] alone
         dbh += dz
         dWxh[:, inputs[t]] += dz
         dWhh += np.outer(dz, h[t - 1])

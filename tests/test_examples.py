@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from tinynet.workbook import load, verify
 FOLDER = Path(__file__).parent.parent / "examples"
 WRONG = FOLDER / "wrong_lstm.py"  # it writes no workbook: its commands do
 CHECKED = FOLDER / "checked_lstm.py"  # a test, which fails
-EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {WRONG, CHECKED})
+BACKWARD = FOLDER / "wrong_backward.py"  # whose gradients are wrong, as README shows
+EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {WRONG, CHECKED, BACKWARD})
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -44,6 +46,25 @@ def test_the_wrong_lstm_is_corrected_by_the_commands_that_it_says(tmp_path: Path
     assert "(your dc[4], step " in done[2].stdout and "c is used where tanh_c belongs" in done[2].stdout
     assert done[4].stdout.endswith("all of them agree\n")
     assert verify(tmp_path / "lstm.xlsx").ok
+
+
+def test_readme_shows_what_is_said_of_the_wrong_backward_pass():
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    command, *shown = readme.partition("```\n$ tinynet compare examples/")[2].partition("```")[0].splitlines()
+    line = [sys.executable, "-m", "tinynet.cli", "compare", f"examples/{command}"]
+    done = subprocess.run(line, cwd=FOLDER.parent, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and not done.stderr and len(shown) > 5
+    in_time = re.compile(r"[\d,]+ hypotheses tried in .* s")
+    assert [in_time.sub("", text) for text in done.stdout.splitlines()] == [in_time.sub("", text) for text in shown]
+
+
+def test_the_wrong_backward_pass_corrected_agrees(tmp_path: Path):
+    text = BACKWARD.read_text(encoding="utf-8")
+    assert "(1 - h[t]) ** 2" in text
+    (tmp_path / "right.py").write_text(text.replace("(1 - h[t]) ** 2", "(1 - h[t] ** 2)"), encoding="utf-8")
+    line = [sys.executable, "-m", "tinynet.cli", "compare", "right.py:loss_and_gradients"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "all of them agree" in done.stdout
 
 
 def test_the_checked_lstm_fails_shrinks_and_is_written_and_passes_when_corrected(tmp_path: Path):

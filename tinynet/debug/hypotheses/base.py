@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -222,10 +223,18 @@ class Facts:
         """By the names of what it is computed from; one quantity that was only moved about keeps its name."""
         steps = self.program.between(operand.index, self.named)
         moved = all(TABLE[self.run.steps[i].primitive].kind == "structural" for i in steps)
+        if operand.index in self.moved:
+            return self.called(self.moved[operand.index])
         names = self.sources(operand)
         if not names:
             return "an intermediate"
         return names if moved and ", " not in names else f"what is computed from {names}"
+
+    @cached_property
+    def moved(self) -> dict[int, Value]:
+        """What has a name only after it is put into another shape: by its index, what has the name."""
+        steps = (step for step in self.run.steps if step.primitive == "reshape" and step.output.quantity is not None)
+        return {step.operands[0].index: step.output for step in steps if step.operands[0].quantity is None}
 
     def sources(self, operand: Value) -> str:
         """The names of what an unnamed value is computed from."""
