@@ -214,7 +214,7 @@ def test_variables_of_libraries_do_not_count():
 
 
 def test_a_right_backward_pass_is_called_right():
-    report = tn.debug.check_backward(characters, INPUTS, TARGETS, FIRST)
+    report = tn.debug.compare_gradients(characters, INPUTS, TARGETS, FIRST)
     assert report.ok
     assert "all of them agree" in str(report)
     assert {"d_hs", "d_Whh", "d_by"} <= {str(report.run.values[i].quantity) for i in report.matched.arrays}
@@ -228,7 +228,7 @@ def test_a_right_backward_pass_is_called_right():
     ],
 )
 def test_a_wrong_backward_pass_is_found_and_told(bug, first, reason):
-    report = tn.debug.check_backward(characters, INPUTS, TARGETS, FIRST, **bug)
+    report = tn.debug.compare_gradients(characters, INPUTS, TARGETS, FIRST, **bug)
     assert not report.ok
     assert report.first is not None and report.first.yours_is.startswith(first)
     assert reason in str(report)
@@ -275,7 +275,7 @@ LINEAR = {"x": spread(4, 3), "y": spread(4, 2, seed=1), "W": spread(3, 2, seed=2
     ],
 )
 def test_no_verdict_without_the_gradients_of_all_parameters(wrong, said):
-    report = tn.debug.check_backward(linear, **LINEAR, wrong=wrong)
+    report = tn.debug.compare_gradients(linear, **LINEAR, wrong=wrong)
     assert report.ok is (not wrong)
     assert said in str(report)
 
@@ -295,8 +295,8 @@ def two_layers(x, W1, W2, wrong=False):
 
 def test_another_use_of_a_name_is_no_mistake():
     given = spread(4, 3), spread(3, 2, seed=1), spread(2, 2, seed=2)
-    assert tn.debug.check_backward(two_layers, *given).ok
-    report = tn.debug.check_backward(two_layers, *given, wrong=True)
+    assert tn.debug.compare_gradients(two_layers, *given).ok
+    report = tn.debug.compare_gradients(two_layers, *given, wrong=True)
     assert report.first is not None and report.first.name == "d_W1"
 
 
@@ -319,8 +319,8 @@ def doubled(xs, W, wrong=False):
 
 def test_of_two_lines_that_assign_to_a_variable_the_one_counts_that_is_right():
     given = spread(3, 2), spread(2, 2, seed=1)
-    assert tn.debug.check_backward(doubled, *given).ok
-    report = tn.debug.check_backward(doubled, *given, wrong=True)
+    assert tn.debug.compare_gradients(doubled, *given).ok
+    report = tn.debug.compare_gradients(doubled, *given, wrong=True)
     assert report.first is not None
     assert report.first.yours_is.split("[")[0] in ("dh", "dh_next", "do") and report.first.time == 1
 
@@ -331,13 +331,13 @@ def test_a_gradient_without_a_name_is_not_compared():
         return loss, x.T @ np.ones((4, 2))
 
     with pytest.raises(ValueError, match="could be told to be the gradient of W: call that of W dW"):
-        tn.debug.check_backward(step, spread(4, 3), spread(3, 2))
+        tn.debug.compare_gradients(step, spread(4, 3), spread(3, 2))
 
 
 def test_the_last_term_of_a_sum_is_compared_with_the_sum():
     given = {"xs": spread(4, 3), "y": spread(2), "W": spread(3, 2, seed=1)}
-    assert tn.debug.check_backward(accumulated, **given).ok
-    report = tn.debug.check_backward(accumulated, **given, wrong=True)
+    assert tn.debug.compare_gradients(accumulated, **given).ok
+    report = tn.debug.compare_gradients(accumulated, **given, wrong=True)
     assert report.first is not None and report.first.name == "d_W"
 
 
@@ -352,7 +352,7 @@ def test_the_derivative_of_relu_at_zero_is_zero():
 
     W = spread(3, 2)
     W[:, 0] = 0  # so that z is 0 there
-    assert tn.debug.check_backward(step, spread(4, 3), W).ok
+    assert tn.debug.compare_gradients(step, spread(4, 3), W).ok
 
 
 def test_what_cannot_be_followed_is_told_with_its_line():
@@ -363,20 +363,20 @@ def test_what_cannot_be_followed_is_told_with_its_line():
 
     line = step.__code__.co_firstlineno + 1
     with pytest.raises(ValueError, match=f"beyond line {line} of test_own_code.py: np.det is not traced"):
-        tn.debug.check_backward(step, spread(2, 2))
+        tn.debug.compare_gradients(step, spread(2, 2))
 
     def infinite(W):
         return (W * np.inf).sum()
 
     with pytest.raises(ValueError, match="the loss of infinite is inf: nothing can be compared"):
-        tn.debug.check_backward(infinite, np.ones(2))
+        tn.debug.compare_gradients(infinite, np.ones(2))
 
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_an_object_keeps_its_weights(wrong):
     net = Dense(wrong)
     before = net.W1.copy()
-    report = tn.debug.check_backward(net.step, spread(6, 4), spread(6, 3, seed=1))
+    report = tn.debug.compare_gradients(net.step, spread(6, 4), spread(6, 3, seed=1))
     assert report.ok is not wrong
     if report.first is not None:
         assert report.first.yours_is == "dz1"
@@ -461,7 +461,7 @@ def through_a_default(x, y):
 def test_weights_stand_in_lists_of_layers_objects_dicts_and_defaults(step, wrong, first, monkeypatch):
     monkeypatch.setitem(globals(), "WRONG", wrong)
     before = LAYERS[0].W.copy(), SLOPE.grad.copy(), TABLE["W"]
-    report = tn.debug.check_backward(step, spread(5, 4), spread(5, 2, seed=1))
+    report = tn.debug.compare_gradients(step, spread(5, 4), spread(5, 2, seed=1))
     assert report.ok is (first is None)
     assert (None if report.first is None else report.first.name) == first
     np.testing.assert_array_equal(LAYERS[0].W, before[0])
@@ -478,7 +478,7 @@ def test_the_code_finds_its_arrays_as_they_were():
         return loss * Whh[0, 0]
 
     w, corner = spread(3), Whh[0, 0]
-    assert tn.debug.check_backward(step, w).first is not None
+    assert tn.debug.compare_gradients(step, w).first is not None
     assert (w[0], Whh[0, 0]) == (spread(3)[0], corner)
 
 
@@ -490,16 +490,16 @@ def test_code_that_draws_at_random_is_refused():
         return loss, dw
 
     with pytest.raises(ValueError, match="the loss of dropped is another when it is traced"):
-        tn.debug.check_backward(dropped, spread(3))
+        tn.debug.compare_gradients(dropped, spread(3))
 
 
 def test_what_says_nothing_about_a_backward_pass_is_refused():
     with pytest.raises(ValueError, match="could be told to be the gradient of W: call that of W dW"):
-        tn.debug.check_backward(memory, spread(4, 2), spread(12, 5))
+        tn.debug.compare_gradients(memory, spread(4, 2), spread(12, 5))
     with pytest.raises(ValueError, match="has no loss: let it return a number"):
-        tn.debug.check_backward(lambda x: x * 2, spread(3))
+        tn.debug.compare_gradients(lambda x: x * 2, spread(3))
     with pytest.raises(ValueError, match="failed: ZeroDivisionError"):
-        tn.debug.check_backward(lambda x: 1 // 0, spread(3))
+        tn.debug.compare_gradients(lambda x: 1 // 0, spread(3))
 
 
 # From the command line

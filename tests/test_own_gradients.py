@@ -93,8 +93,8 @@ CONVENTIONS = {
     ],
 )
 def test_only_what_a_wrong_gradient_follows_from_is_called_wrong(step, wrong, first):
-    assert tn.debug.check_backward(step, *CONVENTIONS[step]).ok
-    report = tn.debug.check_backward(step, *CONVENTIONS[step], wrong=wrong)
+    assert tn.debug.compare_gradients(step, *CONVENTIONS[step]).ok
+    report = tn.debug.compare_gradients(step, *CONVENTIONS[step], wrong=wrong)
     assert report.first is not None and report.first.yours_is == first
 
 
@@ -144,7 +144,7 @@ LAYERS = [spread(4, 3), spread(4, 3, seed=1), spread(3, 3, seed=2), spread(3, 3,
     ],
 )
 def test_the_gradients_that_are_handed_out_are_compared(hands_out, wrong):
-    report = tn.debug.check_backward(layers, *LAYERS, hands_out=hands_out)
+    report = tn.debug.compare_gradients(layers, *LAYERS, hands_out=hands_out)
     assert report.gradients == ("W2", "W1")
     names = {str(value.quantity): report.matched.sources[value.index] for value in gradients_of(report)}
     assert {names[quantity] for quantity in report.differing} == wrong
@@ -173,13 +173,13 @@ def module_data(wanted, W, forget=False):
 
 
 def test_what_is_given_and_has_no_gradient_is_data():
-    report = tn.debug.check_backward(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2))
+    report = tn.debug.compare_gradients(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2))
     assert report.ok and set(report.data) == {"wanted", "x_in"}
     assert str(report).splitlines()[-1].startswith("taken for data, as there is no gradient of it: ")
 
 
 def test_a_parameter_whose_gradient_is_forgotten_is_not_taken_for_data():
-    report = tn.debug.check_backward(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2), forget=True)
+    report = tn.debug.compare_gradients(module_data, spread(4, 3, seed=1), spread(3, 3, seed=2), forget=True)
     assert not report.ok and report.missing == ("K_in",)
     assert "NOT COMPARED: the gradient of K_in" in str(report)
 
@@ -190,7 +190,7 @@ def test_a_layer_without_a_gradient_is_no_data_where_others_have_one():
         d_second = (x @ layers["first"]).T @ np.ones((4, 2))
         return loss, {"second": d_second}
 
-    report = tn.debug.check_backward(step, {"first": spread(3, 5), "second": spread(5, 2, seed=1)}, spread(4, 3))
+    report = tn.debug.compare_gradients(step, {"first": spread(3, 5), "second": spread(5, 2, seed=1)}, spread(4, 3))
     assert report.missing == ("layers.first",)
 
 
@@ -235,8 +235,8 @@ def updating(X, y, net, wrong=False, rate=0.1):
 
 def test_gradients_without_a_name_are_what_is_taken_off_the_weights():
     net = {"W_in": spread(3, 5), "W_out": spread(5, 2, seed=1)}
-    assert tn.debug.check_backward(updating, spread(4, 3), spread(4, 2, seed=1), net).ok
-    report = tn.debug.check_backward(updating, spread(4, 3), spread(4, 2, seed=1), net, wrong=True)
+    assert tn.debug.compare_gradients(updating, spread(4, 3), spread(4, 2, seed=1), net).ok
+    report = tn.debug.compare_gradients(updating, spread(4, 3), spread(4, 2, seed=1), net, wrong=True)
     assert report.first is not None and report.first.name == "d_net.W_in"
     assert report.first.yours_is == "(net.W_in before - after) / 0.1"
 
@@ -250,7 +250,7 @@ def test_updates_are_no_gradients_where_none_is_right():
         return loss
 
     with pytest.raises(ValueError, match="call that of W dW"):
-        tn.debug.check_backward(step, spread(4, 3), net)
+        tn.debug.compare_gradients(step, spread(4, 3), net)
 
 
 # Parameters that are no arrays
@@ -269,7 +269,7 @@ def plain_numbers(X, y, wrong=""):
 
 @pytest.mark.parametrize(("wrong", "first"), [("", None), ("list", "d_weights_in_lists"), ("number", "d_offset")])
 def test_numbers_and_lists_are_parameters_where_they_have_gradients(wrong, first):
-    report = tn.debug.check_backward(plain_numbers, spread(4, 3), spread(4, 2, seed=1), wrong=wrong)
+    report = tn.debug.compare_gradients(plain_numbers, spread(4, 3), spread(4, 2, seed=1), wrong=wrong)
     assert set(report.gradients) == {"weights_in_lists", "offset"}
     assert (report.first and report.first.name) == first
 
@@ -281,7 +281,7 @@ def test_a_number_that_cannot_be_an_array_is_said_not_to_be_compared():
         doffset, dW = 1.0, X.T @ (2 * (X @ W + offset))
         return loss, dW, doffset
 
-    report = tn.debug.check_backward(step, spread(4, 3), spread(3, 2))
+    report = tn.debug.compare_gradients(step, spread(4, 3), spread(3, 2))
     assert report.gradients == ("W",) and report.missing == ("offset",)
 
 
@@ -296,7 +296,7 @@ def test_a_number_that_cannot_be_an_array_is_said_not_to_be_compared():
     ],
 )
 def test_the_reason_is_said_of_what_was_brought(step, wrong, reason):
-    report = tn.debug.check_backward(step, *CONVENTIONS[step], wrong=wrong)
+    report = tn.debug.compare_gradients(step, *CONVENTIONS[step], wrong=wrong)
     assert f"WHY   {reason}\n" in str(report)
 
 
@@ -310,12 +310,12 @@ def test_one_reason_without_an_intermediate_gradient_is_better_than_two_with_it(
         dW = X.T @ (dz / 5) / 3
         return loss, dW
 
-    report = tn.debug.check_backward(step, spread(5, 3), spread(5, 2, seed=1), spread(3, 2, seed=2))
+    report = tn.debug.compare_gradients(step, spread(5, 3), spread(5, 2, seed=1), spread(3, 2, seed=2))
     assert report.first is not None and report.first.yours_is == "dW"
 
 
 def test_gradients_that_are_taken_for_each_other_are_said_to_be():
-    report = tn.debug.check_backward(layers, *LAYERS, hands_out="exchanged")
+    report = tn.debug.compare_gradients(layers, *LAYERS, hands_out="exchanged")
     assert "WHY   the gradients of W2 and W1 are taken for each other\n" in str(report)
 
 
@@ -336,7 +336,7 @@ def test_a_mistake_in_some_gradients_alike_is_said_of_them_together():
         return loss, dW1, db1, dW2, db2
 
     shapes = [(4, 3), (4, 2), (3, 5), (5,), (5, 2), (2,)]
-    report = tn.debug.check_backward(step, *(spread(*shape, seed=seed) for seed, shape in enumerate(shapes)))
+    report = tn.debug.compare_gradients(step, *(spread(*shape, seed=seed) for seed, shape in enumerate(shapes)))
     assert "WHY   in the gradients of b2 and b1, each is 4 times too large (a sum instead of a mean?)\n" in str(report)
 
 
@@ -353,6 +353,6 @@ def test_a_number_that_was_measured_is_no_reason():
         dv = np.outer(a, a @ v)
         return loss, dWa, dv
 
-    report = tn.debug.check_backward(step, spread(3), spread(3, 5, seed=1), spread(5, 2, seed=2))
+    report = tn.debug.compare_gradients(step, spread(3), spread(3, 5, seed=1), spread(5, 2, seed=2))
     assert report.first is not None and report.first.yours_is == "de"
     assert "WHY   your de is da times a\n" in str(report)

@@ -30,7 +30,7 @@ class Comparison:
         self.allowed = {i: tolerance * scale for i, scale in self.scales.items()}
 
     def _relevant(self, index: int, array: np.ndarray) -> np.ndarray:
-        """Their array, in float64; where anything may stand, ours is put."""
+        """The user's array, in float64; where anything may stand, ours is put."""
         array = array.astype(float) if array.dtype.kind == "f" else np.asarray(array)
         return np.where(self.irrelevant.get(index, False), self.program.arrays[index], array)
 

@@ -1,4 +1,4 @@
-"""Somebody's code instead of his arrays: its variables are compared, with a run or with its own forward pass."""
+"""Somebody's code instead of arrays: its variables are compared, with a run or with its own forward pass."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from tinynet.tracing.outside import arrays_outside, module_of, parts_of
 MOST_LINES = 20  # that are tried for variables which several lines assign to
 
 
-def check_backward(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Report:
+def compare_gradients(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Report:
     """Compare the gradients that NumPy code computes by hand with those that its own forward pass should have.
 
-    ``print(tn.debug.check_backward(step, x, y))``: the function computes a loss, then gradients, with arrays that it
+    ``print(tn.debug.compare_gradients(step, x, y))``: the function computes a loss, then gradients, with arrays that it
     is given or that its module holds; it returns the loss, or calls it ``loss``. Gradients are known by their names:
     ``dW`` for ``W``. What the forward pass computes is taken for right. The report is ``ok`` where the gradients of all
     parameters were compared, and agree. Raises ValueError without a loss, where no variable is a gradient, and for a
@@ -47,7 +47,7 @@ def compare_code(
     mapping: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Report:
-    """As ``compare``, of the variables of a function, with ``run``; without one, as ``check_backward``."""
+    """As ``compare``, of the variables of a function, with ``run``; without one, as ``compare_gradients``."""
     with failing(function.__name__), copies(function, arguments, named) as (own, given, by_name):
         found = Collector()
         with found.collecting():

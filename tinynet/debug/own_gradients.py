@@ -39,11 +39,11 @@ def choose(program: Program, matched: Matched, name: str, own: set[str], toleran
         raise ValueError(f"no variable of {name} could be told to be the gradient of {called}: call that of W dW")
     comparison = laid_beside(program, matched, tolerance)
     wrong = set(comparison.wrong())
-    his = {index for index in matched.arrays if _variable(matched.sources[index]) in own}
-    given = {index for of, index in gradients.items() if of.kind == "input" and index in his}
+    theirs = {index for index in matched.arrays if _variable(matched.sources[index]) in own}
+    given = {index for of, index in gradients.items() if of.kind == "input" and index in theirs}
     asked = matched.arrays.keys() & (given | set(parameters.values()))
     computed = {index for index in matched.arrays if book.values[index].of is not None}
-    ends = asked | ((his & computed) - _leading_to(program, parameters.values()))
+    ends = asked | ((theirs & computed) - _leading_to(program, parameters.values()))
     consequences = Consequences(comparison, ends)
     verdicts = consequences.judge(computed - ends) if wrong & asked else dict.fromkeys(computed - asked, Verdict.UNUSED)
     for index in list(matched.arrays):

@@ -26,7 +26,7 @@ class Choice(NamedTuple):
 
 
 class Chooser:
-    """His arrays, and what each of them is."""
+    """The user's arrays, and what each of them is."""
 
     def __init__(self, catalogue: Catalogue, mine: Mapping[str, np.ndarray]):
         self.catalogue, self.mine, self.ways = catalogue, mine, Ways(catalogue, mine)
@@ -37,7 +37,7 @@ class Chooser:
         self.sides: set[Any] = set()  # which weight stands first where two are side by side
         self.claims: dict[Any, str] = {}
         self.senses: dict[str, str] = {}  # which of its meanings a key turned out to have
-        self.scopes: dict[str, str] = {}  # which layer of ours the front of his names stands for
+        self.scopes: dict[str, str] = {}  # which layer of ours the front of their names stands for
 
     def choose(self, mapping: dict[str, Meaning]) -> None:
         """Give each array its meaning: by its name if that is sure, by its numbers, then by any name."""
@@ -164,7 +164,7 @@ class Chooser:
 
     # What speaks for one of several meanings
     def _is_same(self, name: str, option: Choice) -> bool:
-        """A leaf of ours that he was given too."""
+        """A leaf of ours that the user was given too."""
         return option.meaning.goal.first.given and any(error(way, self.mine[name]) <= EQUAL for way in option.ways)
 
     def _sums_to_one(self, name: str, option: Choice) -> bool:

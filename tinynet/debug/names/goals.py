@@ -54,7 +54,7 @@ class Series:
 
     @property
     def given(self) -> bool:
-        """Whether it is a leaf, whose numbers he must have too."""
+        """Whether it is a leaf, whose numbers the user must have too."""
         return self.role == "value" and self.kind in ("parameter", "input")
 
 

@@ -18,19 +18,19 @@ ORDERS = {  # of the axes, from the most usual one on: only these are looked for
 
 @dataclass(frozen=True)
 class Layout:
-    """``order``: which of our axes each of his is; ``shape``: his array's with all of our axes apart."""
+    """``order``: which of our axes each of theirs is; ``shape``: their array's with all of our axes apart."""
 
     words: str
     order: tuple[int, ...]
     shape: tuple[int, ...]
-    merged: bool = False  # steps and batch are one axis of his
+    merged: bool = False  # steps and batch are one axis of theirs
 
     def arranged(self, array: np.ndarray) -> np.ndarray:
-        """His array in our order of axes."""
+        """The user's array in our order of axes."""
         return array.reshape(self.shape).transpose(np.argsort(self.order))
 
     def subscript(self, array: np.ndarray, t: int) -> str:
-        """``[2]``, ``[:, 2]``, ``[4:6]``: where his array has a place of our first axis."""
+        """``[2]``, ``[:, 2]``, ``[4:6]``: where their array has a place of our first axis."""
         at = self.order.index(0)
         if self.merged:
             size = self.shape[1]

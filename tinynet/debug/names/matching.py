@@ -17,10 +17,10 @@ from tinynet.run import Run, unknown_name
 def match(
     run: Run, mine: Mapping[str, np.ndarray], mapping: Mapping[str, str] | None = None, as_ours: bool = False
 ) -> Matched:
-    """Find the values of ``run`` that ``mine`` holds. ``mapping`` {his name: ours} overrides what names seem to say.
+    """Find the values of ``run`` that ``mine`` holds.
 
-    With ``as_ours``, quantities are called as in the run and nothing else. Raises ValueError for a mapping of names
-    that are not there.
+    ``mapping`` {the user's name: ours} overrides what names seem to say. With ``as_ours``, quantities are called as in
+    the run and nothing else. Raises ValueError for a mapping of names that are not there.
     """
     catalogue, arrays = Catalogue(run, as_ours), dict(mine)
     chooser = Chooser(catalogue, arrays)
@@ -32,12 +32,12 @@ def match(
 
 def _checked(mapping: Mapping[str, str], catalogue: Catalogue, mine: Mapping[str, np.ndarray]) -> dict[str, Meaning]:
     found = {}
-    for his, ours in mapping.items():
-        if his not in mine:
-            raise ValueError(f"mapping: {unknown_name(his, list(mine), 'array of yours')}")
+    for theirs, ours in mapping.items():
+        if theirs not in mine:
+            raise ValueError(f"mapping: {unknown_name(theirs, list(mine), 'array of yours')}")
         meanings = catalogue.exact(ours)
         if not meanings:
             known = [*catalogue.series, *catalogue.run.names]
             raise ValueError(f"mapping: {unknown_name(ours, known)}")
-        found[his] = meanings[0]
+        found[theirs] = meanings[0]
     return found

@@ -14,7 +14,7 @@ from tinynet.run import Value
 
 
 class Piece(NamedTuple):
-    """Numbers for a value of ours, or for a part of it; ``there`` is how he would call them."""
+    """Numbers for a value of ours, or for a part of it; ``there`` is what the user would call them."""
 
     value: Value
     place: tuple[Any, ...]
@@ -37,7 +37,7 @@ def pieces(name: str, way: Way, array: np.ndarray) -> Iterator[Piece]:
 
 
 def _parts(way: Way, t: int | None, step: np.ndarray, there: str, axes: int) -> Iterator[Piece]:
-    """The same of one step; ``axes``: how many his has."""
+    """The same of one step; ``axes``: how many theirs has."""
     parts = way.goal.parts
     if way.gates is not None and len(parts) > 1:
         parts = tuple(parts[k] for k in way.gates)
@@ -87,7 +87,7 @@ def error(way: Way, array: np.ndarray) -> float:
 
 
 class Filled:
-    """A value of ours that is filled with numbers of his."""
+    """A value of ours that is filled with the user's numbers."""
 
     def __init__(self, value: Value):
         self.value = value

@@ -60,7 +60,7 @@ class Quantities:
         """What was recorded before the first update, and the update.
 
         Where sequences have ends, our tanh reads the new cell, and the gradient of the kept one is only what comes
-        back from later steps: nobody else has such a quantity, and his dc is another. At the initial state it is.
+        back from later steps: nobody else has such a quantity, and their dc is another. At the initial state it is.
         """
         found = []
         for series in self.series.values():

@@ -31,9 +31,9 @@ class Unmatched:
 class Matched:
     """Somebody's arrays in the places of ours.
 
-    ``arrays`` by index of the run's value: his numbers in that value's shape and order of axes, and in his dtype.
-    ``sources`` by the same index: how he would call them (``h[2]``). ``layouts`` by his names: what was read into
-    each. ``dtype`` is the least precise floating dtype among his arrays.
+    ``arrays`` by index of the run's value: the user's numbers in that value's shape and order of axes, in their own
+    dtype. ``sources`` by the same index: what the user would call them (``h[2]``). ``layouts`` by the user's names:
+    what was read into each. ``dtype`` is the least precise floating dtype among these arrays.
     """
 
     arrays: dict[int, np.ndarray] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Matched:
 
 
 class Assembler:
-    """Puts his arrays, each read in its way, together to our values."""
+    """Puts the user's arrays, each read in its way, together to our values."""
 
     def __init__(self, chooser: Chooser, settled: Mapping[str, Way]):
         self.catalogue, self.mine, self.ways = chooser.catalogue, chooser.mine, chooser.ways

@@ -25,7 +25,7 @@ CLOSER = 0.1  # a layout is clearly the better one if its error is less than thi
 
 
 class Settler:
-    """His arrays with what they are, and the one way to read each."""
+    """The user's arrays with what they are, and the one way to read each."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Settler:
         return all(error(way, self.mine[name]) > EQUAL for way in ways)
 
     def _orientation(self, scope: str) -> tuple[int, ...] | None:
-        """Which way round his matrices stand: those of the same layer if one of them shows it, or all of them."""
+        """Which way round the user's matrices stand: those of the same layer if one of them shows it, or all."""
         here = {order for layer, order in self.oriented if layer == scope}
         orders = here or {order for _, order in self.oriented}
         return orders.pop() if len(orders) == 1 else None
@@ -120,7 +120,7 @@ class Settler:
         return found
 
     def _in_other_order(self, name: str, way: Way) -> Way:
-        """Recognise gates that are stacked in another order: block for block, his are ours."""
+        """Recognise gates that are stacked in another order: block for block, theirs are ours."""
         count = len(way.goal.gates)
         ours = to_host(way.goal.first.values[None].array) if None in way.goal.first.values else None
         if count < 2 or ours is None or len(way.goal.parts) > 1 or error(way, self.mine[name]) <= EQUAL:
@@ -133,7 +133,7 @@ class Settler:
         return replace(way, gates=order) if sorted(order) == list(range(count)) else way
 
     def _in_gate_order(self, name: str, way: Way) -> Way:
-        """Gates stand in the order of the rows of his weights; without these, in the one that other arrays show.
+        """Gates stand in the order of the rows of the user's weights; without these, in the one that other arrays show.
 
         Where they stand side by side, each has its own numbers, and these say more.
         """
@@ -172,7 +172,7 @@ class Settler:
         return set(self.orders[_stacked(way)])
 
     def _as_sum(self, name: str, way: Way) -> Way:
-        """Recognise one bias for our two, where he has no other."""
+        """Recognise one bias for our two, where the user has no other."""
         series, rows = way.goal.first, way.goal.parts[0].rows
         other = self.catalogue.series.get(series.about.replace("bias_ih", "bias_hh"))
         if "bias_ih" not in series.label or other is None or error(way, self.mine[name]) <= EQUAL:

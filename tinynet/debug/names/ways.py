@@ -21,9 +21,9 @@ from tinynet.run import INITIAL
 class Way:
     """One way to read an array: the goal, its time steps (``None``: it has none), the layout.
 
-    ``single``: one time step only, without an axis for it. ``gates``: which gate each of his blocks is. ``less``: a
-    bias that is taken off, because his one bias is the sum of our two. ``at``: of one step of a value that is recorded
-    whole, our axis of time. ``opposite``: his numbers have the other sign.
+    ``single``: one time step only, without an axis for it. ``gates``: which gate each of the blocks is. ``less``: a
+    bias that is taken off, as the one bias is the sum of our two. ``at``: of one step of a value that is recorded
+    whole, our axis of time. ``opposite``: their numbers have the other sign.
     """
 
     goal: Goal
@@ -43,11 +43,11 @@ class Way:
 
 
 class Ways:
-    """The ways to read his arrays."""
+    """The ways to read the user's arrays."""
 
     def __init__(self, catalogue: Catalogue, mine: Mapping[str, np.ndarray]):
         self.catalogue, self.mine = catalogue, mine
-        self.numbers: dict[str, set[int]] = defaultdict(set)  # the steps that his names give a number
+        self.numbers: dict[str, set[int]] = defaultdict(set)  # the steps that their names give a number
         for name in mine:
             for reading in readings_of(name):
                 if reading.role == "value" and str(reading.moment).startswith("#"):
@@ -105,7 +105,7 @@ class Ways:
         return number
 
     def _starts_before(self, meaning: Meaning) -> bool:
-        """Whether his h0 is our initial state, and not step 0."""
+        """Whether the user's h0 is our initial state, and not step 0."""
         initial = self.catalogue.initial(meaning.goal.first)
         assert initial is not None
         for name, array in self.mine.items():
