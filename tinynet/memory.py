@@ -23,7 +23,7 @@ _free = {2**k: deque[tuple[Any, int]](maxlen=LARGEST >> k) for k in range(17, 25
 
 
 class _Hold(weakref.ref):
-    """Knows when the first array in a block is gone, on which all others that lie there hold."""
+    """A weak reference to the array that owns a block: when that array is freed, the block can be used again."""
 
     __slots__ = ("block", "others")
 

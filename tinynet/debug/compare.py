@@ -17,6 +17,7 @@ from tinynet.debug.program import Program
 from tinynet.debug.search import Diagnosis, Search
 from tinynet.run import Run, Value
 from tinynet.workbook.book import Book
+from tinynet.workbook.stepping import PER_MOMENT
 
 # Of the largest number of a quantity: rounding over some fifty steps stays below, every bug that was met lies above.
 TOLERANCES = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2}
@@ -211,15 +212,14 @@ def _in_the_workbook(run: Run, value: Value, place: tuple) -> tuple[str, str, in
         book = Book(run, "names", "", MOST_CELLS)
     except ValueError:  # too large, or not finite: it has no workbook
         return "", "", None
-    aliases = {v.index: ids for v, ids in book.plan.aliases}
-    ids = book.plan.ids.get(value.index, aliases.get(value.index))
+    ids = book.plan.ids_of(value.index)
     if ids is None:
         return "", "", None
     cell = int(ids[place])
     block = book.plan.blocks[book.layout.families.owner[cell]]
     equation = book.words.equation(block) if block.expression is not None else ""
     sheet = book.sheets[int(book.layout.sheet[cell])].name
-    moment = int(book.moments.mark[cell]) // 100
+    moment = int(book.moments.mark[cell]) // PER_MOMENT
     return equation, f"{sheet}!{book.addresses.text[cell]}", moment if moment > 0 else None
 
 

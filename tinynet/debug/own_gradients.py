@@ -28,8 +28,9 @@ class Chosen(NamedTuple):
 def choose(program: Program, matched: Matched, name: str, own: set[str], tolerance: float | None) -> Chosen:
     """Leave out of ``matched`` what is not compared. Raises ValueError where no gradient of a parameter is there.
 
-    What is given is not compared, nor what the forward pass makes of it, which is right; nor what is called like a
-    gradient, if those of what is given do not follow from it. (Only the function's ``own`` dx is that of x.)
+    Left out are what the function is given, what its forward pass computes (which is taken for right), and what is
+    called like a gradient if the wrong gradients of what is given do not follow from it. Only a dx that is the
+    function's ``own`` is the gradient of x.
     """
     book = program.recorded
     gradients = {value: gradient.index for value, gradient in book.total_gradients.items()}

@@ -89,7 +89,7 @@ def call_traced(
 
 @contextmanager
 def copies(function: Callable[..., Any], arguments: tuple, named: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Copies of a function's object, its arguments and the arrays of its module: what it changes is changed for it."""
+    """Copies of a function's object, its arguments and the arrays of its module, which alone the function changes."""
     found = defaults_of(function)
     everything = (function, arguments, named), arrays_outside(function), list(found.values())
     own, outside, defaults = copied(everything)

@@ -65,7 +65,7 @@ def chosen(shape: tuple[int, ...], index: Any, number: float = 1.0) -> Tensor | 
 
 
 def others(numbers: np.ndarray) -> np.ndarray | None:
-    """Other integers, which are places as good as those that are there; None where there are none to be known of."""
+    """Different integers that are still valid places; None where the ones that are there are all alike."""
     low, high = numbers.min(initial=np.iinfo(numbers.dtype).max), numbers.max(initial=0)
     if low < high:
         return low + high - numbers

@@ -19,7 +19,7 @@ BRANCH = "a traced array decides no `if`: the branch would not follow its cells 
 
 
 class Left(NamedTuple):
-    """A number that was taken out, where, and whether it decides or counts something: it is of use whole or not."""
+    """A number that code took out of a traced array, in which line, and whether it decides an ``if`` or counts."""
 
     tensor: Tensor
     place: tuple[str, int]

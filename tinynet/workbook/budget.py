@@ -7,8 +7,8 @@ from collections import Counter
 from tinynet.workbook.plan import Block, Plan
 
 WARN, BUDGET, MOST = 30_000, 100_000, 1_000_000  # formula cells
-# Bytes of the file, and seconds until LibreOffice shows it, for each formula cell (measured on nets of 6,000 to 90,000)
 LEAST_MISSED = ("update", "backward", "forward")  # what becomes numbers first: less depends on it
+# Bytes of the file, and seconds until LibreOffice shows it, for each formula cell (measured on nets of 6,000 to 90,000)
 BYTES, SECONDS = 45, 8e-5
 
 

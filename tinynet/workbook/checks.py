@@ -131,7 +131,7 @@ class ChecksSheet:
         )
         edited, predicted = f"B{self.row + 1}", f"C{self.row + 1}"
         self.row += 2
-        self.loss(edited, predicted, unpredicted)
+        self.loss(predicted, unpredicted)
         return edited
 
     def read_by_the_loss(self) -> set[int]:
@@ -190,7 +190,7 @@ class ChecksSheet:
         places += [slice(i, i + 1) for x in lines if x.step != x.other for i in range(x.start, x.start + x.count)]
         return "=" + "+".join(products(ids[place], gradient[place]) for place in places)
 
-    def loss(self, edited: str, predicted: str, unpredicted: list[tuple[str, str]]) -> None:
+    def loss(self, predicted: str, unpredicted: list[tuple[str, str]]) -> None:
         book, ws, s = self.book, self.ws, self.s
         block = None if book.run.loss is None else book.block_of_value(book.run.loss)
         if block is None:

@@ -231,7 +231,7 @@ class MapBuilder(Builder):
         for item, across in order:
             self._tile(item, across, top, left, height + 1)
             self._note(part, item, role, top, left)
-            self._number(part, item, across, top, left)
+            self._number(part, item, across, top)
             left += min(across, item.ids.shape[1]) * (item.ids.shape[3] + 1)
         strips = tiles[0].channels
         if bars:
@@ -272,7 +272,7 @@ class MapBuilder(Builder):
         part.labels.append((top - 1, left, f"{label}  {shape}".rstrip()))
 
     @staticmethod
-    def _number(part: MapPart, tiles: Tiles, across: int, top: int, left: int) -> None:
+    def _number(part: MapPart, tiles: Tiles, across: int, top: int) -> None:
         """Call pictures that are typed in by their places: ``digits[3]``, and beside further rows ``[4] … [7]``."""
         block = None if tiles.family is None or tiles.family.computed else tiles.family.blocks[0]
         channels, count, height, width = tiles.ids.shape

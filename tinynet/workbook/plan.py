@@ -85,6 +85,12 @@ class Plan:
     ids: dict[int, np.ndarray] = field(default_factory=dict)
     cells: int = 0
 
+    def ids_of(self, index: int) -> np.ndarray | None:
+        """The cells of a value of the run, by its index, also where it only names a part of a leaf."""
+        if index in self.ids:
+            return self.ids[index]
+        return next((ids for value, ids in self.aliases if value.index == index), None)
+
     def block_of(self) -> np.ndarray:
         """Return the index of the block that every id belongs to (0 for the constant zero)."""
         owner = np.zeros(self.cells + 1, dtype=np.int32)

@@ -24,7 +24,7 @@ def labels_read(parts: list[np.ndarray], groups: Sequence[int], labels: np.ndarr
 
 
 def _chunks(parts: list[np.ndarray]) -> Iterator[tuple[int, int]]:
-    """From which part to which (not with it) there are about so many cells."""
+    """Half-open ranges of parts, each of about CHUNK cells."""
     total = np.cumsum([0, *(ids.size for ids in parts)])
     start = 0
     while start < len(parts):

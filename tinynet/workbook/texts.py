@@ -12,7 +12,7 @@ PAGE = 1 << BITS  # texts: so few that a page finds room in what smaller things 
 
 
 class Texts:
-    """Texts by number, joined to pages: as a string of its own, each takes 50 bytes and more besides its letters."""
+    """Texts by number, joined to pages: a string of its own takes 50 bytes and more beyond its letters."""
 
     def __init__(self, texts: Iterable[str]):
         self.pages: list[str] = []

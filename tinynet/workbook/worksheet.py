@@ -20,11 +20,11 @@ import numpy as np
 from xlsxwriter.worksheet import Worksheet
 
 from tinynet.workbook.addresses import column_letters
+from tinynet.workbook.runs import DOWN
 
 MAX_TEXT = 32_767  # UTF-16 units in a cell
 MOST_LINKS = 65_530  # of a sheet: a spreadsheet takes no more
-BITS = 20
-DOWN = 1 << BITS  # a row down, in the key of a cell; a column to the right is 1
+BITS = DOWN.bit_length() - 1
 CHUNK = 1 << 14  # cells that are XML at one time
 BANDS = 16  # of rows, into which the cells of a large sheet are cut
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
@@ -273,7 +273,7 @@ def _ends(x: np.ndarray) -> set[int]:
 
 
 def _bands(filled: np.ndarray) -> Iterator[tuple[int, int]]:
-    """From which key to which (not with it) there are so many cells, in whole rows, of which each has ``filled``."""
+    """Half-open ranges of keys, each of whole rows and about as many cells; ``filled`` counts those of every row."""
     total = np.cumsum(filled)
     band = (total - 1) // max(CHUNK, int(total[-1]) // BANDS)
     starts = np.flatnonzero(np.diff(band, prepend=-1)).tolist()

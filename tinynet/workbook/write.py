@@ -118,9 +118,8 @@ def write_beside(
     if not fits(book):
         raise ValueError(f"the run needs more than {LIMIT:,} cells on the sheet {YOURS!r}: compare a smaller one")
     cells: dict[int, float] = {}
-    aliases = {value.index: ids for value, ids in book.plan.aliases}
     for index, array in numbers.items():
-        ids = book.plan.ids.get(index, aliases.get(index))
+        ids = book.plan.ids_of(index)
         if ids is not None:
             cells |= dict(zip(ids.reshape(-1).tolist(), np.asarray(array, float).reshape(-1).tolist(), strict=True))
     write_book(book, target, Beside({cell: x for cell, x in cells.items() if np.isfinite(x)}, tolerance))
