@@ -16,7 +16,8 @@ import numpy as np
 
 from tinynet import primitives as P
 from tinynet.tensor import Tensor
-from tinynet.tracing.arrays import Filled, Traced, unwrapped
+from tinynet.tracing.arrays import Traced, unwrapped
+from tinynet.tracing.filled import Filled
 from tinynet.tracing.following import is_ours
 from tinynet.tracing.loops import calls
 from tinynet.tracing.products import operand

@@ -11,8 +11,9 @@ from tinynet.recording import name
 from tinynet.run import INITIAL
 from tinynet.tape import state
 from tinynet.tensor import Tensor
-from tinynet.tracing.arrays import Filled, Traced
+from tinynet.tracing.arrays import Traced
 from tinynet.tracing.assignments import assignments
+from tinynet.tracing.filled import Filled
 from tinynet.tracing.following import Following
 
 LOSS = re.compile(r"\w*(loss|cost|error|mse|nll)|ce|[LJE]", re.IGNORECASE)
