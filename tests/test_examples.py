@@ -15,6 +15,7 @@ from tests.spreadsheets import require
 from tinynet.workbook import load, verify
 
 FOLDER = Path(__file__).parent.parent / "examples"
+README = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
 WRONG = FOLDER / "wrong_lstm.py"  # it writes no workbook: its commands do
 CHECKED = FOLDER / "checked_lstm.py"  # a test, which fails
 BACKWARD = FOLDER / "wrong_backward.py"  # whose gradients are wrong, as README shows
@@ -48,9 +49,24 @@ def test_the_wrong_lstm_is_corrected_by_the_commands_that_it_says(tmp_path: Path
     assert verify(tmp_path / "lstm.xlsx").ok
 
 
+def test_the_first_command_of_readme_makes_a_workbook_and_checks_it(tmp_path: Path):
+    install, *commands = README.partition("```sh\n")[2].partition("\n```")[0].split(" && ")
+    assert install == "pip install -e ." and len(commands) == 2
+    for command in commands:
+        line = [sys.executable, "-m", "tinynet.cli", *command.split()[1:]]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_the_network_of_readme_runs_as_it_stands(tmp_path: Path):
+    code = README.partition("```python\n")[2].partition("```")[0]
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "lstm.c[3]" in done.stdout, done.stderr
+    assert verify(tmp_path / "net.xlsx").ok
+
+
 def test_readme_shows_what_is_said_of_the_wrong_backward_pass():
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    command, *shown = readme.partition("```\n$ tinynet compare examples/")[2].partition("```")[0].splitlines()
+    command, *shown = README.partition("```\n$ tinynet compare examples/")[2].partition("```")[0].splitlines()
     line = [sys.executable, "-m", "tinynet.cli", "compare", f"examples/{command}"]
     done = subprocess.run(line, cwd=FOLDER.parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and not done.stderr and len(shown) > 5
