@@ -6,6 +6,7 @@ nothing, at almost no cost, while nobody records.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -108,9 +109,11 @@ class Recorder:
     def value_of(self, x: Tensor) -> Value:
         """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
         before = x.value if self._knows(x.value) else None
-        if before is None or before.source is not x.data:
+        if before is None or before.source is not x.data or not _same(before.array, x.data):
             kind = "parameter" if isinstance(x, Parameter) else "input"
-            known = None if before is None else before.quantity
+            known = None if before is None else (before.copy_of or before).quantity
+            if before is not None and (before.kind == "computed" or kind == "parameter"):
+                _warn_of_cut(x, known, before)
             x.value = self._value(copied(x.data), kind, quantity=x.name or known, source=x.data)
             x.value.requires_grad, x.value.buffer = x.requires_grad, isinstance(x, Buffer)
         return x.value
@@ -185,7 +188,7 @@ class Recorder:
     def _array(self, array: Any) -> Value:
         """The leaf of a bare array: one for both passes, unless its numbers have changed in between."""
         known = self.arrays.get(id(array))
-        if known is None or not bool(namespace(array).all(known.array == array)):
+        if known is None or not _same(known.array, array):
             known = self.arrays[id(array)] = self._value(copied(array), "constant", source=array)
         return known
 
@@ -398,6 +401,24 @@ def _kept(primitive: Primitive, inputs: tuple, arguments: dict[str, Any], array:
         if np.may_share_memory(moved, inputs[0].array) and np.array_equal(moved, array, equal_nan=True):
             return moved
     return copied(array)
+
+
+def _same(copy: Any, array: Any) -> bool:
+    """Whether an array still holds what was copied from it; by the bytes, of which NaN has the same as itself."""
+    if type(array) is np.ndarray:
+        return copy.tobytes() == array.tobytes()
+    return bool(namespace(array).all((copy == array) | (copy != copy) & (array != array)))
+
+
+def _warn_of_cut(x: Tensor, quantity: str | None, before: Value) -> None:
+    """Say that the run goes on from numbers that it cannot compute."""
+    what = quantity or ("a gradient" if before.of is not None else f"a tensor of shape {x.shape}")
+    warnings.warn(
+        f"{what} was given other numbers inside record(), by code that is not recorded (such as x.data -= ...): from "
+        "here on they are numbers that were typed in, which nothing before changes. To have the change recorded, "
+        "compute with tensors, or update parameters by an optimizer",
+        stacklevel=2,
+    )
 
 
 def _sum(contributions: list[Tensor]) -> Tensor:
