@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet import serialization
+from tinynet import leaves, serialization
 from tinynet.backend import cast, is_array, is_floating, library, moved, namespace, placed, to_host
+from tinynet.nonstandard import dtype_name
 from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
 
@@ -170,24 +171,23 @@ class Run:
         return next((step for step in self.steps if step.output is value), None)
 
     # Running it again
-    def replay(self, /, **leaves: Any) -> Run:
+    def replay(self, /, **others: Any) -> Run:
         """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
 
         A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises
-        KeyError for a name that is no leaf, ValueError for a wrong shape and RuntimeError while it is being recorded.
+        KeyError for a name that is no leaf, ValueError for a wrong shape, TypeError for numbers that the leaf's dtype
+        cannot hold, IndexError for places that are not there, and RuntimeError while it is being recorded.
         """
         self.require_complete("replayed")
         known = {value.name: value for value in self.leaves}
+        sizes = leaves.sizes_of_places(self) if others else {}
         arrays: dict[int, Any] = {}
-        for name, new in leaves.items():
+        for name, new in others.items():
             if name not in known:
                 raise KeyError(unknown_name(name, [n for n in known if n], "leaf"))
             leaf = known[name]
-            numbers = new.data if isinstance(new, Tensor) else new
-            array = placed(numbers, leaf.array, leaf.array.dtype)
-            if tuple(array.shape) != leaf.shape:
-                raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
-            arrays[leaf.index] = array
+            numbers = leaves.accepted(leaf, new.data if isinstance(new, Tensor) else new, sizes)
+            arrays[leaf.index] = placed(numbers, leaf.array, leaf.array.dtype)
         return self._recomputed(arrays)
 
     def compile(self) -> Compiled:
@@ -200,7 +200,10 @@ class Run:
         return Compiled(self)
 
     def astype(self, dtype: Any) -> Run:
-        """Return the run computed again in another floating dtype."""
+        """Return the run computed again in another floating dtype. Raises TypeError for one that is not floating."""
+        wanted = np.dtype(dtype) if isinstance(dtype, str) else dtype
+        if not dtype_name(wanted).startswith("float"):
+            raise TypeError(f"astype got {dtype!r}, expected a floating dtype such as 'float32' or 'float64'")
         floating = {v.index: cast(v.array, dtype) for v in self.leaves if is_floating(v.array)}
         return self._recomputed(floating)
 

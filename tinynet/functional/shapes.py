@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.backend import kind
+from tinynet.backend import extent, kind
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import linear as kernel
 from tinynet.tensor import Tensor, beside
@@ -75,12 +75,25 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding)."""
+    """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding).
+
+    Raises IndexError for a place that is not there, TypeError for a boolean mask and for an index tensor of fractions.
+    """
     if isinstance(index, Tensor):
         _refuse_mask(index)
-        return P.take(input, index)
+        return P.take(input, _from_the_start(index, len(input)))
     plain = tuple(_plain_index(i) for i in index) if isinstance(index, tuple) else _plain_index(index)
     return P.getitem(input, index=plain)
+
+
+def _from_the_start(index: Tensor, size: int) -> Tensor:
+    """Places of which some may be counted from the end, counted from the start, as a spreadsheet has to."""
+    if kind(index) not in "iu" or not index.size or extent(index.data)[0] >= 0:
+        return index
+    lowest = extent(index.data)[0]
+    if lowest < -size:
+        raise IndexError(f"index holds {lowest}, expected {-size} to {size - 1}")
+    return P.where(index < 0, index + size, index)
 
 
 def _plain_index(index: Any) -> Any:
@@ -98,12 +111,18 @@ def _refuse_mask(index: Any) -> None:
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Pick one number for every place of ``index`` along ``dim`` (as ``torch.gather``)."""
+    """Pick one number for every place of ``index`` along ``dim`` (as ``torch.gather``).
+
+    Raises IndexError for a place that is not there; -1 is none.
+    """
     return P.take_along_axis(input, index, axis=dim % input.ndim)
 
 
 def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """Look up the rows of ``weight`` (V, D) for integer ``input`` of any shape: the result is (…, D)."""
+    """Look up the rows of ``weight`` (V, D) for integer ``input`` of any shape: the result is (…, D).
+
+    Raises IndexError for a row that is not there; -1 is none.
+    """
     return P.take(weight, input)
 
 
