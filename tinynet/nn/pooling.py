@@ -19,9 +19,12 @@ class MaxPool1d(Module):
     axes = 1
 
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *, ceil_mode: bool = False
     ):
         self.options = (kernel_size, stride, padding, dilation, ceil_mode)
+
+    def extra_repr(self) -> str:
+        return _said(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), self.options)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.max_pool1d(input, *self.options)
@@ -65,6 +68,9 @@ class AvgPool1d(Module):
     ):
         self.options = (kernel_size, stride, padding, ceil_mode, count_include_pad)
 
+    def extra_repr(self) -> str:
+        return _said(("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"), self.options)
+
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool1d(input, *self.options)
 
@@ -94,3 +100,9 @@ class AdaptiveAvgPool2d(AdaptiveAvgPool1d):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+def _said(names: tuple[str, ...], options: tuple) -> str:
+    """``kernel_size=2, padding=1``; a stride of None is the kernel's size."""
+    said = zip(names, options, strict=True)
+    return ", ".join(f"{name}={option}" for name, option in said if option is not None)
