@@ -42,6 +42,7 @@ class _Recurrent(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
         truncate: int | tuple[int, int] | None = None,
     ):
         if min(input_size, hidden_size, num_layers) < 1:
@@ -189,11 +190,16 @@ class RNN(_Recurrent):
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
-        **options: Any,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        truncate: int | tuple[int, int] | None = None,
     ):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
         self.nonlinearity = nonlinearity
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
@@ -215,11 +221,16 @@ class GRU(_Recurrent):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        truncate: int | tuple[int, int] | None = None,
         reset_after: bool = True,
-        **options: Any,
     ):
         self.reset_after = reset_after
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         return F.gru(x, states[0], *self.weights(layer, reverse), **options | {"reset_after": self.reset_after})
@@ -239,12 +250,16 @@ class LSTM(_Recurrent):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         proj_size: int = 0,
+        *,
+        truncate: int | tuple[int, int] | None = None,
         peepholes: bool = False,
         coupled_gates: bool = False,
         cell_clip: float | None = None,
         forget_bias: float | None = None,
-        **options: Any,
     ):
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size is {proj_size}, expected 0 (none) to {hidden_size - 1}")
@@ -252,7 +267,8 @@ class LSTM(_Recurrent):
             raise ValueError(f"cell_clip is {cell_clip}, expected a positive number")
         self.proj_size, self.peepholes, self.coupled_gates = proj_size, peepholes, coupled_gates
         self.cell_clip, self.gates = cell_clip, 3 if coupled_gates else 4
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
         if forget_bias is not None:
             self._set_forget_bias(forget_bias)
 
