@@ -174,6 +174,8 @@ class Run:
     def replay(self, /, **others: Any) -> Run:
         """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
 
+        So does what was drawn at random: a dropout mask is a leaf, too (``run.replay(dropout_mask=mask)``).
+
         A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises
         KeyError for a name that is no leaf, ValueError for a wrong shape, TypeError for numbers that the leaf's dtype
         cannot hold, IndexError for places that are not there, and RuntimeError while it is being recorded.
@@ -193,7 +195,8 @@ class Run:
     def compile(self) -> Compiled:
         """Turn the run into a function that computes it again, over fixed buffers; see ``tinynet.compiled.Compiled``.
 
-        ``step = run.compile()`` of a recorded training step goes on training with each ``step(x=x, y=y)``.
+        ``step = run.compile()`` of a recorded training step goes on training with each ``step(x=x, y=y)``; a dropout
+        mask stays as it was recorded, until it is given, too.
         """
         from tinynet.compiled import Compiled
 

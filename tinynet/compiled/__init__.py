@@ -15,12 +15,14 @@ Each file here is a step on the way, and none knows of layers, only of primitive
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from tinynet.collection import without_collection
 from tinynet.compiled.code import Code
+from tinynet.functional.random import MASK
 from tinynet.leaves import accepted, sizes_of_places
 from tinynet.run import Run, unknown_name
 from tinynet.tensor import Tensor
@@ -30,7 +32,9 @@ class Compiled:
     """Call it to compute the run again, from new leaves if any are given (``step(x=x2, y=y2)``); returns the loss.
 
     ``compiled["lstm.c[3]"]`` is the buffer of a value and ``compiled.parameters`` those of the parameters, by name. The
-    numbers are those of the recorded run to rounding; sums and products may be taken in another order. Raises TypeError
+    numbers are those of the recorded run to rounding; sums and products may be taken in another order. Nothing is drawn
+    anew: a dropout mask is a leaf, the recorded one in every call until ``step(dropout_mask=mask)`` sets another (a
+    warning names it). A buffer, such as a running mean, moves on with each call. Raises TypeError
     for a run that is not on NumPy; a call raises KeyError for a name that is no leaf, ValueError for another shape,
     TypeError for numbers that the leaf's dtype cannot hold, and IndexError for places that are not there.
     """
@@ -39,6 +43,7 @@ class Compiled:
         for value in run.values:
             if not isinstance(value.array, np.ndarray):
                 raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
+        _tell_masks(run)
         with without_collection():
             self.run = run._recomputed({})
             for value in self.run.values:  # a moved buffer takes its place, as an updated parameter does
@@ -67,3 +72,13 @@ class Compiled:
             raise KeyError(unknown_name(name, list(self._leaves), "leaf"))
         leaf = self._leaves[name]
         np.copyto(leaf.array, accepted(leaf, numbers, self._sizes), casting="same_kind")
+
+
+def _tell_masks(run: Run) -> None:
+    masks = [value.name for value in run.leaves if str(value.quantity).startswith(MASK)]
+    if masks:
+        warnings.warn(
+            f"{', '.join(map(str, masks))}: drawn when the run was recorded, and the same in every call of the "
+            f"compiled step; set other numbers (1 to keep, 0 to drop) by step(**{{{masks[0]!r}: mask}})",
+            stacklevel=4,
+        )

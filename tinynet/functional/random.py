@@ -8,6 +8,7 @@ from tinynet.backend import placed
 from tinynet.recording import name
 from tinynet.tensor import Tensor
 
+MASK = "dropout_mask"  # what a run calls it
 _generator = np.random.default_rng(0)
 
 
@@ -24,5 +25,5 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not training or p == 0:
         return input
-    mask = Tensor(placed(_generator.random(input.shape) >= p, input.data, input.dtype), name="dropout_mask")
+    mask = Tensor(placed(_generator.random(input.shape) >= p, input.data, input.dtype), name=MASK)
     return name(input * mask / (1 - p), "dropped", title="dropout")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tinynet import functional as F
 from tinynet.nn import init
 from tinynet.nn.layers import empty_parameter
 from tinynet.nn.module import Module
+from tinynet.recording import is_recording, moved, name
 from tinynet.tensor import Buffer, Tensor
 
 
@@ -36,22 +37,33 @@ class BatchNorm1d(Module):
         zeros = empty_parameter(num_features).data
         self.running_mean = Buffer(zeros) if track_running_stats else None
         self.running_var = Buffer(zeros + 1) if track_running_stats else None
-        self.num_batches_tracked = Buffer(0) if track_running_stats else None
+        self.num_batches_tracked = Buffer(empty_parameter().data) if track_running_stats else None
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.shapes or input.shape[1] != self.num_features:
             expected = " or ".join(shape.format(self.num_features) for shape in self.shapes.values())
             raise ValueError(f"{type(self).__name__} expects {expected}, got {input.shape}")
         batch = self.training or self.running_mean is None
-        momentum = self._share() if self.momentum is None else self.momentum
-        y = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, batch, momentum, self.eps)
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data += 1
-        return y
+        count = self._counted() if self.training and self.num_batches_tracked is not None else None
+        momentum = self.momentum
+        if momentum is None:  # each batch counts as much as any other
+            momentum = 0.0 if count is None else 1 / count
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, batch, momentum, self.eps
+        )
 
-    def _share(self) -> float:
-        """What one more batch counts in the mean over all batches."""
-        return 0.0 if self.num_batches_tracked is None else 1 / (1 + int(self.num_batches_tracked.item()))
+    def _counted(self) -> Any:
+        """Count a batch; returns how many there were with it. A recording goes on from what is computed here."""
+        count = self.num_batches_tracked
+        assert count is not None
+        if not is_recording():
+            count.data += 1
+            return count.item()
+        before = name(count, "num_batches_tracked", title="batches so far")
+        after = name(before + 1, "new_num_batches_tracked", title="batches, with this one")
+        count.data = after.data
+        moved(count, after)
+        return after
 
 
 class BatchNorm2d(BatchNorm1d):
