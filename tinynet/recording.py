@@ -88,7 +88,7 @@ class Recorder:
         self.part = ""
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
-        self.hyperparameters: dict[tuple[str, float], Tensor] = {}
+        self.hyperparameters: dict[tuple[str, float, Any], Tensor] = {}
         self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
         self.states: set[str] = set()
         self.arrays: dict[int, Value] = {}  # of bare arrays, by their ids: as sources, they stay
@@ -129,10 +129,11 @@ class Recorder:
         return x
 
     def hyperparameter(self, label: str, number: float, beside: Tensor) -> Tensor:
-        """Return the leaf that stands for a hyper-parameter of this value (the same one each time)."""
-        x = self.hyperparameters.get((label, number))
+        """Return the leaf that stands for a hyper-parameter of this value and dtype (the same one each time)."""
+        key = label, number, beside.dtype
+        x = self.hyperparameters.get(key)
         if x is None:
-            x = self.hyperparameters[label, number] = Tensor(placed(number, beside.data, beside.dtype), name=label)
+            x = self.hyperparameters[key] = Tensor(placed(number, beside.data, beside.dtype), name=label)
             self.value_of(x).kind = "hyperparameter"
         return x
 
