@@ -90,6 +90,7 @@ class Recorder:
         self.paths: dict[int, str] = {}
         self.hyperparameters: dict[tuple[str, float, Any], Tensor] = {}
         self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
+        self.by_hand: set[int] = set()  # values that were computed to update parameters, without an optimiser
         self.states: set[str] = set()
         self.arrays: dict[int, Value] = {}  # of bare arrays, by their ids: as sources, they stay
         self.seen = 0  # steps that ``recurrent`` has looked at
@@ -98,13 +99,22 @@ class Recorder:
     # What the primitives tell
     def add(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any], out: Tensor) -> None:
         """Note one operation. What follows an update is the next round of training."""
-        if self.phase == "forward" and self.updating:
+        by_hand = self.phase == "forward" and not state.grad_enabled and not self.scopes
+        if self.phase == "forward" and self.updating and not by_hand:
             self.update, self.updating = self.update + 1, False
         inputs = tuple(self._operand(operand) for operand in operands)
+        phase = "update" if by_hand and self._is_update(inputs) else self.phase
         out.value = self._value(_kept(primitive, inputs, arguments, out.data), source=out.data)
         number = len(self.run.steps) + 1
-        step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
+        step = Step(number, primitive.name, inputs, arguments, out.value, phase, self.time)
         self.run.steps.append(step)
+        if phase != self.phase:
+            self.by_hand.add(out.value.index)
+
+    def _is_update(self, inputs: tuple) -> bool:
+        """Whether it is computed from gradients, as in ``p -= lr * p.grad``."""
+        values = (o for o in inputs if isinstance(o, Value))
+        return any(value.of is not None or value.index in self.by_hand for value in values)
 
     def value_of(self, x: Tensor) -> Value:
         """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
@@ -138,7 +148,7 @@ class Recorder:
         return x
 
     def updated(self, old: Tensor, new: Tensor) -> None:
-        """Note that an optimiser replaces ``old`` by ``new``; ``old`` already holds the new numbers."""
+        """Note that an optimiser, or ``old -= …``, replaces ``old`` by ``new``, whose numbers it already holds."""
         before, after = old.value, self.value_of(new)
         after.copy_of = before.copy_of or before
         after.quantity = f"new_{after.copy_of.quantity}"
@@ -417,7 +427,7 @@ def _warn_of_cut(x: Tensor, quantity: str | None, before: Value) -> None:
     warnings.warn(
         f"{what} was given other numbers inside record(), by code that is not recorded (such as x.data -= ...): from "
         "here on they are numbers that were typed in, which nothing before changes. To have the change recorded, "
-        "compute with tensors, or update parameters by an optimizer",
+        "update parameters by an optimizer, or by tensors: `with tn.no_grad(): p -= lr * p.grad`",
         stacklevel=2,
     )
 

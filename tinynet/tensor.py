@@ -181,6 +181,35 @@ class Tensor:
     def __rmatmul__(self, other):
         return functional.matmul(other, self)
 
+    # In place: of a leaf that takes gradients, which is updated so; any other name is given to the result
+    def __iadd__(self, other):
+        return self._updated(self + other)
+
+    def __isub__(self, other):
+        return self._updated(self - other)
+
+    def __imul__(self, other):
+        return self._updated(self * other)
+
+    def __itruediv__(self, other):
+        return self._updated(self / other)
+
+    def _updated(self, new: Tensor) -> Tensor:
+        """What ``p -= …`` leaves: ``p`` itself with new numbers, if it is a leaf that takes gradients (as PyTorch)."""
+        if not self.requires_grad or self.node is not None:
+            return new
+        if state.grad_enabled:
+            raise RuntimeError(
+                f"{self.name or 'a tensor'} takes gradients and was not computed, so it is only changed in place where "
+                "nothing is differentiated: write `with tn.no_grad(): p -= lr * p.grad`, or p = p - … for a new tensor"
+            )
+        if new.shape != self.shape:
+            raise ValueError(f"{self.name or 'a tensor'} of shape {self.shape} cannot become {new.shape} in place")
+        self.data = new.data if new.dtype == self.dtype else backend.cast(new.data, self.dtype)
+        if state.recorder is not None:
+            state.recorder.updated(self, new)
+        return self
+
     # Comparisons give tensors of booleans, which take no gradient
     def __gt__(self, other):
         return P.greater(self, _operand(other, self))
