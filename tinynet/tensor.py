@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinynet import backend
+from tinynet.axes import axes_of, axis_of, integers
 from tinynet.tape import Node, state
 
 _new = object.__new__
@@ -241,21 +242,25 @@ class Tensor:
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
         """Exchange two axes (as ``torch.Tensor.transpose``)."""
+        one, other = axis_of(dim0, self.shape), axis_of(dim1, self.shape)
         axes = list(range(self.ndim))
-        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+        axes[one], axes[other] = other, one
         return P.transpose(self, axes=tuple(axes))
 
-    def permute(self, *axes: int) -> Tensor:
-        """Order the axes anew."""
-        return P.transpose(self, axes=tuple(axis % self.ndim for axis in axes))
+    def permute(self, *axes: Any) -> Tensor:
+        """Order the axes anew. Raises ValueError unless each is named once."""
+        order = tuple(axis_of(axis, self.shape) for axis in integers(axes))
+        if sorted(order) != list(range(self.ndim)):
+            raise ValueError(f"permute got {order} for shape {self.shape}: expected all {self.ndim} of its axes")
+        return P.transpose(self, axes=order)
 
     def reshape(self, *shape: Any) -> Tensor:
         """Give the elements another shape, in row-major order; one size may be -1."""
-        return functional.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return functional.reshape(self, shape)
 
-    def expand(self, *shape: int) -> Tensor:
+    def expand(self, *shape: Any) -> Tensor:
         """Repeat along axes of size 1, or new leading ones, without copying; -1 keeps a size."""
-        return functional.expand(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return functional.expand(self, shape)
 
     def squeeze(self, axis: int | None = None) -> Tensor:
         """Drop axes of size 1: all of them, or the one named."""
@@ -267,16 +272,16 @@ class Tensor:
 
     # Reductions
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.sum(self, axis=axis, keepdims=keepdims)
+        return P.sum(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         return functional.mean(self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.max(self, axis=axis, keepdims=keepdims)
+        return P.max(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.min(self, axis=axis, keepdims=keepdims)
+        return P.min(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     # Functions
     def exp(self) -> Tensor:
