@@ -337,7 +337,17 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtyp
     return out
 
 
+def as_tensor(x: Any) -> Tensor:
+    """Return a tensor as it is, and make one of anything else."""
+    return x if isinstance(x, Tensor) else tensor(x)
+
+
 def _from_python(data: Any) -> np.ndarray:
+    if _holds_gradients(data):
+        raise TypeError(
+            "cannot make a tensor of tensors that take gradients, which would be lost: join them by "
+            "tn.functional.stack([...]), or take their numbers, x.item()"
+        )
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -348,6 +358,12 @@ def _from_python(data: Any) -> np.ndarray:
         return array.astype(backend.get_default_dtype())
     _check_numeric(array, data)
     return array
+
+
+def _holds_gradients(data: Any) -> bool:
+    if isinstance(data, (list, tuple)):
+        return any(_holds_gradients(item) for item in data)
+    return isinstance(data, Tensor) and data.requires_grad
 
 
 def _check_numeric(array: np.ndarray, data: Any) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tinynet import functional as F
 from tinynet.nn import init
+from tinynet.nn.checks import check_share, check_sizes
 from tinynet.nn.layers import empty_parameter
 from tinynet.nn.module import Module
 from tinynet.recording import is_recording, moved, name
-from tinynet.tensor import Buffer, Tensor
+from tinynet.tensor import Buffer, Tensor, as_tensor
 
 
 class BatchNorm1d(Module):
@@ -31,6 +33,9 @@ class BatchNorm1d(Module):
         affine: bool = True,
         track_running_stats: bool = True,
     ):
+        check_sizes(self, num_features=num_features)
+        check_share(eps, "eps", math.inf)
+        check_share(0 if momentum is None else momentum, "momentum")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = init.ones_(empty_parameter(num_features)) if affine else None
         self.bias = empty_parameter(num_features) if affine else None
@@ -40,6 +45,7 @@ class BatchNorm1d(Module):
         self.num_batches_tracked = Buffer(empty_parameter().data) if track_running_stats else None
 
     def forward(self, input: Tensor) -> Tensor:
+        input = as_tensor(input)
         if input.ndim not in self.shapes or input.shape[1] != self.num_features:
             expected = " or ".join(shape.format(self.num_features) for shape in self.shapes.values())
             raise ValueError(f"{type(self).__name__} expects {expected}, got {input.shape}")
@@ -89,10 +95,12 @@ class LayerNorm(Module):
         elementwise_affine: bool = True,
         bias: bool = True,
     ):
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        check_sizes(self, **{f"normalized_shape[{i}]": size for i, size in enumerate(shape or (None,))})
+        check_share(eps, "eps", math.inf)
         self.normalized_shape, self.eps = shape, eps
         self.weight = init.ones_(empty_parameter(*shape)) if elementwise_affine else None
         self.bias = empty_parameter(*shape) if elementwise_affine and bias else None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(as_tensor(input), self.normalized_shape, self.weight, self.bias, self.eps)

@@ -15,12 +15,13 @@ from tinynet import functional as F
 from tinynet.backend import extent, kind, zeros
 from tinynet.functional import recurrent as steps
 from tinynet.functional.composite import composite
+from tinynet.functional.random import check_probability
 from tinynet.nn import init
-from tinynet.nn.layers import check_probability, empty_parameter
+from tinynet.nn.layers import empty_parameter
 from tinynet.nn.module import Module
 from tinynet.recording import part
 from tinynet.tape import state
-from tinynet.tensor import Parameter, Tensor, beside
+from tinynet.tensor import Parameter, Tensor, as_tensor, beside
 
 
 class _Recurrent(Module):
@@ -93,6 +94,7 @@ class _Recurrent(Module):
         raise NotImplementedError
 
     def forward(self, input: Tensor, states: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        input = as_tensor(input)
         batched = input.ndim == 3
         x, first = self._time_first(input)
         initial = self._initial(states, x, batched)
@@ -196,8 +198,7 @@ class RNN(_Recurrent):
         *,
         truncate: int | tuple[int, int] | None = None,
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
+        steps.check_nonlinearity(nonlinearity)
         options = (batch_first, dropout, bidirectional)
         super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
         self.nonlinearity = nonlinearity
@@ -376,12 +377,12 @@ class RNNCell(_Cell):
     """One step of ``RNN``: ``cell(x, h)``, x (N, input_size) and h (N, hidden_size), gives the next h."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh"):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
+        steps.check_nonlinearity(nonlinearity)
         super().__init__(input_size, hidden_size, bias)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
+        input = as_tensor(input)
         (h,) = self.states(input, h)
         return steps.rnn_step(input, h, self.cell_weights, self.nonlinearity)[0]
 
@@ -392,6 +393,7 @@ class LSTMCell(_Cell):
     gates = 4
 
     def forward(self, input: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        input = as_tensor(input)
         h, c = self.states(input, states, 2)
         return steps.lstm_step(input, h, c, self.cell_weights)
 
@@ -402,6 +404,7 @@ class GRUCell(_Cell):
     gates = 3
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
+        input = as_tensor(input)
         (h,) = self.states(input, h)
         return steps.gru_step(input, h, self.cell_weights)[0]
 
