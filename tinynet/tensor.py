@@ -104,6 +104,13 @@ class Tensor:
         """Return the numbers as a NumPy array (shared, where they already are one; copied to the host otherwise)."""
         return backend.to_host(self.data)
 
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """One number as a number, ``f"{loss:.3f}"``; without a format, as ``repr``."""
+        return format(self.item(), spec) if spec and self.size == 1 else object.__format__(self, spec)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         library = backend.namespace(self.data)
         if library is not np:
