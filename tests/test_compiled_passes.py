@@ -25,7 +25,7 @@ from tinynet.compiled.regions import region_of, tiled_axis
 
 def calls(run):
     """How often each function is called."""
-    return Counter(re.match(r"\w+", line).group() for line in Code(run._recomputed({})).lines)
+    return Counter(re.match(r"\w+", line).group() for line in Code(run.recomputed({})).lines)
 
 
 def compiles(run, **leaves):

@@ -190,7 +190,7 @@ class Run:
             leaf = known[name]
             numbers = leaves.accepted(leaf, new.data if isinstance(new, Tensor) else new, sizes)
             arrays[leaf.index] = placed(numbers, leaf.array, leaf.array.dtype)
-        return self._recomputed(arrays)
+        return self.recomputed(arrays)
 
     def compile(self) -> Compiled:
         """Turn the run into a function that computes it again, over fixed buffers; see ``tinynet.compiled.Compiled``.
@@ -208,17 +208,22 @@ class Run:
         if not dtype_name(wanted).startswith("float"):
             raise TypeError(f"astype got {dtype!r}, expected a floating dtype such as 'float32' or 'float64'")
         floating = {v.index: cast(v.array, dtype) for v in self.leaves if is_floating(v.array)}
-        return self._recomputed(floating)
+        return self.recomputed(floating)
 
     def to(self, name: str) -> Run:
         """Return the run with its arrays in another array library (see ``tinynet.use``); itself where they are."""
         xp = library(name)
         arrays = {value.index: moved(value.array, xp) for value in self.values}
         there = all(arrays[value.index] is value.array for value in self.values)
-        return self if there else self._recomputed(arrays)
+        return self if there else self.recomputed(arrays)
 
-    def _recomputed(self, arrays: dict[int, Any]) -> Run:
-        """Compute again from leaves, by index; what else is given stands as it is."""
+    def recomputed(self, arrays: dict[int, Any]) -> Run:
+        """Compute the run again from arrays by the index of their value in ``values``; returns a new Run.
+
+        An array for a leaf takes the place of its own; one for a computed value stands as it is given, and the step
+        that made the value is not run (as for what a workbook holds as plain numbers). Arrays are neither checked nor
+        copied: ``replay`` does both. Raises RuntimeError while the run is being recorded.
+        """
         self.require_complete("replayed")
         run = Run()
         run.description, run.title = self.description, self.title

@@ -45,7 +45,7 @@ class Compiled:
                 raise TypeError(f"only runs on NumPy can be compiled, {value.name} is {type(value.array).__name__}")
         _tell_masks(run)
         with without_collection():
-            self.run = run._recomputed({})
+            self.run = run.recomputed({})
             for value in self.run.values:  # a moved buffer takes its place, as an updated parameter does
                 value.copy_of = value.copy_of or value.moves
             self._run = Code(self.run).function()

@@ -244,7 +244,7 @@ class Search:
             for v in given
             if v.array.dtype.kind == "f" and not _is_mask(v.array)
         }
-        return Program(self.program.recorded._recomputed(leaves | smaller_numbers(self.program.recorded)))
+        return Program(self.program.recorded.recomputed(leaves | smaller_numbers(self.program.recorded)))
 
     # Searching
     def run(self) -> Diagnosis:
