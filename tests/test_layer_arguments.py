@@ -12,6 +12,7 @@ import tinynet as tn
 from tests.gradients import spread
 from tinynet import functional as F
 from tinynet import nn
+from tinynet.workbook import verify
 
 REFUSED = {
     "no features": (
@@ -111,6 +112,9 @@ def test_a_tensor_of_tensors_would_lose_their_gradients():
 def test_an_array_of_no_numbers_is_refused_by_name_where_it_has_no_cell(tmp_path):
     with tn.record() as run:
         tn.name(tn.tensor(np.zeros((0, 3)), name="x") * 2, "y")
+    with tn.record() as unnamed:
+        tn.name(tn.tensor([1.0, 2.0], name="x")[:0].sum() + 1, "y")
+    assert verify(unnamed.to_excel(tmp_path / "unnamed.xlsx").path).ok
     with pytest.raises(ValueError, match=r"x has shape \(0, 3\), without a single number: a workbook has no cell"):
         run.to_excel(tmp_path / "x.xlsx")
 

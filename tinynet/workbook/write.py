@@ -76,9 +76,10 @@ def write(
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title is {title!r}, expected a text")
     for value in run.values:
-        if not math.prod(value.shape):
-            what = value.name or f"a value of step {getattr(run.step_of(value), 'number', 0)}"
-            raise ValueError(f"{what} has shape {value.shape}, without a single number: a workbook has no cell for it")
+        if value.name is not None and not math.prod(value.shape):
+            raise ValueError(
+                f"{value.name} has shape {value.shape}, without a single number: a workbook has no cell for it"
+            )
     book = Book(_in_float64(run), detail, title or run.title or "Network", max_cells, values_beyond)
     if book.formula_cells > WARN:
         tell(forecast(book.plan))
