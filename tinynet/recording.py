@@ -17,7 +17,7 @@ import numpy as np
 from tinynet.backend import copied, is_array, namespace, placed
 from tinynet.collection import without_collection
 from tinynet.primitives import TABLE, Primitive
-from tinynet.run import Run, Step, Value
+from tinynet.run import Run, Step, Value, full_name
 from tinynet.tape import state, switched
 from tinynet.tensor import Buffer, Parameter, Tensor
 
@@ -35,8 +35,22 @@ def record() -> Iterator[Run]:
     recorder.finish()
 
 
+def called(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> Tensor:
+    """Call ``x`` by the name of a quantity in the present scope (and time step), whatever it was called by default.
+
+    Returns ``x``. This is ``tn.name``. Raises TypeError for other things than a Tensor, a text and an integer, and
+    ValueError for a tensor that was given another name before, or is named after another (a gradient, an update).
+    """
+    if not isinstance(x, Tensor) or not isinstance(quantity, str) or not isinstance(t, int | None):
+        given = ", ".join(type(item).__name__ for item in (x, quantity, t))
+        raise TypeError(f"name got {given}: expected a Tensor, a text, and the number of a time step or None")
+    if state.recorder is not None:
+        state.recorder.choose_name(x, quantity, t, title)
+    return x
+
+
 def name(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> Tensor:
-    """Call ``x`` by the name of a quantity in the present scope (and time step); returns ``x``."""
+    """Call ``x`` by the name of a quantity in the present scope (and time step), unless it has one; returns ``x``."""
     if state.recorder is not None:
         state.recorder.name(x, quantity, t, title)
     return x
@@ -91,6 +105,7 @@ class Recorder:
         self.hyperparameters: dict[tuple[str, float, Any], Tensor] = {}
         self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
         self.by_hand: set[int] = set()  # values that were computed to update parameters, without an optimiser
+        self.chosen: dict[int, tuple[str, int | None]] = {}  # quantities and time steps of values that a user has named
         self.states: set[str] = set()
         self.arrays: dict[int, Value] = {}  # of bare arrays, by their ids: as sources, they stay
         self.seen = 0  # steps that ``recurrent`` has looked at
@@ -212,9 +227,26 @@ class Recorder:
     def name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
         value = self.value_of(x)
         if value.quantity is None or value.index in self.suggested:
-            value.quantity = ".".join([*filter(None, self.scopes[-1:]), quantity])
+            value.quantity = self._scoped(quantity)
             value.time, value.title = (self.time if t is None else t), self._titled(title)
             self.suggested.pop(value.index, None)
+
+    def choose_name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
+        """The same with a name that a user has chosen: it takes the place of a default one."""
+        value = self.value_of(x)
+        scoped, time = self._scoped(quantity), self.time if t is None else t
+        if value.of is not None or value.copy_of is not None or value.beside is not None:
+            raise ValueError(f"{quantity!r} cannot be the name of a gradient or an update: it is named after another")
+        before = self.chosen.get(value.index, (x.name or quantity, time))
+        if before not in ((scoped, time), (quantity, time)):
+            known, new = full_name(before[0], 0, before[1]), full_name(scoped, 0, time)
+            raise ValueError(f"this tensor is called {known!r} already, and cannot be called {new!r}, too")
+        self.chosen[value.index] = scoped, time
+        value.quantity, value.time, value.title = scoped, time, self._titled(title) or value.title
+        self.suggested.pop(value.index, None)
+
+    def _scoped(self, quantity: str) -> str:
+        return ".".join([*filter(None, self.scopes[-1:]), quantity])
 
     def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
         value, like = self.value_of(x), self.value_of(other)
