@@ -31,11 +31,11 @@ from tinynet.tensor import Tensor
 class Compiled:
     """Call it to compute the run again, from new leaves if any are given (``step(x=x2, y=y2)``); returns the loss.
 
-    ``compiled["lstm.c[3]"]`` is the buffer of a value and ``compiled.parameters`` those of the parameters, by name. The
-    numbers are those of the recorded run to rounding; sums and products may be taken in another order. Nothing is drawn
-    anew: a dropout mask is a leaf, the recorded one in every call until ``step(dropout_mask=mask)`` sets another (a
-    warning names it). A buffer, such as a running mean, moves on with each call. Raises TypeError
-    for a run that is not on NumPy; a call raises KeyError for a name that is no leaf, ValueError for another shape,
+    ``compiled["lstm.c[3]"]`` is the buffer of a value and ``compiled.parameters`` those of the parameters, by name.
+    The numbers are those of the recorded run to rounding; sums and products may be taken in another order. Nothing
+    is drawn anew: a dropout mask is a leaf, the recorded one in every call until ``step(dropout_mask=mask)`` sets
+    another (a warning names it). A buffer, such as a running mean, moves on with each call. Raises TypeError for a
+    run that is not on NumPy; a call raises KeyError for a name that is no leaf, ValueError for another shape,
     TypeError for numbers that the leaf's dtype cannot hold, and IndexError for places that are not there.
     """
 

@@ -23,7 +23,6 @@ def check_places(index: Any, size: int, what: str | None = "index") -> None:
 
     Places are counted from the start only, as those of a spreadsheet are.
     """
-
     if kind(index) not in "iu":
         raise TypeError(f"{what} holds {index.dtype}, expected integers")
     # As unsigned numbers the negative ones are the largest: one look instead of two.
