@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinynet import functional as F
 from tinynet import nn
 
 
@@ -33,6 +34,12 @@ def test_the_fifth_argument_of_max_pooling_is_not_ceil_mode():
 def test_uniform_draws_from_0_to_1():
     drawn = nn.init.uniform_(nn.Parameter(np.zeros(500))).numpy()
     assert 0 <= drawn.min() < 0.05 and 0.95 < drawn.max() < 1
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MSELoss, lambda w: F.mse_loss(w, w, w)])
+def test_a_loss_takes_no_weights_for_its_reduction(loss):
+    with pytest.raises(TypeError, match="positional argument"):
+        loss(np.ones(3))
 
 
 @pytest.mark.parametrize("fill", [nn.init.xavier_uniform_, nn.init.xavier_normal_, nn.init.kaiming_normal_])

@@ -3,7 +3,7 @@
 What differs from PyTorch:
 
 - ``cross_entropy`` has the classes on the *last* axis, whatever the number of axes, and takes integer classes only; it
-  and ``mse_loss`` have ``reduction`` as their third argument, and no ``weight``.
+  has no ``weight``.
 - ``pad`` takes NumPy's ``pad_width``, (before, after) for every axis from the first, and pads with zeros only.
 - Reductions (``mean``, and ``x.sum``, ``x.mean``, ``x.max`` and ``x.min``) say ``keepdims``, and those of tensors
   ``axis`` where PyTorch says ``dim``; ``x.max`` and ``x.min`` over an axis return the numbers alone, without places.

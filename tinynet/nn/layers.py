@@ -76,18 +76,18 @@ class Embedding(Module):
 class CrossEntropyLoss(Module):
     """``functional.cross_entropy`` as a module."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, *, reduction: str = "mean"):
         self.reduction = reduction
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
-        return F.cross_entropy(as_tensor(input), target, self.reduction)
+        return F.cross_entropy(as_tensor(input), target, reduction=self.reduction)
 
 
 class MSELoss(Module):
     """``functional.mse_loss`` as a module."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, *, reduction: str = "mean"):
         self.reduction = reduction
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
-        return F.mse_loss(as_tensor(input), target, self.reduction)
+        return F.mse_loss(as_tensor(input), target, reduction=self.reduction)
