@@ -368,9 +368,10 @@ def _from_python(data: Any) -> np.ndarray:
 
 
 def _holds_gradients(data: Any) -> bool:
-    if isinstance(data, (list, tuple)):
-        return any(_holds_gradients(item) for item in data)
-    return isinstance(data, Tensor) and data.requires_grad
+    if not isinstance(data, (list, tuple)):
+        return isinstance(data, Tensor) and data.requires_grad
+    plain = {float, int, bool}.issuperset(map(type, data))  # one look at many: lists of numbers may be long
+    return not plain and any(_holds_gradients(item) for item in data)
 
 
 def _check_numeric(array: np.ndarray, data: Any) -> None:
