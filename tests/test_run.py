@@ -552,6 +552,7 @@ def test_one_tensor_has_one_name():
     x, w = tn.tensor([1.0], name="x"), tn.tensor([2.0], requires_grad=True)
     with tn.record() as run:
         y = tn.name(tn.name(x * w, "a"), "a")
+        tn.name(y * 2, "b", t=np.int64(1))
         with pytest.raises(ValueError, match="this tensor is called 'a' already, and cannot be called 'b', too"):
             tn.name(y, "b")
         with pytest.raises(ValueError, match=r"is called 'a' already, and cannot be called 'a\[1\]'"):
@@ -561,7 +562,7 @@ def test_one_tensor_has_one_name():
         y.sum().backward()
         with pytest.raises(ValueError, match="'g' cannot be the name of a gradient"):
             tn.name(w.grad, "g")
-    assert {"x", "a", "d_a"} <= set(run.names)
+    assert {"x", "a", "d_a", "b[1]"} <= set(run.names) and type(run.find("b[1]").time) is int
 
 
 @pytest.mark.parametrize("arguments", [(np.ones(2), "a"), (tn.tensor(1.0), 3), (tn.tensor(1.0), "a", "0")])

@@ -41,11 +41,11 @@ def called(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> T
     Returns ``x``. This is ``tn.name``. Raises TypeError for other things than a Tensor, a text and an integer, and
     ValueError for a tensor that was given another name before, or is named after another (a gradient, an update).
     """
-    if not isinstance(x, Tensor) or not isinstance(quantity, str) or not isinstance(t, int | None):
+    if not isinstance(x, Tensor) or not isinstance(quantity, str) or not isinstance(t, int | np.integer | None):
         given = ", ".join(type(item).__name__ for item in (x, quantity, t))
         raise TypeError(f"name got {given}: expected a Tensor, a text, and the number of a time step or None")
     if state.recorder is not None:
-        state.recorder.choose_name(x, quantity, t, title)
+        state.recorder.choose_name(x, quantity, None if t is None else int(t), title)
     return x
 
 
