@@ -64,7 +64,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors along an axis that exists. Raises ValueError where there are none."""
     if not len(tensors):
         raise ValueError("cat got no tensors: expected one at least")
-    return P.concatenate(*tensors, axis=axis_of(dim, tensors[0].shape))
+    axis_of(dim, tensors[0].shape)
+    return P.concatenate(*tensors, axis=int(dim))
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
