@@ -102,7 +102,7 @@ def test_cross_entropy_agrees_with_pytorch(rows, classes, reduction, seed):
     theirs = torch.nn.functional.cross_entropy
     assert_agrees(
         torch,
-        lambda x: F.cross_entropy(x, target, reduction),
+        lambda x: F.cross_entropy(x, target, reduction=reduction),
         lambda x: theirs(x, torch.tensor(target), reduction=reduction),
         logits,
     )
@@ -114,7 +114,7 @@ def test_mse_loss_agrees_with_pytorch(torch, reduction):
     for shape in ((3,), (2, 3), ()):
         assert_agrees(
             torch,
-            lambda x, y: F.mse_loss(x, y, reduction),
+            lambda x, y: F.mse_loss(x, y, reduction=reduction),
             lambda x, y: theirs(x, y, reduction=reduction),
             spread(*shape),
             spread(*shape, seed=1) + 1,
@@ -123,8 +123,8 @@ def test_mse_loss_agrees_with_pytorch(torch, reduction):
 
 def test_cross_entropy_takes_the_last_axis_for_the_classes():
     logits, target = spread(2, 3, 4), np.array([[0, 3, 1], [2, 2, 0]])
-    whole = F.cross_entropy(tn.tensor(logits), target, "none")
-    flat = F.cross_entropy(tn.tensor(logits.reshape(6, 4)), target.reshape(6), "none")
+    whole = F.cross_entropy(tn.tensor(logits), target, reduction="none")
+    flat = F.cross_entropy(tn.tensor(logits.reshape(6, 4)), target.reshape(6), reduction="none")
     assert whole.shape == (2, 3)
     np.testing.assert_array_equal(whole.numpy().reshape(6), flat.numpy())
 
@@ -175,7 +175,7 @@ def test_messages():
         F.mse_loss(x, [0.0, 1.0])
     for loss, target in ((F.cross_entropy, [0, 1]), (F.mse_loss, x)):
         with pytest.raises(ValueError, match="reduction is 'max', expected 'mean', 'sum' or 'none'"):
-            loss(x, target, "max")
+            loss(x, target, reduction="max")
 
 
 # Composites

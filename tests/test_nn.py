@@ -139,7 +139,7 @@ def test_flatten_joins_the_axes_that_it_is_told_to():
 
 def test_mse_loss_module_matches_the_function():
     x, y = tn.tensor(spread(3)), tn.tensor(spread(3, seed=1))
-    assert nn.MSELoss("sum")(x, y).item() == tn.functional.mse_loss(x, y, "sum").item()
+    assert nn.MSELoss(reduction="sum")(x, y).item() == tn.functional.mse_loss(x, y, reduction="sum").item()
 
 
 class Net(nn.Module):

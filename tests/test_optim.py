@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -291,3 +292,62 @@ def test_an_optimiser_goes_on_when_its_module_is_moved(options):
         net(tn.tensor(np.ones((3, 2))).to(library)).sum().backward()
         optimizer.step()
     assert np.all(np.isfinite(net.weight.numpy()))
+
+
+# What an optimizer is given
+
+
+WRONG = {
+    "names": (lambda net: net.named_parameters(), TypeError, "SGD got tuple at 0, expected parameters, not of names"),
+    "text": (lambda net: ["a"], TypeError, "SGD got str at 0, expected parameters"),
+    "groups": (
+        lambda net: [{"params": net.parameters()}],
+        TypeError,
+        "there are no groups: make an optimizer for each",
+    ),
+    "a tensor": (lambda net: net.weight, TypeError, "SGD got a tensor, expected several, in a list"),
+    "twice": (lambda net: [net.weight, net.bias, net.weight], ValueError, "SGD got a parameter twice"),
+    "computed": (lambda net: [net.weight * 2], ValueError, "SGD cannot update tensor 0, which was computed"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_updated_is_refused(case):
+    make, error, message = WRONG[case]
+    with pytest.raises(error, match=message):
+        tn.optim.SGD(make(nn.Linear(2, 2)), lr=0.1)
+
+
+@pytest.mark.parametrize("make", [lambda ps: optim.Adam(ps, 0.1), lambda ps: optim.SGD(ps, 0.1, momentum=0.9)])
+def test_a_state_dict_survives_json(make):
+    p, q = parameter(gradient=[1.0, -1.0]), parameter(gradient=[1.0, -1.0])
+    one, other = make([p]), make([q])
+    one.step(), other.step()
+    state = one.state_dict()
+    for memory in state["state"].values():
+        memory |= {key: item.tolist() for key, item in memory.items() if isinstance(item, np.ndarray)}
+    again = make([q])
+    again.load_state_dict(json.loads(json.dumps(state)))
+    one.step(), again.step()
+    np.testing.assert_array_equal(p.numpy(), q.numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.clear(), "the state dict has no state and no param_groups: pass what"),
+        (lambda state: state["state"].update({1: {}}), "the state dict remembers 1, expected 0 to 0"),
+        (lambda state: state["state"].update(a={}), "the state dict remembers a, expected 0 to 0"),
+        (
+            lambda state: state["state"][0].update(max_exp_avg_sq=np.ones(2)),
+            "parameter 0 has max_exp_avg_sq, which Adam",
+        ),
+    ],
+)
+def test_a_state_that_is_not_known_is_refused(change, message):
+    optimizer = optim.Adam([parameter(gradient=[1.0, 1.0])])
+    optimizer.step()
+    state = optimizer.state_dict()
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(state)

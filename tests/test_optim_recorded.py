@@ -271,3 +271,15 @@ def recorded_late():
 @pytest.mark.parametrize("what", BOOKS)
 def test_a_workbook_recalculates(what: str, detail: str, tmp_path: Path):
     assert_recalculates(sample(BOOKS[what](), tmp_path / "book.xlsx", detail))
+
+
+def test_each_dtype_has_hyperparameters_of_its_own():
+    single, double = (nn.Parameter(np.ones(2, dtype), name=dtype) for dtype in ("float32", "float64"))
+    optimizer = optim.SGD([single, double], lr=0.1)
+    with tn.record() as run:
+        for p in (single, double):
+            (p * p).sum().backward()
+        optimizer.step()
+    assert (run["lr"].dtype, run["lr_2"].dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(run["new_float64"], np.full(2, 1 - 0.1 * 2.0))
+    np.testing.assert_array_equal(run["new_float32"], single.data)

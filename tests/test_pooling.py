@@ -130,7 +130,7 @@ def test_means_by_hand():
 @pytest.mark.parametrize(
     ("mine", "theirs", "x"),
     [
-        (nn.MaxPool1d(3, 2, 1, 1, True), lambda f, x: f.max_pool1d(x, 3, 2, 1, 1, True), image(1)),
+        (nn.MaxPool1d(3, 2, 1, 1, ceil_mode=True), lambda f, x: f.max_pool1d(x, 3, 2, 1, 1, True), image(1)),
         (nn.MaxPool2d((2, 3), dilation=2), lambda f, x: f.max_pool2d(x, (2, 3), dilation=2), image(2)),
         (nn.AvgPool1d(3, padding=1), lambda f, x: f.avg_pool1d(x, 3, padding=1), image(1)),
         (nn.AvgPool2d(3, 2, 1, True, False), lambda f, x: f.avg_pool2d(x, 3, 2, 1, True, False), image(2)),

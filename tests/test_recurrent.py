@@ -728,7 +728,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
     "cell's nonlinearity": (lambda: nn.RNNCell(2, 3, nonlinearity="sin"), "'sin', expected 'tanh' or 'relu'"),
     "layers": (lambda: nn.GRU(2, 3, num_layers=0), "GRU needs sizes and layers of at least 1"),
     "hidden": (lambda: nn.LSTM(2, 0), "at least 1|expected 0"),
-    "dropout": (lambda: nn.GRU(2, 3, dropout=1.0), "dropout is 1.0, expected a probability from 0"),
+    "dropout": (lambda: nn.GRU(2, 3, dropout=1.5), "dropout is 1.5, expected a probability from 0 to 1"),
     "truncate": (lambda: nn.GRU(2, 3, truncate=0), r"truncate is 0, expected a number of steps, or \(k1, k2\)"),
     "truncate to less": (lambda: nn.RNN(2, 3, truncate=(3, 2)), r"truncate is \(3, 2\), expected .* 1 ≤ k1 ≤ k2"),
     "truncate again, lengths": (

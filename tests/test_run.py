@@ -525,3 +525,47 @@ def test_a_run_that_nobody_has_any_more_is_gone_at_once() -> None:
         assert recorded()() is None
     finally:
         gc.enable()
+
+
+# Names that a user chooses
+
+
+def test_a_chosen_name_takes_the_place_of_a_default_one():
+    x = tn.tensor(spread(2, 2), requires_grad=True)
+    with tn.record() as run:
+        probabilities = tn.name(F.softmax(F.relu(x), 1), "probs")
+        total = (probabilities**2).sum()
+        total.backward()
+        tn.name(total, "mse")
+    assert {"probs", "d_probs", "mse", "d_mse"} <= set(run.names) and not {"p", "loss"} & set(run.names)
+    assert run.find("probs").title == "probabilities" and run.loss is run.find("mse")
+
+
+def test_a_default_name_does_not_take_the_place_of_a_chosen_one():
+    x = tn.tensor(spread(2, 2), requires_grad=True)
+    with tn.record() as run:
+        tn.name((tn.name(x * 2, "a") ** 2).sum(), "mine").backward()
+    assert "mine" in run and "loss" not in run
+
+
+def test_one_tensor_has_one_name():
+    x, w = tn.tensor([1.0], name="x"), tn.tensor([2.0], requires_grad=True)
+    with tn.record() as run:
+        y = tn.name(tn.name(x * w, "a"), "a")
+        tn.name(y * 2, "b", t=np.int64(1))
+        with pytest.raises(ValueError, match="this tensor is called 'a' already, and cannot be called 'b', too"):
+            tn.name(y, "b")
+        with pytest.raises(ValueError, match=r"is called 'a' already, and cannot be called 'a\[1\]'"):
+            tn.name(y, "a", t=1)
+        with pytest.raises(ValueError, match="this tensor is called 'x' already"):
+            tn.name(x, "z")
+        y.sum().backward()
+        with pytest.raises(ValueError, match="'g' cannot be the name of a gradient"):
+            tn.name(w.grad, "g")
+    assert {"x", "a", "d_a", "b[1]"} <= set(run.names) and type(run.find("b[1]").time) is int
+
+
+@pytest.mark.parametrize("arguments", [(np.ones(2), "a"), (tn.tensor(1.0), 3), (tn.tensor(1.0), "a", "0")])
+def test_a_name_is_a_text_for_a_tensor(arguments):
+    with pytest.raises(TypeError, match="expected a Tensor, a text, and the number of a time step"):
+        tn.name(*arguments)

@@ -131,7 +131,7 @@ def test_wrong_arguments_are_refused_at_once(wrong):
 
 # Layers
 
-NO_LAYERS = {"Module", "Parameter", "Buffer", "CrossEntropyLoss", "MSELoss", "convert", "init"}
+NO_LAYERS = {"Module", "ModuleList", "Parameter", "Buffer", "CrossEntropyLoss", "MSELoss", "convert", "init"}
 KINDS = sorted(set(tn.nn.__all__) - NO_LAYERS)
 
 

@@ -201,3 +201,12 @@ def test_messages():
         x @ x
     with pytest.raises(ValueError, match=r"mean over no elements.*\(0, 3\)"):
         tn.tensor(np.ones((0, 3))).mean()
+
+
+def test_one_number_is_a_float_and_takes_its_formats():
+    loss = tn.tensor([[0.123456]])
+    assert float(loss) == 0.123456 and f"{loss:.3f}" == "0.123" and f"{loss}" == repr(loss)
+    with pytest.raises(ValueError, match=r"item\(\) needs a tensor with one element"):
+        float(tn.tensor([1.0, 2.0]))
+    with pytest.raises(TypeError, match="format"):
+        f"{tn.tensor([1.0, 2.0]):.3f}"

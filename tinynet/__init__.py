@@ -14,7 +14,8 @@ from typing import Any
 from tinynet import functional, nn, optim
 from tinynet.autograd import backward, grad
 from tinynet.backend import get_default_dtype, set_default_dtype, use
-from tinynet.recording import name, record, scope, time_step
+from tinynet.recording import called as name
+from tinynet.recording import record, scope, time_step
 from tinynet.run import Run
 from tinynet.tape import no_grad
 from tinynet.tensor import Parameter, Tensor, tensor

@@ -206,7 +206,7 @@ def _own(g: Tensor) -> Tensor:
 def _untracked_sum(a: Tensor, b: Tensor) -> Tensor:
     if state.recorder is None:
         return Tensor._wrap(a.data + b.data)
-    with no_grad():
+    with no_grad(), state.recorder.in_scope(""):  # in a scope it is no update by hand
         return a + b
 
 

@@ -30,8 +30,9 @@ class SavedNet(nn.Module):
     """A recurrent net, and perhaps a linear head on its outputs, each at the path that it had in the state dict."""
 
     def __init__(self, recurrent: nn.Module, path: str, head: nn.Linear | None, head_path: str):
-        self._parts: list[Any] = [recurrent, head]  # a list, so that neither is a child of this name
+        self._parts: list[Any] = []  # a list, so that neither is a child of this name
         for module, where in ((recurrent, path), (head, head_path)):
+            self._parts.append(module)
             if module is not None:
                 _place(self, where, module)
 

@@ -6,6 +6,7 @@ nothing, at almost no cost, while nobody records.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,7 +17,7 @@ import numpy as np
 from tinynet.backend import copied, is_array, namespace, placed
 from tinynet.collection import without_collection
 from tinynet.primitives import TABLE, Primitive
-from tinynet.run import Run, Step, Value
+from tinynet.run import Run, Step, Value, full_name
 from tinynet.tape import state, switched
 from tinynet.tensor import Buffer, Parameter, Tensor
 
@@ -34,8 +35,22 @@ def record() -> Iterator[Run]:
     recorder.finish()
 
 
+def called(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> Tensor:
+    """Call ``x`` by the name of a quantity in the present scope (and time step), whatever it was called by default.
+
+    Returns ``x``. This is ``tn.name``. Raises TypeError for other things than a Tensor, a text and an integer, and
+    ValueError for a tensor that was given another name before, or is named after another (a gradient, an update).
+    """
+    if not isinstance(x, Tensor) or not isinstance(quantity, str) or not isinstance(t, int | np.integer | None):
+        given = ", ".join(type(item).__name__ for item in (x, quantity, t))
+        raise TypeError(f"name got {given}: expected a Tensor, a text, and the number of a time step or None")
+    if state.recorder is not None:
+        state.recorder.choose_name(x, quantity, None if t is None else int(t), title)
+    return x
+
+
 def name(x: Tensor, quantity: str, t: int | None = None, title: str = "") -> Tensor:
-    """Call ``x`` by the name of a quantity in the present scope (and time step); returns ``x``."""
+    """Call ``x`` by the name of a quantity in the present scope (and time step), unless it has one; returns ``x``."""
     if state.recorder is not None:
         state.recorder.name(x, quantity, t, title)
     return x
@@ -87,8 +102,10 @@ class Recorder:
         self.part = ""
         self.scopes: list[str] = []
         self.paths: dict[int, str] = {}
-        self.hyperparameters: dict[tuple[str, float], Tensor] = {}
+        self.hyperparameters: dict[tuple[str, float, Any], Tensor] = {}
         self.suggested: dict[int, int] = {}  # values named after others (which), until they get a name of their own
+        self.by_hand: set[int] = set()  # values that were computed to update parameters, without an optimiser
+        self.chosen: dict[int, tuple[str, int | None]] = {}  # quantities and time steps of values that a user has named
         self.states: set[str] = set()
         self.arrays: dict[int, Value] = {}  # of bare arrays, by their ids: as sources, they stay
         self.seen = 0  # steps that ``recurrent`` has looked at
@@ -97,20 +114,31 @@ class Recorder:
     # What the primitives tell
     def add(self, primitive: Primitive, operands: tuple, arguments: dict[str, Any], out: Tensor) -> None:
         """Note one operation. What follows an update is the next round of training."""
-        if self.phase == "forward" and self.updating:
+        by_hand = self.phase == "forward" and not state.grad_enabled and not self.scopes
+        if self.phase == "forward" and self.updating and not by_hand:
             self.update, self.updating = self.update + 1, False
         inputs = tuple(self._operand(operand) for operand in operands)
+        phase = "update" if by_hand and self._is_update(inputs) else self.phase
         out.value = self._value(_kept(primitive, inputs, arguments, out.data), source=out.data)
         number = len(self.run.steps) + 1
-        step = Step(number, primitive.name, inputs, arguments, out.value, self.phase, self.time)
+        step = Step(number, primitive.name, inputs, arguments, out.value, phase, self.time)
         self.run.steps.append(step)
+        if phase != self.phase:
+            self.by_hand.add(out.value.index)
+
+    def _is_update(self, inputs: tuple) -> bool:
+        """Whether it is computed from gradients, as in ``p -= lr * p.grad``."""
+        values = (o for o in inputs if isinstance(o, Value))
+        return any(value.of is not None or value.index in self.by_hand for value in values)
 
     def value_of(self, x: Tensor) -> Value:
         """Return the value that stands for ``x``, making a leaf of a tensor never seen (or changed since)."""
         before = x.value if self._knows(x.value) else None
-        if before is None or before.source is not x.data:
+        if before is None or before.source is not x.data or not _same(before.array, x.data):
             kind = "parameter" if isinstance(x, Parameter) else "input"
-            known = None if before is None else before.quantity
+            known = None if before is None else (before.copy_of or before).quantity
+            if before is not None and (before.kind == "computed" or kind == "parameter"):
+                _warn_of_cut(x, known, before)
             x.value = self._value(copied(x.data), kind, quantity=x.name or known, source=x.data)
             x.value.requires_grad, x.value.buffer = x.requires_grad, isinstance(x, Buffer)
         return x.value
@@ -126,15 +154,16 @@ class Recorder:
         return x
 
     def hyperparameter(self, label: str, number: float, beside: Tensor) -> Tensor:
-        """Return the leaf that stands for a hyper-parameter of this value (the same one each time)."""
-        x = self.hyperparameters.get((label, number))
+        """Return the leaf that stands for a hyper-parameter of this value and dtype (the same one each time)."""
+        key = label, number, beside.dtype
+        x = self.hyperparameters.get(key)
         if x is None:
-            x = self.hyperparameters[label, number] = Tensor(placed(number, beside.data, beside.dtype), name=label)
+            x = self.hyperparameters[key] = Tensor(placed(number, beside.data, beside.dtype), name=label)
             self.value_of(x).kind = "hyperparameter"
         return x
 
     def updated(self, old: Tensor, new: Tensor) -> None:
-        """Note that an optimiser replaces ``old`` by ``new``; ``old`` already holds the new numbers."""
+        """Note that an optimiser, or ``old -= …``, replaces ``old`` by ``new``, whose numbers it already holds."""
         before, after = old.value, self.value_of(new)
         after.copy_of = before.copy_of or before
         after.quantity = f"new_{after.copy_of.quantity}"
@@ -185,7 +214,7 @@ class Recorder:
     def _array(self, array: Any) -> Value:
         """The leaf of a bare array: one for both passes, unless its numbers have changed in between."""
         known = self.arrays.get(id(array))
-        if known is None or not bool(namespace(array).all(known.array == array)):
+        if known is None or not _same(known.array, array):
             known = self.arrays[id(array)] = self._value(copied(array), "constant", source=array)
         return known
 
@@ -198,9 +227,26 @@ class Recorder:
     def name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
         value = self.value_of(x)
         if value.quantity is None or value.index in self.suggested:
-            value.quantity = ".".join([*filter(None, self.scopes[-1:]), quantity])
+            value.quantity = self._scoped(quantity)
             value.time, value.title = (self.time if t is None else t), self._titled(title)
             self.suggested.pop(value.index, None)
+
+    def choose_name(self, x: Tensor, quantity: str, t: int | None, title: str) -> None:
+        """The same with a name that a user has chosen: it takes the place of a default one."""
+        value = self.value_of(x)
+        scoped, time = self._scoped(quantity), self.time if t is None else t
+        if value.of is not None or value.copy_of is not None or value.beside is not None:
+            raise ValueError(f"{quantity!r} cannot be the name of a gradient or an update: it is named after another")
+        before = self.chosen.get(value.index, (x.name or quantity, time))
+        if before not in ((scoped, time), (quantity, time)):
+            known, new = full_name(before[0], 0, before[1]), full_name(scoped, 0, time)
+            raise ValueError(f"this tensor is called {known!r} already, and cannot be called {new!r}, too")
+        self.chosen[value.index] = scoped, time
+        value.quantity, value.time, value.title = scoped, time, self._titled(title) or value.title
+        self.suggested.pop(value.index, None)
+
+    def _scoped(self, quantity: str) -> str:
+        return ".".join([*filter(None, self.scopes[-1:]), quantity])
 
     def name_after(self, x: Tensor, other: Tensor, quantity: str, title: str) -> None:
         value, like = self.value_of(x), self.value_of(other)
@@ -398,6 +444,24 @@ def _kept(primitive: Primitive, inputs: tuple, arguments: dict[str, Any], array:
         if np.may_share_memory(moved, inputs[0].array) and np.array_equal(moved, array, equal_nan=True):
             return moved
     return copied(array)
+
+
+def _same(copy: Any, array: Any) -> bool:
+    """Whether an array still holds what was copied from it; by the bytes, of which NaN has the same as itself."""
+    if type(array) is np.ndarray:
+        return copy.tobytes() == array.tobytes()
+    return bool(namespace(array).all((copy == array) | (copy != copy) & (array != array)))
+
+
+def _warn_of_cut(x: Tensor, quantity: str | None, before: Value) -> None:
+    """Say that the run goes on from numbers that it cannot compute."""
+    what = quantity or ("a gradient" if before.of is not None else f"a tensor of shape {x.shape}")
+    warnings.warn(
+        f"{what} was given other numbers inside record(), by code that is not recorded (such as x.data -= ...): from "
+        "here on they are numbers that were typed in, which nothing before changes. To have the change recorded, "
+        "update parameters by an optimizer, or by tensors: `with tn.no_grad(): p -= lr * p.grad`",
+        stacklevel=2,
+    )
 
 
 def _sum(contributions: list[Tensor]) -> Tensor:

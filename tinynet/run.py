@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet import serialization
+from tinynet import leaves, serialization
 from tinynet.backend import cast, is_array, is_floating, library, moved, namespace, placed, to_host
+from tinynet.nonstandard import dtype_name
 from tinynet.primitives import TABLE
 from tinynet.tensor import Tensor
 
@@ -169,49 +170,59 @@ class Run:
         return next((step for step in self.steps if step.output is value), None)
 
     # Running it again
-    def replay(self, /, **leaves: Any) -> Run:
+    def replay(self, /, **others: Any) -> Run:
         """Compute the run again from other leaves (``run.replay(x=x2)``); the rest keep their values.
 
+        So does what was drawn at random: a dropout mask is a leaf, too (``run.replay(dropout_mask=mask)``).
+
         A name with a dot is passed as ``run.replay(**{"lstm.weight_ih_l0": w})``. Returns a new Run. Raises
-        KeyError for a name that is no leaf, ValueError for a wrong shape and RuntimeError while it is being recorded.
+        KeyError for a name that is no leaf, ValueError for a wrong shape, TypeError for numbers that the leaf's dtype
+        cannot hold, IndexError for places that are not there, and RuntimeError while it is being recorded.
         """
         self.require_complete("replayed")
         known = {value.name: value for value in self.leaves}
+        sizes = leaves.sizes_of_places(self) if others else {}
         arrays: dict[int, Any] = {}
-        for name, new in leaves.items():
+        for name, new in others.items():
             if name not in known:
                 raise KeyError(unknown_name(name, [n for n in known if n], "leaf"))
             leaf = known[name]
-            numbers = new.data if isinstance(new, Tensor) else new
-            array = placed(numbers, leaf.array, leaf.array.dtype)
-            if tuple(array.shape) != leaf.shape:
-                raise ValueError(f"{name} has shape {leaf.shape} in this run, got {tuple(array.shape)}")
-            arrays[leaf.index] = array
-        return self._recomputed(arrays)
+            numbers = leaves.accepted(leaf, new.data if isinstance(new, Tensor) else new, sizes)
+            arrays[leaf.index] = placed(numbers, leaf.array, leaf.array.dtype)
+        return self.recomputed(arrays)
 
     def compile(self) -> Compiled:
         """Turn the run into a function that computes it again, over fixed buffers; see ``tinynet.compiled.Compiled``.
 
-        ``step = run.compile()`` of a recorded training step goes on training with each ``step(x=x, y=y)``.
+        ``step = run.compile()`` of a recorded training step goes on training with each ``step(x=x, y=y)``; a dropout
+        mask stays as it was recorded, until it is given, too.
         """
         from tinynet.compiled import Compiled
 
         return Compiled(self)
 
     def astype(self, dtype: Any) -> Run:
-        """Return the run computed again in another floating dtype."""
+        """Return the run computed again in another floating dtype. Raises TypeError for one that is not floating."""
+        wanted = np.dtype(dtype) if isinstance(dtype, str) else dtype
+        if not dtype_name(wanted).startswith("float"):
+            raise TypeError(f"astype got {dtype!r}, expected a floating dtype such as 'float32' or 'float64'")
         floating = {v.index: cast(v.array, dtype) for v in self.leaves if is_floating(v.array)}
-        return self._recomputed(floating)
+        return self.recomputed(floating)
 
     def to(self, name: str) -> Run:
         """Return the run with its arrays in another array library (see ``tinynet.use``); itself where they are."""
         xp = library(name)
         arrays = {value.index: moved(value.array, xp) for value in self.values}
         there = all(arrays[value.index] is value.array for value in self.values)
-        return self if there else self._recomputed(arrays)
+        return self if there else self.recomputed(arrays)
 
-    def _recomputed(self, arrays: dict[int, Any]) -> Run:
-        """Compute again from leaves, by index; what else is given stands as it is."""
+    def recomputed(self, arrays: dict[int, Any]) -> Run:
+        """Compute the run again from arrays by the index of their value in ``values``; returns a new Run.
+
+        An array for a leaf takes the place of its own; one for a computed value stands as it is given, and the step
+        that made the value is not run (as for what a workbook holds as plain numbers). Arrays are neither checked nor
+        copied: ``replay`` does both. Raises RuntimeError while the run is being recorded.
+        """
         self.require_complete("replayed")
         run = Run()
         run.description, run.title = self.description, self.title

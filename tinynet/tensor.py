@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinynet import backend
+from tinynet.axes import axes_of, axis_of, integers
 from tinynet.tape import Node, state
 
 _new = object.__new__
@@ -103,6 +104,13 @@ class Tensor:
         """Return the numbers as a NumPy array (shared, where they already are one; copied to the host otherwise)."""
         return backend.to_host(self.data)
 
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """One number as a number, ``f"{loss:.3f}"``; without a format, as ``repr``."""
+        return format(self.item(), spec) if spec and self.size == 1 else object.__format__(self, spec)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         library = backend.namespace(self.data)
         if library is not np:
@@ -181,6 +189,35 @@ class Tensor:
     def __rmatmul__(self, other):
         return functional.matmul(other, self)
 
+    # In place: of a leaf that takes gradients, which is updated so; any other name is given to the result
+    def __iadd__(self, other):
+        return self._updated(self + other)
+
+    def __isub__(self, other):
+        return self._updated(self - other)
+
+    def __imul__(self, other):
+        return self._updated(self * other)
+
+    def __itruediv__(self, other):
+        return self._updated(self / other)
+
+    def _updated(self, new: Tensor) -> Tensor:
+        """What ``p -= …`` leaves: ``p`` itself with new numbers, if it is a leaf that takes gradients (as PyTorch)."""
+        if not self.requires_grad or self.node is not None:
+            return new
+        if state.grad_enabled:
+            raise RuntimeError(
+                f"{self.name or 'a tensor'} takes gradients and was not computed, so it is only changed in place where "
+                "nothing is differentiated: write `with tn.no_grad(): p -= lr * p.grad`, or p = p - … for a new tensor"
+            )
+        if new.shape != self.shape:
+            raise ValueError(f"{self.name or 'a tensor'} of shape {self.shape} cannot become {new.shape} in place")
+        self.data = new.data if new.dtype == self.dtype else backend.cast(new.data, self.dtype)
+        if state.recorder is not None:
+            state.recorder.updated(self, new)
+        return self
+
     # Comparisons give tensors of booleans, which take no gradient
     def __gt__(self, other):
         return P.greater(self, _operand(other, self))
@@ -212,21 +249,25 @@ class Tensor:
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
         """Exchange two axes (as ``torch.Tensor.transpose``)."""
+        one, other = axis_of(dim0, self.shape), axis_of(dim1, self.shape)
         axes = list(range(self.ndim))
-        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+        axes[one], axes[other] = other, one
         return P.transpose(self, axes=tuple(axes))
 
-    def permute(self, *axes: int) -> Tensor:
-        """Order the axes anew."""
-        return P.transpose(self, axes=tuple(axis % self.ndim for axis in axes))
+    def permute(self, *axes: Any) -> Tensor:
+        """Order the axes anew. Raises ValueError unless each is named once."""
+        order = tuple(axis_of(axis, self.shape) for axis in integers(axes))
+        if sorted(order) != list(range(self.ndim)):
+            raise ValueError(f"permute got {order} for shape {self.shape}: expected all {self.ndim} of its axes")
+        return P.transpose(self, axes=order)
 
     def reshape(self, *shape: Any) -> Tensor:
         """Give the elements another shape, in row-major order; one size may be -1."""
-        return functional.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return functional.reshape(self, shape)
 
-    def expand(self, *shape: int) -> Tensor:
+    def expand(self, *shape: Any) -> Tensor:
         """Repeat along axes of size 1, or new leading ones, without copying; -1 keeps a size."""
-        return functional.expand(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return functional.expand(self, shape)
 
     def squeeze(self, axis: int | None = None) -> Tensor:
         """Drop axes of size 1: all of them, or the one named."""
@@ -238,16 +279,16 @@ class Tensor:
 
     # Reductions
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.sum(self, axis=axis, keepdims=keepdims)
+        return P.sum(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         return functional.mean(self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.max(self, axis=axis, keepdims=keepdims)
+        return P.max(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return P.min(self, axis=axis, keepdims=keepdims)
+        return P.min(self, axis=axes_of(axis, self.shape), keepdims=keepdims)
 
     # Functions
     def exp(self) -> Tensor:
@@ -303,7 +344,17 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None, dtyp
     return out
 
 
+def as_tensor(x: Any) -> Tensor:
+    """Return a tensor as it is, and make one of anything else."""
+    return x if isinstance(x, Tensor) else tensor(x)
+
+
 def _from_python(data: Any) -> np.ndarray:
+    if _holds_gradients(data):
+        raise TypeError(
+            "cannot make a tensor of tensors that take gradients, which would be lost: join them by "
+            "tn.functional.stack([...]), or take their numbers, x.item()"
+        )
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -314,6 +365,13 @@ def _from_python(data: Any) -> np.ndarray:
         return array.astype(backend.get_default_dtype())
     _check_numeric(array, data)
     return array
+
+
+def _holds_gradients(data: Any) -> bool:
+    if not isinstance(data, (list, tuple)):
+        return isinstance(data, Tensor) and data.requires_grad
+    plain = {float, int, bool}.issuperset(map(type, data))  # one look at many: lists of numbers may be long
+    return not plain and any(_holds_gradients(item) for item in data)
 
 
 def _check_numeric(array: np.ndarray, data: Any) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from tinynet.compiled import convolution, pooling
 from tinynet.compiled.lines import has_bits, keep
 from tinynet.functional.kernels.relu import zeros_beside
+from tinynet.leaves import size_of, sources_of_places
+from tinynet.primitives import check_places
 from tinynet.run import Step, Value
 
 if TYPE_CHECKING:
@@ -81,10 +83,33 @@ def pad(code: Code, step: Step, names: list[str], out: str) -> bool:
     return _into(code, f"{out}_part", step.output.array[index], names[0])
 
 
+def take(code: Code, step: Step, names: list[str], out: str) -> bool:
+    _check_places(code, step, names)
+    code.lines.append(f"copyto({out}, {names[0]}.take({names[1]}, 0))")
+    return True
+
+
+def put(code: Code, step: Step, names: list[str], out: str) -> bool:
+    _check_places(code, step, names)
+    code.scope["add_at"] = np.add.at
+    code.lines += [f"{out}.fill(0)", f"add_at({out}, {names[1]}, {names[0]})"]
+    return True
+
+
 def take_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
     if not pooling.take_along_axis(code, step, names, out):
+        _check_places(code, step, names)
         code.lines.append(f"copyto({out}, {names[0]}[{_places(code, step, out)}])")
     return True
+
+
+def _check_places(code: Code, step: Step, names: list[str]) -> None:
+    """Places that were computed may not be there; those of leaves are looked at when the leaves are set."""
+    made = {step.output.index: step for step in code.program.steps}
+    computed = [made[source.index] for source in sources_of_places(step, made) if source.index in made]
+    if any(source.primitive != "argmax" for source in computed):
+        code.scope["check_places"] = check_places
+        code.lines.append(f"check_places({names[1]}, {size_of(step)})")
 
 
 def put_along_axis(code: Code, step: Step, names: list[str], out: str) -> bool:
@@ -130,6 +155,8 @@ WRITERS: dict[str, Callable[[Code, Step, list[str], str], bool]] = {
     "concatenate": concatenate,
     "scatter": scatter,
     "pad": pad,
+    "take": take,
+    "put": put,
     "take_along_axis": take_along_axis,
     "put_along_axis": put_along_axis,
     "where": where,

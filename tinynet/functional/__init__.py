@@ -1,4 +1,17 @@
-"""Functions of Tensors, with PyTorch's names and argument order (``tn.functional``)."""
+"""Functions of Tensors, with PyTorch's names and argument order (``tn.functional``).
+
+What differs from PyTorch:
+
+- ``cross_entropy`` has the classes on the *last* axis, whatever the number of axes, and takes integer classes only; it
+  has no ``weight``.
+- ``pad`` takes NumPy's ``pad_width``, (before, after) for every axis from the first, and pads with zeros only.
+- Reductions (``mean``, and ``x.sum``, ``x.mean``, ``x.max`` and ``x.min``) say ``keepdims``, and those of tensors
+  ``axis`` where PyTorch says ``dim``; ``x.max`` and ``x.min`` over an axis return the numbers alone, without places.
+- ``x.squeeze`` and ``x.unsqueeze`` say ``axis``, too; ``getitem`` and ``sequence_loss`` are tinynet's own.
+- ``rnn``, ``lstm`` and ``gru`` run one layer in one direction, on the weights that they are given one by one.
+- ``maximum`` and ``minimum`` take plain numbers, too; an ``embedding`` has no ``padding_idx``, a ``gather`` no negative
+  places, and nothing works in place (no ``inplace``).
+"""
 
 from tinynet.functional.shapes import (  # isort: skip
     cat,

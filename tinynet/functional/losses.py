@@ -32,7 +32,7 @@ def _cross_entropy(input: Tensor, target: Tensor) -> Tensor:
         )
 
 
-def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+def cross_entropy(input: Tensor, target: Any, *, reduction: str = "mean") -> Tensor:
     """Cross-entropy of logits ``input`` (…, C) with integer classes ``target`` (…).
 
     ``reduction`` is ``mean`` over all targets, ``sum``, or ``none``. Raises ValueError for shapes or classes
@@ -64,7 +64,7 @@ def _mean_cross_entropy(input: Tensor, target: Tensor) -> Tensor:
     return _reduce(_cross_entropies(input, target), "mean")
 
 
-def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(input: Tensor, target: Any, *, reduction: str = "mean") -> Tensor:
     """Squared error (input − target)², ``mean`` over all elements, ``sum``, or ``none``.
 
     Raises ValueError where the shapes differ: broadcasting here is nearly always a mistake.

@@ -8,6 +8,7 @@ from tinynet.backend import placed
 from tinynet.recording import name
 from tinynet.tensor import Tensor
 
+MASK = "dropout_mask"  # what a run calls it
 _generator = np.random.default_rng(0)
 
 
@@ -20,9 +21,18 @@ def manual_seed(seed: int) -> None:
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero each number with probability ``p`` and divide the rest by 1 − p; nothing happens unless ``training``.
 
-    Source: Srivastava et al. (2014), in the inverted form of PyTorch.
+    Raises ValueError unless 0 ≤ p ≤ 1. Source: Srivastava et al. (2014), in the inverted form of PyTorch.
     """
+    check_probability(p)
     if not training or p == 0:
         return input
-    mask = Tensor(placed(_generator.random(input.shape) >= p, input.data, input.dtype), name="dropout_mask")
-    return name(input * mask / (1 - p), "dropped", title="dropout")
+    mask = Tensor(placed(_generator.random(input.shape) >= p, input.data, input.dtype), name=MASK)
+    kept = input * mask
+    return name(kept / (1 - p) if p < 1 else kept, "dropped", title="dropout")
+
+
+def check_probability(p: float) -> float:
+    """Return ``p``, the share to drop. Raises ValueError unless 0 ≤ p ≤ 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout is {p}, expected a probability from 0 to 1")
+    return p

@@ -224,9 +224,16 @@ def rnn(
     """A vanilla recurrent layer: see ``rnn_step`` and ``unroll``.
 
     ``x`` (T, N, I), initial state ``h`` (N, H), weights (H, I) and (H, H), biases (H,); returns all h (T, N, H), and
-    the last (N, H).
+    the last (N, H). Raises ValueError for a ``nonlinearity`` that is neither "tanh" nor "relu".
     """
+    check_nonlinearity(nonlinearity)
     return _rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity, suffix, lengths, reverse, truncate)
+
+
+def check_nonlinearity(nonlinearity: str) -> None:
+    """Raise ValueError for one that is not there."""
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
 
 
 @composite(rnn_forward, rnn_backward)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as P
-from tinynet.backend import kind
+from tinynet.axes import axes_of, axis_of, integers
+from tinynet.backend import extent, kind
 from tinynet.functional.composite import composite
 from tinynet.functional.kernels import linear as kernel
 from tinynet.tensor import Tensor, beside
@@ -20,7 +21,7 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
 
     Raises ValueError if their number differs.
     """
-    sizes = [int(size) for size in shape]
+    sizes = list(integers(shape))
     if sizes.count(-1) == 1:
         known = -prod(sizes)
         sizes[sizes.index(-1)] = input.size // known if known > 0 else 0
@@ -30,38 +31,46 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Join the axes from ``start_dim`` to ``end_dim`` into one."""
-    start, end = start_dim % input.ndim, end_dim % input.ndim
+    """Join the axes from ``start_dim`` to ``end_dim`` into one; a single number becomes a vector of one."""
+    if not input.ndim:
+        return reshape(input, (1,))
+    start, end = axis_of(start_dim, input.shape), axis_of(end_dim, input.shape)
+    if start > end:
+        raise ValueError(f"start_dim {start_dim} comes after end_dim {end_dim} in shape {input.shape}")
     return reshape(input, (*input.shape[:start], -1, *input.shape[end + 1 :]))
 
 
 def expand(input: Tensor, shape: Sequence[int]) -> Tensor:
     """Repeat along axes of size 1, or new leading ones; -1 keeps a size."""
-    lead = len(shape) - input.ndim
-    sizes = [input.shape[i - lead] if size == -1 and i >= lead else int(size) for i, size in enumerate(shape)]
+    given = integers(shape)
+    lead = len(given) - input.ndim
+    sizes = [input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(given)]
     return P.broadcast_to(input, shape=tuple(sizes))
 
 
 def squeeze(input: Tensor, dim: int | None = None) -> Tensor:
     """Drop all axes of size 1, or the axis ``dim`` if its size is 1."""
-    axes = range(input.ndim) if dim is None else (dim % input.ndim,)
+    axes = range(input.ndim) if dim is None else (axis_of(dim, input.shape),)
     return P.reshape(input, shape=tuple(n for i, n in enumerate(input.shape) if i not in axes or n != 1))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of size 1 at ``dim``."""
-    at = dim % (input.ndim + 1)
+    at = axis_of(dim, input.shape, new=1)
     return P.reshape(input, shape=(*input.shape[:at], 1, *input.shape[at:]))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join tensors along an axis that exists."""
-    return P.concatenate(*tensors, axis=dim)
+    """Join tensors along an axis that exists. Raises ValueError where there are none."""
+    if not len(tensors):
+        raise ValueError("cat got no tensors: expected one at least")
+    axis_of(dim, tensors[0].shape)
+    return P.concatenate(*tensors, axis=int(dim))
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
-    return P.concatenate(*(unsqueeze(x, dim) for x in tensors), axis=dim)
+    """Join tensors of one shape along a new axis. Raises ValueError where there are none."""
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
 def pad(input: Tensor, pad_width: Sequence[tuple[int, int]]) -> Tensor:
@@ -71,16 +80,29 @@ def pad(input: Tensor, pad_width: Sequence[tuple[int, int]]) -> Tensor:
 
 def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
     """Reverse the order along the axes ``dims``."""
-    return P.flip(input, axis=dims if isinstance(dims, int) else tuple(dims))
+    return P.flip(input, axis=axes_of(dims, input.shape))
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding)."""
+    """Pick by slices, integers and integer arrays. An index that is a Tensor picks rows (embedding).
+
+    Raises IndexError for a place that is not there, TypeError for a boolean mask and for an index tensor of fractions.
+    """
     if isinstance(index, Tensor):
         _refuse_mask(index)
-        return P.take(input, index)
+        return P.take(input, _from_the_start(index, len(input)))
     plain = tuple(_plain_index(i) for i in index) if isinstance(index, tuple) else _plain_index(index)
     return P.getitem(input, index=plain)
+
+
+def _from_the_start(index: Tensor, size: int) -> Tensor:
+    """Places of which some may be counted from the end, counted from the start, as a spreadsheet has to."""
+    if kind(index) not in "iu" or not index.size or extent(index.data)[0] >= 0:
+        return index
+    lowest = extent(index.data)[0]
+    if lowest < -size:
+        raise IndexError(f"index holds {lowest}, expected {-size} to {size - 1}")
+    return P.where(index < 0, index + size, index)
 
 
 def _plain_index(index: Any) -> Any:
@@ -98,12 +120,18 @@ def _refuse_mask(index: Any) -> None:
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Pick one number for every place of ``index`` along ``dim`` (as ``torch.gather``)."""
-    return P.take_along_axis(input, index, axis=dim % input.ndim)
+    """Pick one number for every place of ``index`` along ``dim`` (as ``torch.gather``).
+
+    Raises IndexError for a place that is not there; -1 is none.
+    """
+    return P.take_along_axis(input, index, axis=axis_of(dim, input.shape))
 
 
 def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """Look up the rows of ``weight`` (V, D) for integer ``input`` of any shape: the result is (…, D)."""
+    """Look up the rows of ``weight`` (V, D) for integer ``input`` of any shape: the result is (…, D).
+
+    Raises IndexError for a row that is not there; -1 is none.
+    """
     return P.take(weight, input)
 
 
@@ -124,11 +152,12 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 def mean(input: Tensor, dim: Any = None, keepdims: bool = False) -> Tensor:
     """Sum over ``dim`` (all axes by default), divided by the number of elements summed."""
-    axes = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    count = int(np.prod([input.shape[axis] for axis in axes]))
+    axes = axes_of(dim, input.shape)
+    summed = range(input.ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
+    count = prod(input.shape[axis] for axis in summed)
     if count == 0:
         raise ValueError(f"mean over no elements: the tensor has shape {input.shape}")
-    return P.sum(input, axis=dim, keepdims=keepdims) / count
+    return P.sum(input, axis=axes, keepdims=keepdims) / count
 
 
 def matmul(input: Any, other: Any) -> Tensor:

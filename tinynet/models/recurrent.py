@@ -104,7 +104,7 @@ def recurrent(
         scores = model(inputs, ends)
         if ends is None and loss == "mean":
             return F.cross_entropy(scores, goal)
-        return F.sequence_loss(F.cross_entropy(scores, goal, "none"), ends, loss)
+        return F.sequence_loss(F.cross_entropy(scores, goal, reduction="none"), ends, loss)
 
     goal = tensor(target, name="target")
     run = trained(model, objective, tensor(x, requires_grad=True, name="x"), lr, updates, optimizer)

@@ -15,7 +15,7 @@ from tinynet.nn.module import Module
 from tinynet.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from tinynet.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from tinynet.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from tinynet.nn.sequential import Sequential
+from tinynet.nn.sequential import ModuleList, Sequential
 from tinynet.tensor import Buffer, Parameter
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "Module",
+    "ModuleList",
     "Parameter",
     "RNNCell",
     "ReLU",

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from tinynet import functional as F
 from tinynet.nn.module import Module
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, as_tensor
 
 
 class Tanh(Module):
     """Hyperbolic tangent."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.tanh(input)
+        return F.tanh(as_tensor(input))
 
 
 class Sigmoid(Module):
     """Logistic function."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.sigmoid(input)
+        return F.sigmoid(as_tensor(input))
 
 
 class ReLU(Module):
     """max(x, 0)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return F.relu(as_tensor(input))
 
 
 class LeakyReLU(Module):
@@ -35,7 +35,7 @@ class LeakyReLU(Module):
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.leaky_relu(input, self.negative_slope)
+        return F.leaky_relu(as_tensor(input), self.negative_slope)
 
 
 class ELU(Module):
@@ -45,7 +45,7 @@ class ELU(Module):
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.elu(input, self.alpha)
+        return F.elu(as_tensor(input), self.alpha)
 
 
 class GELU(Module):
@@ -55,7 +55,7 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.gelu(input, self.approximate)
+        return F.gelu(as_tensor(input), self.approximate)
 
 
 class Softplus(Module):
@@ -65,4 +65,4 @@ class Softplus(Module):
         self.beta, self.threshold = beta, threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softplus(input, self.beta, self.threshold)
+        return F.softplus(as_tensor(input), self.beta, self.threshold)

@@ -11,7 +11,7 @@ from tinynet.nn import init
 from tinynet.nn.layers import empty_parameter
 from tinynet.nn.module import Module
 from tinynet.recording import name
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, as_tensor
 
 
 class _Kernels(Module):
@@ -100,7 +100,7 @@ class ConvTranspose2d(_Kernels):
 
     def forward(self, input: Tensor) -> Tensor:
         options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return name(F.conv_transpose2d(input, self.weight, self.bias, *options), "z")
+        return name(F.conv_transpose2d(as_tensor(input), self.weight, self.bias, *options), "z")
 
 
 def _checked(module: Module, inputs: int, outputs: int, kernel_size: Any, axes: int, groups: int) -> tuple[int, ...]:

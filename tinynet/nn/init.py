@@ -29,7 +29,7 @@ def ones_(parameter: Parameter) -> Parameter:
 
 
 def uniform_(
-    parameter: Parameter, a: float = -1.0, b: float = 1.0, generator: np.random.Generator | None = None
+    parameter: Parameter, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None
 ) -> Parameter:
     """Draw from U(a, b)."""
     return _fill(parameter, (generator or _default).uniform(a, b, parameter.shape))
@@ -42,24 +42,24 @@ def normal_(
     return _fill(parameter, (generator or _default).normal(mean, std, parameter.shape))
 
 
-def xavier_uniform_(parameter: Parameter, generator: np.random.Generator | None = None) -> Parameter:
+def xavier_uniform_(parameter: Parameter, *, generator: np.random.Generator | None = None) -> Parameter:
     """Draw from U(−a, a), a = √(6 / (fan_in + fan_out)). Source: Glorot and Bengio (2010), equation 16."""
     bound = math.sqrt(6 / sum(fans(parameter)))
     return uniform_(parameter, -bound, bound, generator)
 
 
-def xavier_normal_(parameter: Parameter, generator: np.random.Generator | None = None) -> Parameter:
+def xavier_normal_(parameter: Parameter, *, generator: np.random.Generator | None = None) -> Parameter:
     """Draw from N(0, 2 / (fan_in + fan_out)). Source: Glorot and Bengio (2010), equation 12."""
     return normal_(parameter, 0.0, math.sqrt(2 / sum(fans(parameter))), generator)
 
 
-def kaiming_uniform_(parameter: Parameter, generator: np.random.Generator | None = None) -> Parameter:
+def kaiming_uniform_(parameter: Parameter, *, generator: np.random.Generator | None = None) -> Parameter:
     """Draw from U(−a, a), a = √(6 / fan_in), for ReLU. Source: He et al. (2015), equation 10."""
     bound = math.sqrt(6 / fans(parameter)[0])
     return uniform_(parameter, -bound, bound, generator)
 
 
-def kaiming_normal_(parameter: Parameter, generator: np.random.Generator | None = None) -> Parameter:
+def kaiming_normal_(parameter: Parameter, *, generator: np.random.Generator | None = None) -> Parameter:
     """Draw from N(0, 2 / fan_in), for ReLU. Source: He et al. (2015), equation 10."""
     return normal_(parameter, 0.0, math.sqrt(2 / fans(parameter)[0]), generator)
 

@@ -9,22 +9,17 @@ import numpy as np
 
 from tinynet import functional as F
 from tinynet.backend import get_default_dtype, placed
+from tinynet.functional.random import check_probability
 from tinynet.nn import init
+from tinynet.nn.checks import check_sizes
 from tinynet.nn.module import Module
 from tinynet.recording import name
-from tinynet.tensor import Parameter, Tensor
+from tinynet.tensor import Parameter, Tensor, as_tensor
 
 
 def empty_parameter(*shape: int) -> Parameter:
     """A parameter of the default dtype, where ``use`` says, to be filled by an initialiser."""
     return Parameter(placed(np.zeros(shape, dtype=get_default_dtype())))
-
-
-def check_probability(p: float) -> float:
-    """Return ``p``, the share to drop. Raises ValueError unless 0 ≤ p < 1."""
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout is {p}, expected a probability from 0 up to, not including, 1")
-    return p
 
 
 class Linear(Module):
@@ -34,6 +29,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        check_sizes(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features)
         self.weight = init.uniform_(empty_parameter(out_features, in_features), -bound, bound)
@@ -52,7 +48,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return name(F.flatten(input, self.start_dim, self.end_dim), "flat", title="all maps in one column")
+        return name(F.flatten(as_tensor(input), self.start_dim, self.end_dim), "flat", title="all maps in one column")
 
 
 class Dropout(Module):
@@ -62,13 +58,14 @@ class Dropout(Module):
         self.p = check_probability(p)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training)
+        return F.dropout(as_tensor(input), self.p, self.training)
 
 
 class Embedding(Module):
     """A table of vectors: integers of any shape (…) give (…, embedding_dim). ``weight`` starts as N(0, 1)."""
 
     def __init__(self, num_embeddings: int, embedding_dim: int):
+        check_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = init.normal_(empty_parameter(num_embeddings, embedding_dim))
 
@@ -79,18 +76,18 @@ class Embedding(Module):
 class CrossEntropyLoss(Module):
     """``functional.cross_entropy`` as a module."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, *, reduction: str = "mean"):
         self.reduction = reduction
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
-        return F.cross_entropy(input, target, self.reduction)
+        return F.cross_entropy(as_tensor(input), target, reduction=self.reduction)
 
 
 class MSELoss(Module):
     """``functional.mse_loss`` as a module."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, *, reduction: str = "mean"):
         self.reduction = reduction
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
-        return F.mse_loss(input, target, self.reduction)
+        return F.mse_loss(as_tensor(input), target, reduction=self.reduction)

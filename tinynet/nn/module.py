@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,38 @@ class Module:
             return self.forward(*inputs, **options)
         with state.recorder.in_module(self):
             return self.forward(*inputs, **options)
+
+    def __setattr__(self, name: str, item: Any) -> None:
+        if isinstance(item, (list, tuple, dict)):
+            self._refuse_hidden(name, item.values() if isinstance(item, dict) else item)
+        object.__setattr__(self, name, item)
+
+    def _refuse_hidden(self, name: str, items: Iterable[Any]) -> None:
+        """Raise TypeError for modules and parameters that stand nowhere but in a list: they would not be trained."""
+        known = {id(item) for _, module in self.named_modules() for item in (module, *vars(module).values())}
+        for item in items:
+            if isinstance(item, (Module, Parameter)) and id(item) not in known:
+                kind = type(item).__name__
+                use = "put modules into nn.ModuleList([...])" if isinstance(item, Module) else "give it an attribute"
+                raise TypeError(f"{name} is a list, tuple or dict with a {kind}, which would not be trained: {use}")
+
+    def __repr__(self) -> str:
+        inside = [f"({name}): {child!r}" for name, child in self.children()]
+        lines = [line for item in filter(None, [self.extra_repr(), *inside]) for line in item.split("\n")]
+        if not inside:
+            return f"{type(self).__name__}({', '.join(lines)})"
+        return "\n".join([f"{type(self).__name__}(", *(f"  {line}" for line in lines), ")"])
+
+    def extra_repr(self) -> str:
+        """What ``repr`` says of the module itself: the arguments that are no defaults, where it has kept them."""
+        said = []
+        for name, parameter in signature(type(self)).parameters.items():
+            kept = getattr(self, name, parameter.default)
+            if isinstance(parameter.default, bool):
+                kept = kept is not None and kept is not False  # a bias is None, or a Parameter
+            if isinstance(kept, (bool, int, float, str, tuple)) and kept != parameter.default:
+                said.append(f"{name}={kept!r}")
+        return ", ".join(said)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for the direct children, in the order of assignment."""

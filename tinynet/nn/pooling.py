@@ -7,7 +7,7 @@ from typing import Any
 from tinynet import functional as F
 from tinynet.functional.joined import conv_relu_max_pool, relu_max_pool
 from tinynet.nn.module import Module
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, as_tensor
 
 
 class MaxPool1d(Module):
@@ -19,12 +19,15 @@ class MaxPool1d(Module):
     axes = 1
 
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *, ceil_mode: bool = False
     ):
         self.options = (kernel_size, stride, padding, dilation, ceil_mode)
 
+    def extra_repr(self) -> str:
+        return _said(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), self.options)
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool1d(input, *self.options)
+        return F.max_pool1d(as_tensor(input), *self.options)
 
     def after_relu(self, input: Tensor) -> Tensor:
         """The same of relu(input), in one pass."""
@@ -46,7 +49,7 @@ class MaxPool2d(MaxPool1d):
     axes = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool2d(input, *self.options)
+        return F.max_pool2d(as_tensor(input), *self.options)
 
 
 class AvgPool1d(Module):
@@ -65,8 +68,11 @@ class AvgPool1d(Module):
     ):
         self.options = (kernel_size, stride, padding, ceil_mode, count_include_pad)
 
+    def extra_repr(self) -> str:
+        return _said(("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"), self.options)
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool1d(input, *self.options)
+        return F.avg_pool1d(as_tensor(input), *self.options)
 
 
 class AvgPool2d(AvgPool1d):
@@ -76,7 +82,7 @@ class AvgPool2d(AvgPool1d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(input, *self.options)
+        return F.avg_pool2d(as_tensor(input), *self.options)
 
 
 class AdaptiveAvgPool1d(Module):
@@ -86,11 +92,17 @@ class AdaptiveAvgPool1d(Module):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_avg_pool1d(input, self.output_size)
+        return F.adaptive_avg_pool1d(as_tensor(input), self.output_size)
 
 
 class AdaptiveAvgPool2d(AdaptiveAvgPool1d):
     """The means of P × P' bins: (N, C, H, W) to (N, C, P, P'); see ``functional.adaptive_avg_pool2d``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(input, self.output_size)
+        return F.adaptive_avg_pool2d(as_tensor(input), self.output_size)
+
+
+def _said(names: tuple[str, ...], options: tuple) -> str:
+    """``kernel_size=2, padding=1``; a stride of None is the kernel's size."""
+    said = zip(names, options, strict=True)
+    return ", ".join(f"{name}={option}" for name, option in said if option is not None)

@@ -15,12 +15,13 @@ from tinynet import functional as F
 from tinynet.backend import extent, kind, zeros
 from tinynet.functional import recurrent as steps
 from tinynet.functional.composite import composite
+from tinynet.functional.random import check_probability
 from tinynet.nn import init
-from tinynet.nn.layers import check_probability, empty_parameter
+from tinynet.nn.layers import empty_parameter
 from tinynet.nn.module import Module
 from tinynet.recording import part
 from tinynet.tape import state
-from tinynet.tensor import Parameter, Tensor, beside
+from tinynet.tensor import Parameter, Tensor, as_tensor, beside
 
 
 class _Recurrent(Module):
@@ -42,6 +43,7 @@ class _Recurrent(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
         truncate: int | tuple[int, int] | None = None,
     ):
         if min(input_size, hidden_size, num_layers) < 1:
@@ -92,6 +94,7 @@ class _Recurrent(Module):
         raise NotImplementedError
 
     def forward(self, input: Tensor, states: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        input = as_tensor(input)
         batched = input.ndim == 3
         x, first = self._time_first(input)
         initial = self._initial(states, x, batched)
@@ -189,11 +192,15 @@ class RNN(_Recurrent):
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
-        **options: Any,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        truncate: int | tuple[int, int] | None = None,
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        steps.check_nonlinearity(nonlinearity)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
         self.nonlinearity = nonlinearity
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
@@ -215,11 +222,16 @@ class GRU(_Recurrent):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        truncate: int | tuple[int, int] | None = None,
         reset_after: bool = True,
-        **options: Any,
     ):
         self.reset_after = reset_after
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
 
     def run(self, x: Any, states: list[Any], layer: int, reverse: bool, options: dict[str, Any]) -> tuple:
         return F.gru(x, states[0], *self.weights(layer, reverse), **options | {"reset_after": self.reset_after})
@@ -239,12 +251,16 @@ class LSTM(_Recurrent):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         proj_size: int = 0,
+        *,
+        truncate: int | tuple[int, int] | None = None,
         peepholes: bool = False,
         coupled_gates: bool = False,
         cell_clip: float | None = None,
         forget_bias: float | None = None,
-        **options: Any,
     ):
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size is {proj_size}, expected 0 (none) to {hidden_size - 1}")
@@ -252,7 +268,8 @@ class LSTM(_Recurrent):
             raise ValueError(f"cell_clip is {cell_clip}, expected a positive number")
         self.proj_size, self.peepholes, self.coupled_gates = proj_size, peepholes, coupled_gates
         self.cell_clip, self.gates = cell_clip, 3 if coupled_gates else 4
-        super().__init__(input_size, hidden_size, num_layers, bias, **options)
+        options = (batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, num_layers, bias, *options, truncate=truncate)
         if forget_bias is not None:
             self._set_forget_bias(forget_bias)
 
@@ -360,12 +377,12 @@ class RNNCell(_Cell):
     """One step of ``RNN``: ``cell(x, h)``, x (N, input_size) and h (N, hidden_size), gives the next h."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh"):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
+        steps.check_nonlinearity(nonlinearity)
         super().__init__(input_size, hidden_size, bias)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
+        input = as_tensor(input)
         (h,) = self.states(input, h)
         return steps.rnn_step(input, h, self.cell_weights, self.nonlinearity)[0]
 
@@ -376,6 +393,7 @@ class LSTMCell(_Cell):
     gates = 4
 
     def forward(self, input: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        input = as_tensor(input)
         h, c = self.states(input, states, 2)
         return steps.lstm_step(input, h, c, self.cell_weights)
 
@@ -386,6 +404,7 @@ class GRUCell(_Cell):
     gates = 3
 
     def forward(self, input: Tensor, h: Tensor | None = None) -> Tensor:
+        input = as_tensor(input)
         (h,) = self.states(input, h)
         return steps.gru_step(input, h, self.cell_weights)[0]
 

@@ -46,9 +46,7 @@ class Optimizer:
     weight_decay: float = 0
 
     def __init__(self, params: Iterable[Parameter], lr: float):
-        self.params = list(params)
-        if not self.params:
-            raise ValueError(f"{type(self).__name__} got no parameters: pass model.parameters()")
+        self.params = _parameters(params, type(self).__name__)
         self.lr = at_least_0(lr, "lr", "a learning rate of at least 0")
         self.memory = [Memory() for _ in self.params]
 
@@ -107,13 +105,22 @@ class Optimizer:
         return {"state": remembered, "param_groups": [{**options, "params": list(range(len(self.params)))}]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a state dict, PyTorch's or ours. Raises ValueError where it is one for other parameters."""
+        """Go on from a state dict, PyTorch's or ours, as it is or out of JSON (where numbers are keys as text).
+
+        Raises ValueError where it is one for other parameters, or holds what this optimizer does not know.
+        """
+        missing = [key for key in ("state", "param_groups") if key not in state_dict]
+        if missing:
+            raise ValueError(f"the state dict has no {' and no '.join(missing)}: pass what optimizer.state_dict() gave")
         groups = state_dict["param_groups"]
         if [len(group["params"]) for group in groups] != [len(self.params)]:
             counts = " and ".join(str(len(group["params"])) for group in groups)
             raise ValueError(f"the state dict is for {counts} parameters, this optimizer has {len(self.params)}")
-        remembered = [self._remembered(i, state_dict["state"].get(i, {})) for i in range(len(self.params))]
         self._refuse(groups[0])
+        found = {str(key): memory for key, memory in state_dict["state"].items()}
+        remembered = [self._remembered(i, found.pop(str(i), {})) for i in range(len(self.params))]
+        if found:
+            raise ValueError(f"the state dict remembers {', '.join(found)}, expected 0 to {len(self.params) - 1}")
         for name in self.options:
             setattr(self, name, _plain(groups[0].get(name, getattr(self, name))))
         self.memory = remembered
@@ -129,6 +136,10 @@ class Optimizer:
                 raise ValueError(f"the state dict has {name}={number}, which {type(self).__name__} does not know")
 
     def _remembered(self, i: int, found: Mapping[str, Any]) -> Memory:
+        known = ("step", *self.averages.values())
+        strange = [key for key, item in found.items() if item is not None and key not in known]
+        if strange:
+            raise ValueError(f"parameter {i} has {', '.join(strange)}, which {type(self).__name__} does not remember")
         p, memory = self.params[i], Memory(int(found.get("step", 0)))
         for ours, theirs in self.averages.items():
             if found.get(theirs) is not None:
@@ -137,6 +148,24 @@ class Optimizer:
                     raise ValueError(f"{theirs} of parameter {i} has shape {tuple(array.shape)}, expected {p.shape}")
                 memory.averages[ours] = Tensor(array)
         return memory
+
+
+def _parameters(params: Iterable[Parameter], kind: str) -> list[Parameter]:
+    """Return a list. Raises TypeError for what is no tensor, ValueError for none, the same twice, or a computed one."""
+    if isinstance(params, Tensor):
+        raise TypeError(f"{kind} got a tensor, expected several, in a list or from model.parameters()")
+    found = list(params)
+    if not found:
+        raise ValueError(f"{kind} got no parameters: pass model.parameters()")
+    for i, p in enumerate(found):
+        if not isinstance(p, Tensor):
+            advice = {tuple: ", not of names and parameters", dict: "; there are no groups: make an optimizer for each"}
+            raise TypeError(f"{kind} got {type(p).__name__} at {i}, expected parameters{advice.get(type(p), '')}")
+        if p.node is not None:
+            raise ValueError(f"{kind} cannot update tensor {i}, which was computed: pass what it was computed from")
+    if len({id(p) for p in found}) < len(found):
+        raise ValueError(f"{kind} got a parameter twice, and would update it twice in each step")
+    return found
 
 
 def at_least_0(number: Any, name: str, expected: str = "a number of at least 0") -> float:

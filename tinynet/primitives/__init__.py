@@ -30,7 +30,7 @@ from tinynet.primitives.elementwise import (
     tanh,
     where,
 )
-from tinynet.primitives.indexed import argmax, put, put_along_axis, take, take_along_axis
+from tinynet.primitives.indexed import PLACES, argmax, check_places, put, put_along_axis, take, take_along_axis
 from tinynet.primitives.reductions import max, min, sum
 from tinynet.primitives.structural import (
     broadcast_to,
@@ -47,12 +47,14 @@ from tinynet.primitives.structural import (
 )
 
 __all__ = [
+    "PLACES",
     "TABLE",
     "Primitive",
     "absolute",
     "add",
     "argmax",
     "broadcast_to",
+    "check_places",
     "concatenate",
     "correlate",
     "cos",

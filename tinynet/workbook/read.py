@@ -211,7 +211,7 @@ def verify(path: Any) -> Verification:
 
 def _recomputed(loaded: Loaded, leaves: dict[int, np.ndarray]) -> Run:
     try:
-        return loaded.book.run._recomputed(leaves)
+        return loaded.book.run.recomputed(leaves)
     except IndexError as error:
         raise ValueError(f"the edited cells of {loaded.path.name} cannot be computed with: {error}") from None
 

@@ -282,8 +282,9 @@ def _first(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _common(tag: np.ndarray, axis, keepdims: bool) -> np.ndarray:
     """The tag that all tagged elements along the axes share; none where they differ."""
-    high = tag.max(axis=axis, keepdims=keepdims)
-    low = np.where(tag == NONE, np.iinfo(tag.dtype).max, tag).min(axis=axis, keepdims=keepdims)
+    least, most = NONE, np.iinfo(tag.dtype).max  # of no elements at all
+    high = tag.max(axis=axis, keepdims=keepdims, initial=least)
+    low = np.where(tag == NONE, most, tag).min(axis=axis, keepdims=keepdims, initial=most)
     return np.where(low == high, high, NONE)
 
 

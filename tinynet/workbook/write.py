@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,13 +66,21 @@ def write(
     With more formula cells than ``max_cells`` a run is refused, or, with ``values_beyond``, its largest quantities are
     written as hatched numbers that do not recompute. ``tell`` is called with a forecast before something large is
     written. The file appears only once it is complete. A float32 run is computed again in float64, in which
-    spreadsheets calculate. Raises ValueError for a run without steps, with numbers that are not finite, or beyond the
-    budget, RuntimeError while it is being recorded, and OSError where the file cannot be written.
+    spreadsheets calculate. Raises ValueError for a run without steps, with numbers that are not finite, with an array
+    of no numbers, or beyond the budget, TypeError for a title that is no text, RuntimeError while it is being recorded,
+    and OSError where the file cannot be written.
     """
     target = _target(path)
     run.require_complete("exported")
     if not run.steps:
         raise ValueError("this run recorded no operation: compute something with Tensors inside record()")
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"title is {title!r}, expected a text")
+    for value in run.values:
+        if value.name is not None and not math.prod(value.shape):
+            raise ValueError(
+                f"{value.name} has shape {value.shape}, without a single number: a workbook has no cell for it"
+            )
     book = Book(_in_float64(run), detail, title or run.title or "Network", max_cells, values_beyond)
     if book.formula_cells > WARN:
         tell(forecast(book.plan))

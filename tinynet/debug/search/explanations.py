@@ -112,7 +112,7 @@ class Explanations:
             for v in given
             if v.array.dtype.kind == "f" and not is_mask(v.array)
         }
-        return Program(self.program.recorded._recomputed(leaves | smaller_numbers(self.program.recorded)))
+        return Program(self.program.recorded.recomputed(leaves | smaller_numbers(self.program.recorded)))
 
 
 def _telling(found: list[State]) -> list[State]:

@@ -34,7 +34,7 @@ class LayerCase:
         module: tn.nn.Module = eval(self.description, {"tn": tn}).eval()
         generator = np.random.default_rng(self.seed)
         for parameter in module.parameters():
-            tn.nn.init.uniform_(parameter, generator=generator)
+            tn.nn.init.uniform_(parameter, -1, 1, generator)
         for _, buffer in module.named_buffers():
             if buffer.dtype.kind == "f":
                 buffer.data = generator.uniform(0.5, 1.5, buffer.shape).astype(buffer.dtype)

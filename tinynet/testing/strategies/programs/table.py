@@ -240,11 +240,12 @@ def _batch_norm(shape: Shape) -> list[str]:
 
 def _cross_entropy(shape: Shape) -> list[str]:
     target = f"tn.tensor(np.zeros({shape[:-1]}, int))"
-    return [f"tn.functional.cross_entropy(x, {target}, {how!r}) / 4" for how in ("mean", "none")] if shape else []
+    one = f"tn.functional.cross_entropy(x, {target}, reduction="
+    return [f"{one}{how!r}) / 4" for how in ("mean", "none")] if shape else []
 
 
 def _mse_loss(a: Shape, b: Shape) -> list[str]:
-    return [f"tn.functional.mse_loss(x, y, {how!r}) / 8" for how in ("mean", "none")] if a == b else []
+    return [f"tn.functional.mse_loss(x, y, reduction={how!r}) / 8" for how in ("mean", "none")] if a == b else []
 
 
 def _avg_pool(shape: Shape) -> list[str]:
