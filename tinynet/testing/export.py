@@ -62,7 +62,7 @@ def _recorded(report: Report) -> tuple[Run, list[int]]:
 def _outputs(subject: Any, inputs: list[Tensor]) -> list[Tensor]:
     if isinstance(subject, TensorFunction):
         return subject.outputs(inputs)
-    result = traced(subject.forward_function, inputs)
+    result = traced(subject.function, inputs)
     return flattened(result[0] if subject.cache else result)
 
 

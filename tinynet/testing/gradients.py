@@ -13,7 +13,9 @@ from tinynet.testing.subject import Arrays, HandWritten, ModuleFunction, Subject
 from tinynet.testing.verdict import RIGHT, WRONG, GradientError, Report
 
 
-def check_gradients(function: Callable[..., Any], *inputs: Any, order: int = 1, seed: int = 0) -> Report:
+def check_gradients(
+    function: Callable[..., Any], *inputs: Any, order: int = 1, seed: int = 0, **keywords: Any
+) -> Report:
     """Check the gradients of a function of Tensors, which gives a Tensor or a tuple of them, at ``inputs``.
 
     ``inputs`` are arrays or Tensors of any shapes; integers and truth values are passed on and not differentiated. Of a
@@ -27,6 +29,7 @@ def check_gradients(function: Callable[..., Any], *inputs: Any, order: int = 1, 
     what cannot be checked at all.
     """
     __tracebackhide__ = True
+    _refuse_what_cannot_be_called(keywords, function=function)
     if order not in (1, 2):
         raise ValueError(f"order is {order!r}, expected 1 or 2")
     if isinstance(function, Module):
@@ -44,7 +47,12 @@ def check_gradients(function: Callable[..., Any], *inputs: Any, order: int = 1, 
 
 
 def check_backward(
-    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, cache: bool = False, seed: int = 0
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    *inputs: Any,
+    cache: bool = False,
+    seed: int = 0,
+    **keywords: Any,
 ) -> Report:
     """Check a backward pass written by hand, in NumPy, PyTorch or CuPy: ``backward(cotangent, *inputs)``.
 
@@ -54,6 +62,7 @@ def check_backward(
     cotangent in place counts as wrong. Returns and raises what ``check_gradients`` does.
     """
     __tracebackhide__ = True
+    _refuse_what_cannot_be_called(keywords, forward=forward, backward=backward)
     return _verdict(HandWritten(forward, backward, inputs, cache), _arrays(inputs), seed)
 
 
@@ -61,10 +70,22 @@ def _verdict(subject: Subject, arrays: Arrays, seed: int, order: int = 1) -> Rep
     __tracebackhide__ = True  # by pytest: a failing test shows the caller's line
     with np.errstate(all="ignore"):
         report = Check(subject, arrays, seed).run()
-    report.order, report.subject = order, subject
+    report.order, report.subject, report.function = order, subject, subject.title
     if report.verdict == WRONG:
         raise GradientError(report)
     return report
+
+
+def _refuse_what_cannot_be_called(keywords: dict[str, Any], **functions: Any) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise TypeError(f"{name} is {type(function).__name__}, expected a function")
+    if keywords:
+        options = ", ".join(f"{key}=..." for key in keywords)
+        raise TypeError(
+            f"the checker has no option {', '.join(keywords)}: pass keyword arguments to a function by "
+            f"functools.partial({' or '.join(functions)}, {options})"
+        )
 
 
 def _arrays(inputs: Sequence[Any]) -> Arrays:

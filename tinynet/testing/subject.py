@@ -23,10 +23,11 @@ NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYW
 class Subject:
     """A function of NumPy arrays, and the gradients that it claims to have.
 
-    ``changed`` names what the last call changed in place, of what it was given.
+    ``changed`` names what was changed in place, of what a call was given.
     """
 
     changed = ""
+    title = ""  # the name of the function, where it has one of its own
 
     def names(self, count: int) -> list[str]:
         """What its ``count`` inputs are called."""
@@ -50,7 +51,7 @@ class TensorFunction(Subject):
     """A function of Tensors that gives a Tensor, or several, which tinynet's autograd differentiates."""
 
     def __init__(self, function: Callable[..., Any], labels: Sequence[str] | None = None):
-        self.function, self.labels = function, labels
+        self.function, self.labels, self.title = function, labels, title_of(function)
 
     def names(self, count: int) -> list[str]:
         return parameters(self.function, count) if self.labels is None else list(self.labels)
@@ -82,7 +83,15 @@ class TensorFunction(Subject):
 
     def outputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """What the function gives, flat. Raises TypeError for anything but Tensors."""
-        outputs = flattened(self.function(*inputs))
+        try:
+            outputs = flattened(self.function(*inputs))
+        except TypeError as error:
+            if _of_torch(self.function) or "must be Tensor, not Tensor" in str(error):
+                raise TypeError(
+                    "a function of PyTorch's tensors got tinynet's: it is checked by check_backward(forward, backward, "
+                    "*tensors), where backward(g, *tensors) may call torch.autograd.grad"
+                ) from error
+            raise
         for out in outputs:
             if not isinstance(out, Tensor):
                 raise TypeError(
@@ -99,7 +108,9 @@ class TensorFunction(Subject):
             found = self.gradients(leaves, list(tensors[inputs:]), create_graph=True)
             return tuple(g for g in found if g is not None)
 
-        return TensorFunction(gradients, self.names(inputs) + cotangent_names(outputs))
+        found = TensorFunction(gradients, self.names(inputs) + cotangent_names(outputs))
+        found.title = self.title
+        return found
 
 
 class ModuleFunction(TensorFunction):
@@ -107,7 +118,7 @@ class ModuleFunction(TensorFunction):
 
     def __init__(self, module: Module, inputs: int):
         super().__init__(self.call)
-        self.module, self.inputs = module, inputs
+        self.module, self.inputs, self.title = module, inputs, type(module).__name__
         self.paths = [path for path, _ in module.named_parameters()]
 
     def names(self, count: int) -> list[str]:
@@ -137,11 +148,11 @@ class HandWritten(Subject):
     """
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], likes: Sequence[Any], cache: bool):
-        self.forward_function, self.backward_function = forward, backward
-        self.likes, self.cache = likes, cache
+        self.function, self.backward_function = forward, backward
+        self.likes, self.cache, self.title = likes, cache, title_of(forward)
 
     def names(self, count: int) -> list[str]:
-        return parameters(self.forward_function, count)
+        return parameters(self.function, count)
 
     def forward(self, arrays: Arrays) -> Arrays:
         inputs = self._inputs(arrays)
@@ -168,12 +179,29 @@ class HandWritten(Subject):
             f"(or of the {sum(floating)} floating-point ones): return None for an input that has none"
         )
 
+    def uses_up(self, arrays: Arrays, cotangents: Arrays) -> bool:
+        """Whether ``backward`` leaves another cache behind, with which it gives other gradients.
+
+        One that it empties, as by ``pop``, is none.
+        """
+        outputs, context = self._run(self._inputs(arrays))
+        found = []
+        for _ in range(2):
+            seeds = [_like(g, out, as_numpy(out).dtype) for g, out in zip(cotangents, flattened(outputs), strict=True)]
+            try:
+                given = flattened(self.backward_function(_filled(outputs, iter(seeds)), *context))
+            except Exception:
+                return False
+            found.append([None if g is None else numbers(g, "a gradient") for g in given])
+        pairs = zip(*found, strict=False)
+        return any(a is not None and b is not None and not np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
     def _inputs(self, arrays: Arrays) -> list[Any]:
         return [_like(a, like, a.dtype) for a, like in zip(arrays, self.likes, strict=True)]
 
     def _run(self, inputs: list[Any]) -> tuple[Any, tuple]:
         """The outputs, and what backward gets after the cotangent."""
-        result = self.forward_function(*inputs)
+        result = self.function(*inputs)
         if not self.cache:
             return result, tuple(inputs)
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -198,6 +226,20 @@ def parameters(function: Callable[..., Any], count: int) -> list[str]:
     except (ValueError, TypeError):
         found = []
     return found[:count] if len(found) >= count else [f"input {i}" for i in range(count)]
+
+
+def _of_torch(function: Any) -> bool:
+    modules = (type(function).__module__, getattr(function, "__module__", None) or "")
+    return any(module.partition(".")[0] == "torch" for module in modules)
+
+
+def title_of(function: Callable[..., Any]) -> str:
+    """The name of a function; "" for a lambda, or what has none."""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if isinstance(owner, type):  # a class method, inherited or not
+        return f"{owner.__name__}.{name}"
+    name = getattr(function, "__qualname__", name).rpartition("<locals>.")[2]
+    return "" if "<lambda>" in name else name
 
 
 def is_floating(x: Any) -> bool:
