@@ -25,6 +25,20 @@ def too_inexact(claimed: float, estimate: Estimate) -> str:
     return ""
 
 
+def outside_a_kink(lines: Lines, k: int, estimate: Estimate) -> bool:
+    """Whether what is claimed of element ``k`` at a kink is far from all that there may be.
+
+    Any rule for a kink, such as one that all slopes there are 0, or are added, gives something between the slopes, 0,
+    and their sum, or near that, if the function works element by element. Of others nothing is known.
+    """
+    if estimate.slopes is None or not lines.elementwise(k):
+        return False
+    candidates = (0.0, *estimate.slopes, sum(estimate.slopes))
+    low, high = min(candidates), max(candidates)
+    claimed, margin = float(lines.claimed[k]), high - low
+    return not low - margin <= claimed <= high + margin
+
+
 def unrepeatable(lines: Lines, k: int, estimate: Estimate) -> str:
     """Why other steps prove something else of element ``k``; "" where they do not."""
     group, alone = np.array([k]), np.ones(1)

@@ -76,6 +76,16 @@ class Lines:
 
         return function
 
+    def elementwise(self, k: int) -> bool:
+        """Whether an element moves nothing but the element at its place of a single output."""
+        i, index = self.place(k)
+        if len(self.outputs) != 1 or self.outputs[0].shape != self.arrays[i].shape:
+            return False
+        moved = np.zeros(self.outputs[0].shape, dtype=bool)
+        for step in (-0.1, 0.1):
+            moved |= self._moved(np.array([k]), np.array([step]))[0] != self.outputs[0]
+        return bool(moved[index]) and int(np.sum(moved)) == 1
+
     def at(self, flat: np.ndarray) -> Arrays:
         """The inputs, with the floating-point ones from a flat vector."""
         arrays = list(self.arrays)

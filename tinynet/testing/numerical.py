@@ -160,8 +160,9 @@ class Line:
             if not math.isfinite(side.error):
                 return Estimate(best.value, math.inf, f"the function is not finite, or fails, a little {name}")
         size = max(abs(best.value), self.natural, abs(left.value), abs(right.value), self.unit, NOTHING)
-        gap = abs(left.value - right.value)
+        gap, slopes = abs(left.value - right.value), None
         if max(left.error, right.error) <= ROUGH * size and gap > USEFUL * size and not left.agrees(right):
+            slopes = (left.value, right.value)
             doubt = f"a kink: the slope is {left.value:.6g} on the left and {right.value:.6g} on the right"
         elif self._jumps():
             doubt = "a jump: however small the step, the function changes by as much"
@@ -169,7 +170,7 @@ class Line:
             doubt = "the function is too rough, or too noisy, to be measured here"
         else:
             return self._told()
-        return Estimate(best.value, max(best.error, gap), doubt)
+        return Estimate(best.value, max(best.error, gap), doubt, slopes=slopes)
 
 
 def derivative(

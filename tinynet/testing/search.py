@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinynet.testing.agreement import FEW, Agreement
-from tinynet.testing.doubts import too_inexact, unrepeatable
+from tinynet.testing.doubts import outside_a_kink, too_inexact, unrepeatable
 from tinynet.testing.lines import Lines
 from tinynet.testing.richardson import Estimate
 from tinynet.testing.verdict import Element
@@ -114,10 +114,13 @@ class Search:
         if self.agreement.right(alone, along, estimate):
             return
         claimed, doubt = float(self.lines.claimed[k]), self._doubt(k, estimate)
-        self.found.append(Element(self.names[i], index, claimed, estimate.value, estimate.error, doubt))
+        element = Element(self.names[i], index, claimed, estimate.value, estimate.error, doubt, estimate.slopes)
+        self.found.append(element)
 
     def _doubt(self, k: int, estimate: Estimate) -> str:
         """Why an element that is not right is not wrong either; "" where it is."""
+        if outside_a_kink(self.lines, k, estimate):
+            return ""
         if estimate.doubt:
             return estimate.doubt + (f" ({self.lines.failure})" if self.lines.failure else "")
         alone, along = np.array([k]), np.ones(1)

@@ -17,6 +17,10 @@ from tinynet.tape import switched
 from tinynet.tensor import Tensor
 
 Arrays = list[np.ndarray]
+OF_PYTORCH = (
+    "a function of PyTorch's tensors is checked by check_backward(forward, backward, *tensors), "
+    "where backward(g, *tensors) may call torch.autograd.grad"
+)
 NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -51,6 +55,8 @@ class TensorFunction(Subject):
     """A function of Tensors that gives a Tensor, or several, which tinynet's autograd differentiates."""
 
     def __init__(self, function: Callable[..., Any], labels: Sequence[str] | None = None):
+        if _of_pytorch(function):  # it may take our Tensors all the same, and pass its own backward over
+            raise TypeError(OF_PYTORCH)
         self.function, self.labels, self.title = function, labels, title_of(function)
 
     def names(self, count: int) -> list[str]:
@@ -86,11 +92,8 @@ class TensorFunction(Subject):
         try:
             outputs = flattened(self.function(*inputs))
         except TypeError as error:
-            if _of_torch(self.function) or "must be Tensor, not Tensor" in str(error):
-                raise TypeError(
-                    "a function of PyTorch's tensors got tinynet's: it is checked by check_backward(forward, backward, "
-                    "*tensors), where backward(g, *tensors) may call torch.autograd.grad"
-                ) from error
+            if "must be Tensor, not Tensor" in str(error):
+                raise TypeError(OF_PYTORCH) from error
             raise
         for out in outputs:
             if not isinstance(out, Tensor):
@@ -228,7 +231,7 @@ def parameters(function: Callable[..., Any], count: int) -> list[str]:
     return found[:count] if len(found) >= count else [f"input {i}" for i in range(count)]
 
 
-def _of_torch(function: Any) -> bool:
+def _of_pytorch(function: Any) -> bool:
     modules = (type(function).__module__, getattr(function, "__module__", None) or "")
     return any(module.partition(".")[0] == "torch" for module in modules)
 

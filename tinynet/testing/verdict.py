@@ -15,7 +15,7 @@ SHOWN = 8  # elements in a message
 class Element:
     """One element of the gradient of an input: both values, and the numerical error.
 
-    ``input`` is the parameter's name in the function.
+    ``input`` is the parameter's name in the function; ``slopes`` are those on the left and on the right of a kink.
     """
 
     input: str
@@ -24,11 +24,15 @@ class Element:
     numerical: float
     error: float
     doubt: str = ""
+    slopes: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         where = f"{self.input}[{', '.join(map(str, self.index))}]" if self.index else self.input
         if self.doubt:
             return f"{where}: yours {self.yours:.8g}, cannot tell ({self.doubt})"
+        if self.slopes is not None:
+            left, right = self.slopes
+            return f"{where}: yours {self.yours:.8g}, the slope is {left:.6g} on the left and {right:.6g} on the right"
         digits = 8 if abs(self.yours - self.numerical) > 1e-6 * abs(self.numerical) else 15
         return f"{where}: yours {self.yours:.{digits}g}, numerical {self.numerical:.{digits}g} ± {self.error:.1g}"
 
