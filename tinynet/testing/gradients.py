@@ -22,11 +22,16 @@ def check_gradients(
     Module the gradients of all its parameters are checked too.
 
     Everything is computed in float64. What random cotangents (numbers about 1) make of the gradients is held against
-    numerical derivatives with an error of their own, so there is no tolerance to choose; differences below 2e-15 count
-    as rounding. ``order=2`` checks the gradients of the gradients too. Returns a ``Report``, which is true only where
-    the verdict is "right": it is "cannot tell" at a kink, a jump, or where noise or nan forbid a verdict. Raises
-    GradientError, an AssertionError that carries the report, where a gradient is wrong; TypeError or ValueError for
-    what cannot be checked at all.
+    numerical derivatives with an error of their own, so there is no tolerance to choose. Right is what agrees with a
+    derivative measured to 1% at least of itself or, where it is small, of what is usual of that input;
+    ``report.precision`` says how well. ``order=2`` checks the gradients of the gradients too.
+
+    Returns a ``Report``, which is true only where the verdict is "right": it is "cannot tell" at a kink, a jump, or
+    where noise, large numbers or nan forbid a verdict. Raises GradientError, an AssertionError that carries the report,
+    where a gradient is wrong; TypeError or ValueError for what cannot be checked at all.
+
+    So in a test a bare call lets pass what cannot be told, ``assert check_gradients(...)`` fails on that too, and
+    ``assume(check_gradients(...))`` has Hypothesis draw other numbers.
     """
     __tracebackhide__ = True
     _refuse_what_cannot_be_called(keywords, function=function)
@@ -58,8 +63,10 @@ def check_backward(
 
     ``forward(*inputs)`` gives an array or a tuple of them, and ``backward`` gets a cotangent of the same structure. It
     returns a gradient for each input (None for one that has none), or for each floating-point one. With ``cache=True``
-    ``forward`` returns ``(output, cache)``, and ``backward(cotangent, cache)`` is called. Changing an input or a
-    cotangent in place counts as wrong. Returns and raises what ``check_gradients`` does.
+    ``forward`` returns ``(output, cache)``, and ``backward(cotangent, cache)`` is called. Changing an input, a
+    cotangent or the cache in place counts as wrong, and so does a gradient that is not linear in the cotangent, or of a
+    coarser dtype than its input and the function, where that loses digits. Returns and raises what ``check_gradients``
+    does.
     """
     __tracebackhide__ = True
     _refuse_what_cannot_be_called(keywords, forward=forward, backward=backward)
