@@ -51,7 +51,8 @@ def backward_problem(
             return WRONG, f"the gradient of {name} has shape {first.shape}, {name} has {array.shape}{summed}"
         if _gap(first, second) > SAME:
             return WRONG, f"the gradient of {name} is another one at the second call: is an old sum added to?"
-    if isinstance(subject, HandWritten) and subject.cache and subject.uses_up(arrays, cotangents):
+    again_with_it = subject.twice(arrays, cotangents) if isinstance(subject, HandWritten) and subject.cache else []
+    if any(_gap(first, second) > SAME for first, second in again_with_it):
         return WRONG, "backward changes its cache in place: a second call with the same cache gives another gradient"
     return None
 

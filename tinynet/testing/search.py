@@ -65,13 +65,16 @@ class Search:
         return found
 
     def _search(self, group: np.ndarray) -> None:
-        """Look for what is not right in the rest of a group."""
+        """Look for what is not right in the rest of a group; say so where no single element explains it."""
         before, rest = len(self.found), np.setdiff1d(group, list(self.measured))
-        if self.enough or not rest.size or self._right_together(rest):
+        if not rest.size or (self.enough and self.found) or self._right_together(rest, inexact=False):
+            return
+        name = self.names[self.lines.place(int(rest[0]))[0]]
+        if self._right_together(rest):
+            self.unexplained = f"the numerical derivatives by the elements of {name} together are too inexact"
             return
         self._halve(rest)
         if len(self.found) == before:
-            name = self.names[self.lines.place(int(group[0]))[0]]
             self.unexplained = f"the elements of {name} are not right together, and none of them is wrong by itself"
 
     def _halve(self, group: np.ndarray) -> None:
