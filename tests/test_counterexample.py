@@ -229,6 +229,10 @@ def test_a_gradient_of_the_wrong_shape_can_be_written_too(tmp_path: Path):
     case = failing(check_backward, lambda x, b: x + b, lambda g, x, b: (g, g), X, B)
     sheet = openpyxl.load_workbook(write_counterexample(case, tmp_path / "case.xlsx")).active
     assert "b has (2,)" in sheet["A2"].value
+    assert sheet["A4"].value == "Numbers only: nothing was measured, since this shows without that."
+    assert sheet["A3"].value is None
+    shown = {cell.value for row in sheet.iter_rows() for cell in row}
+    assert {f"x {X.shape}", f"b {B.shape}", *X.reshape(-1), *B} <= shown
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -76,6 +78,21 @@ def test_awkward_arrays_meet_everything_that_goes_wrong(dtype):
 @LIGHT
 def test_moderate_arrays_hold_quarters_up_to_2(array):
     assert np.abs(array).max() <= 2 and (array % 0.25 == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (5, 5), 3, [2, 3], (), (0, 2)])
+def test_arrays_with_constraints_keep_them(shape):
+    @given(arrays(shape, "positive"), arrays(shape, "nonzero"), arrays(shape, "distinct", "float32"))
+    @settings(LIGHT, max_examples=20)
+    def check(positive, nonzero, distinct):
+        assert (positive > 0).all() and (nonzero != 0).all() and np.unique(distinct).size == distinct.size
+        assert distinct.dtype == np.float32 and positive.shape == distinct.shape == np.zeros(shape).shape
+
+    check()
+
+
+def test_distinct_arrays_take_a_strategy_for_shapes():
+    assert smallest(arrays(shapes(), "distinct"), lambda a: a.size > 2).size == 3
 
 
 def test_arrays_shrink_to_what_a_person_would_write():
@@ -358,23 +375,10 @@ def test_programs_shrink_to_the_simplest_operations_and_numbers():
 # The documentation
 
 
-def documented():
-    """Everything that the examples of the module's docstring define, run as one file."""
+def documented() -> str:
+    """The examples of the module's docstring as one file."""
     lines = [line for line in strategies.__doc__.splitlines() if not line.strip() or line.startswith("    ")]
-    found: dict = {}
-    exec(textwrap.dedent("\n".join(lines)), found)
-    return found
-
-
-settings.register_profile("documentation", settings(max_examples=12, deadline=None, database=None, derandomize=True))
-
-
-@pytest.fixture
-def properties():
-    before = settings.get_current_profile_name()
-    settings.load_profile("documentation")
-    yield documented()
-    settings.load_profile(before)
+    return textwrap.dedent("\n".join(lines))
 
 
 PROPERTIES = [
@@ -391,13 +395,25 @@ PROPERTIES = [
 ]
 
 
-@pytest.mark.parametrize("name", PROPERTIES)
-def test_documented_property(properties, name):
-    properties[name]()
+def test_the_documented_file_passes_as_it_stands(tmp_path):
+    """In a process of its own, where the first call of everything imports; by fewer examples, for the time it takes."""
+    few = [
+        "from hypothesis import settings as s",
+        "s.register_profile('few', max_examples=12)",
+        "s.load_profile('few')",
+    ]
+    (tmp_path / "conftest.py").write_text("\n".join(few))
+    (tmp_path / "test_properties.py").write_text(documented())
+    (tmp_path / "pytest.ini").write_text("[pytest]")
+    environment = {key: text for key, text in os.environ.items() if key not in ("CI", "GITHUB_ACTIONS")}
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--tb=short", "test_properties.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.findall(r"::(\w+) PASSED", done.stdout) == PROPERTIES
 
 
-def test_all_documented_properties_are_tested(properties):
-    assert [name for name in properties if name.startswith("test_")] == PROPERTIES
+def test_the_tables_of_operations_are_there():
+    assert "tanh" in strategies.SMOOTH and "relu" in strategies.KINKED
 
 
 def test_without_hypothesis_it_says_what_to_install():

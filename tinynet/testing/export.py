@@ -24,8 +24,11 @@ def write_counterexample(report: Report, path: Any) -> Path:
     The function is recorded, as live formulas with our backward pass. On the sheet Yours stand, beside the gradients
     that were recorded, the numerical derivatives; or, for a backward pass written by hand, what it gave. A function
     that cannot be recorded gets a sheet of numbers: the gradients claimed, those measured, and the differences.
-    Raises OSError where the file cannot be written.
+    So does a mistake that shows before anything is measured, such as a gradient of the wrong shape. Raises OSError
+    where the file cannot be written.
     """
+    if not report.gradients:
+        return write_plain(report, Path(path), "nothing was measured, since this shows without that")
     try:
         run, inputs = _recorded(report)
         hand_written = isinstance(report.subject, HandWritten)
@@ -35,11 +38,11 @@ def write_counterexample(report: Report, path: Any) -> Path:
         if numbers:
             title = "Counterexample: " + ("your gradients" if hand_written else "numerical derivatives")
             return write_beside(run, numbers, path, _tolerance(report), title=title)
-        why = "nothing that was recorded depends on the inputs"
+        why = "the function could not be recorded: nothing that was recorded depends on the inputs"
     except OSError:
         raise
     except Exception as error:  # somebody's code, run on what it was not written for, may raise anything
-        why = f"{type(error).__name__}: {error}"
+        why = f"the function could not be recorded: {type(error).__name__}: {error}"
     return write_plain(report, Path(path), why)
 
 
@@ -62,7 +65,7 @@ def _recorded(report: Report) -> tuple[Run, list[int]]:
 def _outputs(subject: Any, inputs: list[Tensor]) -> list[Tensor]:
     if isinstance(subject, TensorFunction):
         return subject.outputs(inputs)
-    result = traced(subject.forward_function, inputs)
+    result = traced(subject.function, inputs)
     return flattened(result[0] if subject.cache else result)
 
 

@@ -20,6 +20,7 @@ NOTHING = 1e-290  # a derivative that counts as none
 ENOUGH = 1e-10  # relative error at which halving stops
 STALE = 4  # halvings after which an error that is small for the function is not going to shrink any more
 USEFUL = 1e-4  # relative error up to which the estimate decides anything
+VAGUE = 1e-3  # relative error from which on it is worth another look
 LOST = 1e-6  # of a usual derivative, may be lost to rounding altogether
 ROUGH = 0.1  # the same for each side, which only has to show a kink
 HALVINGS = 30
@@ -152,15 +153,16 @@ class Line:
     def _judged(self) -> Estimate:
         """What the steps say, none of which was good enough by itself."""
         finite = len(self.moves) > 0 and bool(np.all(np.isfinite(self.moves)))
-        if finite and self.most <= 10 * EPSILON * self.unit:  # all that moves is rounding
+        if finite and self.most <= 10 * min(EPSILON * self.unit, self.rounded):  # all that moves is rounding
             return Estimate(0.0, 100 * EPSILON * self.unit / self.scale, hidden=self._hidden())
         best, left, right = self.both.best, self.left.best, self.right.best
         for side, name in ((left, "to the left"), (right, "to the right")):
             if not math.isfinite(side.error):
                 return Estimate(best.value, math.inf, f"the function is not finite, or fails, a little {name}")
         size = max(abs(best.value), self.natural, abs(left.value), abs(right.value), self.unit, NOTHING)
-        gap = abs(left.value - right.value)
+        gap, slopes = abs(left.value - right.value), None
         if max(left.error, right.error) <= ROUGH * size and gap > USEFUL * size and not left.agrees(right):
+            slopes = (left.value, right.value)
             doubt = f"a kink: the slope is {left.value:.6g} on the left and {right.value:.6g} on the right"
         elif self._jumps():
             doubt = "a jump: however small the step, the function changes by as much"
@@ -168,7 +170,7 @@ class Line:
             doubt = "the function is too rough, or too noisy, to be measured here"
         else:
             return self._told()
-        return Estimate(best.value, max(best.error, gap), doubt)
+        return Estimate(best.value, max(best.error, gap), doubt, slopes=slopes)
 
 
 def derivative(
@@ -178,13 +180,14 @@ def derivative(
     displaced: float = 0.0,
     unit: float = 0.0,
     first: float = 1.0,
+    rounded: np.ndarray | float = 0.0,
 ) -> Estimate:
     """Return the derivative at t = 0 of the sum of ``function(t)``, a flat array, with its error.
 
     Steps begin at 0.1; where these do not succeed, at a tenth of ``near``, the size of what t is added to. ``noise`` is
     that of the function, as ``noise_of`` measures it, ``displaced`` what the rounding of its inputs may move the sum
     by, and ``unit`` a size of derivative that is so usual that a small share of it counts as none. Another ``first``
-    than 1 makes all steps others.
+    than 1 makes all steps others. ``rounded`` is the noise that the function has at least.
     """
     least = 8 * EPSILON * near  # of a step that moves an input of size ``near``
 
@@ -192,12 +195,12 @@ def derivative(
         return Line(function, first * scale, noise, displaced, unit, least).look()
 
     found = look(1.0, noise)
-    if found.doubt and near:
-        own = look(1.0, noise_of(function))  # that of this line alone may be less
-        found = found if own.doubt else own
+    if near and (found.doubt or found.error > VAGUE * abs(found.value)):
+        own = look(1.0, np.maximum(noise_of(function), rounded))  # that of this line alone may be less
+        found = own if not own.doubt and (found.doubt or own.error < found.error) else found
     if not found.doubt or not near:
         return found
-    other = look(near, noise_of(function, near))
+    other = look(near, np.maximum(noise_of(function, near), rounded))
     if near < 1 or other.doubt or not math.isfinite(found.error):
         return found if other.doubt else other
     # Steps of a large number may pass over what the small ones, with all their noise, still have seen.

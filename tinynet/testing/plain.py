@@ -57,8 +57,11 @@ class PlainSheet:
         self.ws.write_string(0, 0, "A gradient that is wrong: claimed, measured, and the difference", title)
         self.ws.write_string(1, 0, str(report).splitlines()[0], self.s(bold=True, font_color="#9C1C10"))
         grey = self.s(italic=True, font_size=9, font_color="#7A8190")
-        self.ws.write_string(2, 0, "Red: the difference is larger than the error of the numerical derivative.", grey)
-        self.ws.write_string(3, 0, f"Numbers only, since the function could not be recorded ({why}).", grey)
+        if report.gradients:
+            self.ws.write_string(
+                2, 0, "Red: the difference is larger than the error of the numerical derivative.", grey
+            )
+        self.ws.write_string(3, 0, f"Numbers only: {why}.", grey)
 
     def input(self, name: str, report: Report, i: int) -> None:
         """An input and, where it has a gradient, all that is known of that."""

@@ -17,13 +17,15 @@ ORDERS = 5  # columns of the table: each takes away one more power of the step
 class Estimate:
     """A derivative, what it may be off by, and why it cannot be told (empty where it can).
 
-    ``hidden`` is what it may be off by besides, if something that has not moved has changed by less than its rounding.
+    ``hidden`` is what it may be off by besides, if something that has not moved has changed by less than its rounding;
+    ``slopes`` are those on the left and on the right of a kink.
     """
 
     value: float
     error: float
     doubt: str = ""
     hidden: float = 0.0
+    slopes: tuple[float, float] | None = None
 
     def agrees(self, other: Estimate) -> bool:
         return abs(self.value - other.value) <= SAFETY * (self.error + other.error)

@@ -17,16 +17,21 @@ from tinynet.tape import switched
 from tinynet.tensor import Tensor
 
 Arrays = list[np.ndarray]
+OF_PYTORCH = (
+    "a function of PyTorch's tensors is checked by check_backward(forward, backward, *tensors), "
+    "where backward(g, *tensors) may call torch.autograd.grad"
+)
 NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Subject:
     """A function of NumPy arrays, and the gradients that it claims to have.
 
-    ``changed`` names what the last call changed in place, of what it was given.
+    ``changed`` names what was changed in place, of what a call was given.
     """
 
     changed = ""
+    title = ""  # the name of the function, where it has one of its own
 
     def names(self, count: int) -> list[str]:
         """What its ``count`` inputs are called."""
@@ -50,7 +55,9 @@ class TensorFunction(Subject):
     """A function of Tensors that gives a Tensor, or several, which tinynet's autograd differentiates."""
 
     def __init__(self, function: Callable[..., Any], labels: Sequence[str] | None = None):
-        self.function, self.labels = function, labels
+        if _of_pytorch(function):  # it may take our Tensors all the same, and pass its own backward over
+            raise TypeError(OF_PYTORCH)
+        self.function, self.labels, self.title = function, labels, title_of(function)
 
     def names(self, count: int) -> list[str]:
         return parameters(self.function, count) if self.labels is None else list(self.labels)
@@ -82,7 +89,12 @@ class TensorFunction(Subject):
 
     def outputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """What the function gives, flat. Raises TypeError for anything but Tensors."""
-        outputs = flattened(self.function(*inputs))
+        try:
+            outputs = flattened(self.function(*inputs))
+        except TypeError as error:
+            if "must be Tensor, not Tensor" in str(error):
+                raise TypeError(OF_PYTORCH) from error
+            raise
         for out in outputs:
             if not isinstance(out, Tensor):
                 raise TypeError(
@@ -99,7 +111,9 @@ class TensorFunction(Subject):
             found = self.gradients(leaves, list(tensors[inputs:]), create_graph=True)
             return tuple(g for g in found if g is not None)
 
-        return TensorFunction(gradients, self.names(inputs) + cotangent_names(outputs))
+        found = TensorFunction(gradients, self.names(inputs) + cotangent_names(outputs))
+        found.title = self.title
+        return found
 
 
 class ModuleFunction(TensorFunction):
@@ -107,7 +121,7 @@ class ModuleFunction(TensorFunction):
 
     def __init__(self, module: Module, inputs: int):
         super().__init__(self.call)
-        self.module, self.inputs = module, inputs
+        self.module, self.inputs, self.title = module, inputs, type(module).__name__
         self.paths = [path for path, _ in module.named_parameters()]
 
     def names(self, count: int) -> list[str]:
@@ -137,11 +151,11 @@ class HandWritten(Subject):
     """
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], likes: Sequence[Any], cache: bool):
-        self.forward_function, self.backward_function = forward, backward
-        self.likes, self.cache = likes, cache
+        self.function, self.backward_function = forward, backward
+        self.likes, self.cache, self.title = likes, cache, title_of(forward)
 
     def names(self, count: int) -> list[str]:
-        return parameters(self.forward_function, count)
+        return parameters(self.function, count)
 
     def forward(self, arrays: Arrays) -> Arrays:
         inputs = self._inputs(arrays)
@@ -168,12 +182,26 @@ class HandWritten(Subject):
             f"(or of the {sum(floating)} floating-point ones): return None for an input that has none"
         )
 
+    def twice(self, arrays: Arrays, cotangents: Arrays) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Pairs of gradients that ``backward`` gives at two calls with one cache; none where it empties that."""
+        outputs, context = self._run(self._inputs(arrays))
+        found = []
+        for _ in range(2):
+            seeds = [_like(g, out, as_numpy(out).dtype) for g, out in zip(cotangents, flattened(outputs), strict=True)]
+            try:
+                given = flattened(self.backward_function(_filled(outputs, iter(seeds)), *context))
+            except Exception:
+                return []
+            found.append([None if g is None else numbers(g, "a gradient") for g in given])
+        pairs = zip(*found, strict=False)
+        return [(a, b) for a, b in pairs if a is not None and b is not None and a.shape == b.shape]
+
     def _inputs(self, arrays: Arrays) -> list[Any]:
         return [_like(a, like, a.dtype) for a, like in zip(arrays, self.likes, strict=True)]
 
     def _run(self, inputs: list[Any]) -> tuple[Any, tuple]:
         """The outputs, and what backward gets after the cotangent."""
-        result = self.forward_function(*inputs)
+        result = self.function(*inputs)
         if not self.cache:
             return result, tuple(inputs)
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -198,6 +226,20 @@ def parameters(function: Callable[..., Any], count: int) -> list[str]:
     except (ValueError, TypeError):
         found = []
     return found[:count] if len(found) >= count else [f"input {i}" for i in range(count)]
+
+
+def _of_pytorch(function: Any) -> bool:
+    modules = (type(function).__module__, getattr(function, "__module__", None) or "")
+    return any(module.partition(".")[0] == "torch" for module in modules)
+
+
+def title_of(function: Callable[..., Any]) -> str:
+    """The name of a function; "" for a lambda, or what has none."""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if isinstance(owner, type):  # a class method, inherited or not
+        return f"{owner.__name__}.{name}"
+    name = getattr(function, "__qualname__", name).rpartition("<locals>.")[2]
+    return "" if "<lambda>" in name else name
 
 
 def is_floating(x: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 import tinynet as tn
-from tinynet.testing.strategies.arrays import arrays
+from tinynet.testing.strategies.arrays import arrays, distinct
 from tinynet.testing.strategies.programs.program import array_text
-from tinynet.testing.strategies.shapes import Shape, shapes
+from tinynet.testing.strategies.shapes import shapes
 
 Drawn = tuple[str, tuple[np.ndarray, ...]]  # the Python that makes a layer, and its inputs
 
@@ -84,12 +83,6 @@ def _text(kind: str, *sizes: Any, **options: Any) -> str:
     return f"tn.nn.{kind}({', '.join([*map(repr, sizes), *(f'{name}={value!r}' for name, value in options.items())])})"
 
 
-def _apart(draw, shape: Shape) -> np.ndarray:
-    """Numbers that are all different, so that a small step changes no order."""
-    count = prod(shape)
-    return (np.array(draw(st.permutations(range(count)))).reshape(shape) - count // 2) / 4
-
-
 # The kinds
 
 
@@ -145,7 +138,7 @@ def _pool(draw, kind: str) -> Drawn:
     options |= _options(draw, dilation=[1, 2]) if largest else _options(draw, count_include_pad=[True, False])
     covered = options.get("dilation", 1) * (kernel - 1) + 1
     shape = (_size(draw, 1, 2), _size(draw, 1, 2), *(_size(draw, covered, covered + 2) for _ in range(axes)))
-    return _text(kind, kernel, **options), (_apart(draw, shape) if largest else draw(arrays(shape)),)
+    return _text(kind, kernel, **options), (draw(distinct(shape)) if largest else draw(arrays(shape)),)
 
 
 def _adaptive_pool(draw, kind: str) -> Drawn:

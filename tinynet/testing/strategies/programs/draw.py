@@ -39,9 +39,10 @@ def programs(
 ) -> st.SearchStrategy[Program]:
     """Programs of 1 to ``depth`` instructions on 1 to ``leaves`` leaves, whose shapes broadcast together.
 
-    ``operations`` are names from the table (``SMOOTH`` and ``KINKED``; by default all of it). No value is larger than
-    2, nor its derivatives large. With ``smooth`` there is no kink near; without, ``relu``, ``max`` … meet theirs, and
-    ties. Raises ValueError for names that are not in the table and for less than 1 instruction or leaf.
+    ``operations`` are names from the tables ``SMOOTH`` and ``KINKED`` of ``tn.testing.strategies``; by default all. No
+    value is larger than 2, nor its derivatives large. With ``smooth`` there is no kink near; without, ``relu``, ``max``
+    … meet theirs, and ties. Raises ValueError for names that are not in the table and for less than 1 instruction or
+    leaf.
     """
     if depth < 1 or leaves < 1:
         raise ValueError(f"got depth={depth} and leaves={leaves}: expected at least 1")
