@@ -105,7 +105,8 @@ def small_lstm() -> list[float]:
     net.load_state_dict({name: rng.normal(size=w.shape) for name, w in net.state_dict().items()})
     with tn.record() as run:
         scores = head(lstm(tn.tensor(rng.normal(size=(10, 2, 2)), name="x"))[0])
-        losses = tn.functional.cross_entropy(scores, tn.tensor(rng.integers(2, size=(10, 2)), name="target"), "none")
+        target = tn.tensor(rng.integers(2, size=(10, 2)), name="target")
+        losses = tn.functional.cross_entropy(scores, target, reduction="none")
         losses.mean().backward()
     mine = {name: run[name] for name in run.names if run.find(name).array.dtype.kind == "f"}
     for gate in ("c", "h", "z_i", "d_lstm.c", "d_lstm.z_f"):

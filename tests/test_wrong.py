@@ -109,7 +109,7 @@ def tinynet_recurrent(network: str, arguments: dict[str, Any]) -> tn.Run:
     states = [tn.tensor(arguments[s][None], requires_grad=True) for s in ("h0", "c0") if s in arguments]
     with tn.record() as run:
         scores, last = net(x, states[0] if len(states) == 1 else tuple(states), lengths)
-        losses = F.cross_entropy(scores, tn.tensor(arguments["target"], name="target"), "none")
+        losses = F.cross_entropy(scores, tn.tensor(arguments["target"], name="target"), reduction="none")
         loss = F.sequence_loss(losses, lengths, "last" if arguments.get("last") else "mean")
         ends = dict(zip("hc", last if isinstance(last, tuple) else [last], strict=False))
         for state, gradient in arguments.get("outer", {}).items():

@@ -140,8 +140,8 @@ def loss(rng: Random) -> Case:
     target = rng.integers(0, x.shape[-1], x.shape[:-1])
     reduction = str(rng.choice(["mean", "sum", "none"]))
     if rng.random() < 0.6:
-        return case(f"cross_entropy, {reduction}", lambda t: F.cross_entropy(t, target, reduction), x)
-    return case(f"mse_loss, {reduction}", lambda a, b: F.mse_loss(a, b, reduction), x, numbers(rng, *x.shape))
+        return case(f"cross_entropy, {reduction}", lambda t: F.cross_entropy(t, target, reduction=reduction), x)
+    return case(f"mse_loss, {reduction}", lambda a, b: F.mse_loss(a, b, reduction=reduction), x, numbers(rng, *x.shape))
 
 
 def convolution(rng: Random) -> Case:

@@ -14,6 +14,7 @@ FEW = 16  # elements, of which each is measured; more are first tried all at onc
 INEXACT = 0.01  # error of a numerical derivative, as a share of it, beyond which it proves nothing
 ROUNDINGS = 100  # that a gradient may have gathered; at most INEXACT in all
 NONE = 10 * EPSILON  # of the cotangents' size: what the rounding of numbers about 1 may leave of a derivative
+CLEAR = 8  # times all known errors, beyond which a difference is clear
 FAR = 100  # times what is known of errors, beyond which a difference is none of them
 STEP = 0.02  # of each number's size, to see how a backward pass rounds
 ELSEWHERE = (0.5, 0.1, 0.0)  # shares of the point
@@ -50,15 +51,26 @@ class Agreement:
 
     def agrees(self, group: np.ndarray, along: np.ndarray, estimate: Estimate) -> bool:
         """Whether what the gradients claim along a group is what was measured, up to rounding."""
-        terms = self.lines.claimed[group] * along
-        gap = abs(float(np.sum(terms)) - estimate.value)
-        shares = np.minimum(ROUNDINGS * self.lines.rounding[group], INEXACT)
-        known = estimate.error + float(np.sum(shares * np.abs(terms)))
+        gap, known = self._gap(group, along, estimate)
         if estimate.doubt or not np.isfinite(gap) or gap > known + NONE * self.lines.unit:
             return False
         if gap <= FAR * known + estimate.hidden:
             return True
         return gap <= FAR * self._backward_noise(group, along)
+
+    def disagrees(self, group: np.ndarray, along: np.ndarray, estimate: Estimate) -> bool:
+        """Whether it is so far from what was measured that another direction, which may hide that, proves nothing."""
+        gap, known = self._gap(group, along, estimate)
+        return not estimate.doubt and gap > CLEAR * known
+
+    def _gap(self, group: np.ndarray, along: np.ndarray, estimate: Estimate) -> tuple[float, float]:
+        """How far what is claimed is from what was measured, and what the known errors of both come to.
+
+        Each element is rounded by itself, so what the roundings of many come to is the root of their squares' sum.
+        """
+        terms = self.lines.claimed[group] * along
+        shares = np.minimum(ROUNDINGS * self.lines.rounding[group], INEXACT)
+        return abs(float(np.sum(terms)) - estimate.value), estimate.error + _norm(shares * terms)
 
     def _backward_noise(self, group: np.ndarray, along: np.ndarray) -> float:
         """What rounding does to a slope that is claimed: what cancelling numbers leave is no smooth function.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.testing.agreement import INEXACT
+from tinynet.testing.agreement import CLEAR, INEXACT
 from tinynet.testing.lines import Lines
 from tinynet.testing.richardson import Estimate
 
-CLEAR = 8  # times an error, however large, that a difference proves something
 DECADES = [0.83 * 10.0**-k for k in range(1, 25)]  # of steps
 LARGE = [0.83 * 10.0 ** (-k / 2) for k in range(2, 7)]  # steps
 

@@ -95,7 +95,13 @@ class Search:
         smaller = along * np.where((sizes > 0) & (sizes < 1), sizes, 1.0)
         right = self.agreement.agrees if inexact else self.agreement.right
         directions = (along, smaller) if group.size > 1 and np.any(smaller != along) else (along,)
-        return any(right(group, each, self._estimate(group, each)) for each in directions)
+        for each in directions:
+            estimate = self._estimate(group, each)
+            if right(group, each, estimate):
+                return True
+            if self.agreement.disagrees(group, each, estimate):
+                return False
+        return False
 
     def _estimate(self, group: np.ndarray, along: np.ndarray) -> Estimate:
         self.measurements += 1
