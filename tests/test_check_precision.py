@@ -225,3 +225,26 @@ def test_wrong_elements_are_found_among_kinks():
     x = np.where(np.arange(100) % 2, RANDOM.normal(size=100), 0.0)
     report = wrong(check_backward, np.abs, lambda g, x: 1.1 * g * np.sign(x), x)
     assert report.wrong and all(element.index[0] % 2 for element in report.wrong)
+
+
+# What hides where many elements are measured at once
+
+
+@pytest.mark.parametrize(("size", "factor"), [(4037, 2.0), (4037, 1.1), (6850, 1.1)])
+def test_the_roundings_of_many_elements_hide_no_wrong_gradient(size: int, factor: float) -> None:
+    x = np.random.default_rng(size).normal(size=size).astype(np.float32)  # whose slopes all but cancel where they move
+
+    def backward(g: Any, x: np.ndarray) -> np.ndarray:
+        return (factor * g * (1 - np.tanh(x) ** 2)).astype(np.float32)
+
+    with pytest.raises(AssertionError, match="wrong"):
+        check_backward(lambda x: np.tanh(x).sum(), backward, x)
+
+
+@pytest.mark.parametrize("tiny", [1e-9, 1e-12, 1e-15])
+def test_a_wrong_gradient_does_not_hide_where_numbers_are_tiny(tiny: float) -> None:
+    numbers = np.random.default_rng(0).normal(size=(2, 50))
+    x, factor = np.concatenate([numbers[0], tiny * numbers[1]]), np.repeat([1.0, 2.0], 50)
+    with pytest.raises(AssertionError, match="wrong"):
+        check_backward(lambda x: np.sin(x).sum(), lambda g, x: factor * g * np.cos(x), x)
+    assert check_backward(lambda x: np.sin(x).sum(), lambda g, x: g * np.cos(x), x)
